@@ -1,0 +1,273 @@
+"""Builds diagrams: adds typed nodes, splices diagrams into one another, and freezes the result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from anatomy.errors import Span
+from anatomy.ir.graph import (
+    Diagram,
+    Equation,
+    Frame,
+    Init,
+    Input,
+    Kind,
+    Node,
+    Output,
+    Port,
+    Renames,
+    Weight,
+    Wire,
+)
+from anatomy.ir.op import Op, Problem
+from anatomy.ir.poly import Poly, Sizes
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A wire under the names by which the writer sees its axes."""
+
+    wire: int
+    renames: Renames
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        return tuple(inner for _, inner in self.renames)
+
+    def rename(self, table: Mapping[str, str]) -> View:
+        return View(self.wire, tuple((outer, table.get(inner, inner)) for outer, inner in self.renames))
+
+    @property
+    def port(self) -> Port:
+        return Port(self.wire, self.renames)
+
+
+@dataclass
+class Builder:
+    """A diagram under construction. Nothing that is added is ever changed."""
+
+    wires: list[Wire] = field(default_factory=list)
+    nodes: list[Node] = field(default_factory=list)
+    inputs: list[Input] = field(default_factory=list)
+    weights: list[Weight] = field(default_factory=list)
+    sizes: Sizes = field(default_factory=Sizes)
+    axes: dict[str, None] = field(default_factory=dict)
+    equations: list[Equation] = field(default_factory=list)
+    defaults: dict[str, Poly] = field(default_factory=dict)
+    serial: int = 0
+
+    def axis(self, name: str) -> Poly:
+        self.axes.setdefault(name)
+        return self.sizes.of(name)
+
+    def frame(self, kind: str, label: str) -> Frame:
+        self.serial += 1
+        return Frame(kind, label, self.serial)  # type: ignore[arg-type]
+
+    def wire(
+        self, axes: Iterable[str], kind: Kind = Kind(), name: str = "", span: Span | None = None
+    ) -> View:
+        axes = tuple(axes)
+        for axis in axes:
+            self.axis(axis)
+        self.wires.append(Wire(axes, kind, name, span))
+        return View(len(self.wires) - 1, tuple((a, a) for a in axes))
+
+    def kind(self, view: View) -> Kind:
+        """The kind of a view; the axis of an index keeps the wire's own name."""
+        return self.wires[view.wire].kind
+
+    def input(self, name: str, layout: Sequence[str], kind: Kind = Kind(), span: Span | None = None) -> View:
+        view = self.wire(layout, kind, name, span)
+        self.inputs.append(Input(name, view.wire, tuple(layout), span))
+        return view
+
+    def weight(
+        self,
+        key: str,
+        lanes: Sequence[str],
+        fan_in: Sequence[str],
+        fan_out: Sequence[str],
+        init: Init,
+        frozen: bool = False,
+        span: Span | None = None,
+    ) -> View:
+        view = self.wire((*lanes, *fan_in, *fan_out), name=key, span=span)
+        self.weights.append(
+            Weight((key,), view.wire, tuple(lanes), tuple(fan_in), tuple(fan_out), init, frozen, span)
+        )
+        return view
+
+    def add(
+        self,
+        op: Op,
+        own: Sequence[str],
+        views: Sequence[View],
+        span: Span | None = None,
+        frame: tuple[Frame, ...] = (),
+        names: Sequence[str] = (),
+        prove: Callable[[Poly, Poly], bool] | None = None,
+        trusted: bool = False,
+    ) -> tuple[View, ...]:
+        """Type a node and add it; refuses with `Problem`. `trusted` skips what a callee has proved of itself."""
+        own = tuple(own)
+        owned = set(own)
+        if len(owned) != len(own):
+            twice = next(a for a in own if own.count(a) > 1)
+            raise Problem("E309", f"`{op.word}` names axis `{twice}` twice", axis=twice)
+        lifts: dict[str, None] = {}
+        for k, view in enumerate(views):
+            allowed, needed = op.takes(own, k, len(views))
+            have = view.axes
+            for axis in own:
+                if axis in needed and axis not in have:
+                    raise Problem("E306", f"`{op.word}` works on axis `{axis}`, which operand {k + 1} lacks", k, axis)
+                if axis in have and axis not in allowed:
+                    raise Problem(
+                        "E308",
+                        f"operand {k + 1} of `{op.word}` already has axis `{axis}`, which has another role here",
+                        k,
+                        axis,
+                        help=f"rename it first: `x[{axis} -> ...]`",
+                    )
+            lifts.update((a, None) for a in have if a not in owned)
+        op.check(own, [v.axes for v in views])
+        kinds = op.kinds([self.kind(v) for v in views])
+        prove = prove or self.sizes.equal
+        for left, right, why in [] if trusted else op.equations(own, self.axis, len(views)):
+            if not prove(left, right):
+                raise Problem(
+                    "E401",
+                    f"{why}: it is not proved that `{self.sizes.norm(left)}` equals `{self.sizes.norm(right)}`",
+                    help=f"if it holds, say so in the header: `where {left} = {right}`",
+                )
+        if not trusted:
+            self._check_shared_sizes(views)
+        outs = []
+        for k, given in enumerate(op.gives(own)):
+            clash = next((a for a in given if a in lifts), None)
+            if clash is not None:
+                raise Problem("E308", f"the result of `{op.word}` would hold axis `{clash}` twice", axis=clash)
+            kind = kinds[k]
+            if kind.name == "index" and not kind.axis:
+                kind = Kind("index", own[0])
+            outs.append(self.wire((*lifts, *given), kind, names[k] if k < len(names) else "", span))
+        self.nodes.append(
+            Node(op, own, tuple(v.port for v in views), tuple(v.wire for v in outs), span, frame)
+        )
+        return tuple(outs)
+
+    def _check_shared_sizes(self, views: Sequence[View]) -> None:
+        sizes: dict[str, Poly] = {}
+        for k, view in enumerate(views):
+            for outer, inner in view.renames:
+                size = self.sizes.of(outer)
+                if sizes.setdefault(inner, size) != size:
+                    raise Problem(
+                        "E401", f"operands disagree on the size of axis `{inner}`: `{sizes[inner]}` and `{size}`", k, inner
+                    )
+
+    # splicing ---------------------------------------------------------------------------------
+
+    def splice(
+        self,
+        callee: Diagram,
+        arguments: Sequence[View],
+        axis: Mapping[str, str],
+        key: Callable[[str], str],
+        frame: tuple[Frame, ...] = (),
+        replace_hole: Callable[[Node, list[View]], tuple[View, ...]] | None = None,
+    ) -> list[View]:
+        """Copy a diagram in and return its outputs.
+
+        `axis` maps every axis of the callee to an axis here; a fresh one takes over its definition.
+        The argument views already show the callee's header axes under their mapped names.
+        """
+        for inner, outer in axis.items():
+            size = callee.sizes[inner].rename(lambda v: axis[v])
+            if outer not in self.axes and size != Poly.var(outer):
+                self.sizes.define(outer, size)
+            self.axis(outer)
+        wires: dict[int, View] = {}
+        for item, view in zip(callee.inputs, arguments, strict=True):
+            wires[item.wire] = view
+        for weight in callee.weights:
+            layout = {a: axis[a] for a in weight.layout}
+            new = self.weight(
+                key(weight.keys[0]),
+                [layout[a] for a in weight.lanes],
+                [layout[a] for a in weight.fan_in],
+                [layout[a] for a in weight.fan_out],
+                weight.init,
+                weight.frozen,
+                weight.span,
+            )
+            if len(weight.keys) > 1:
+                self.weights[-1] = replace(self.weights[-1], keys=tuple(key(k) for k in weight.keys))
+            wires[weight.wire] = new
+        serials: dict[int, int] = {}
+
+        def copied(f: Frame) -> Frame:
+            if f.serial not in serials:
+                self.serial += 1
+                serials[f.serial] = self.serial
+            label = ", ".join(axis.get(a, a) for a in f.label.split(", ")) if f.kind == "simd" else f.label
+            return Frame(f.kind, label, serials[f.serial])
+
+        def seen(port: Port) -> View:
+            source = wires[port.wire]
+            formal = {axis[outer]: axis[inner] for outer, inner in port.renames}
+            return source.rename(formal)
+
+        for node in callee.nodes:
+            views = [seen(port) for port in node.ports]
+            own = tuple(axis[a] for a in node.own)
+            names = [callee.wires[w].name for w in node.outs]
+            if node.op.hole and replace_hole is not None:
+                outs = replace_hole(replace(node, own=own), views)
+            else:
+                inside = frame + tuple(map(copied, node.frame))
+                outs = self.add(node.op, own, views, node.span, inside, names, trusted=True)
+            for wire, view in zip(node.outs, outs, strict=True):
+                wires[wire] = view
+        results = []
+        for output in callee.outputs:
+            results.append(seen(output.port))
+        for equation in callee.equations:
+            self.equations.append(
+                Equation(
+                    equation.left.rename(lambda v: axis.get(v, v)),
+                    equation.right.rename(lambda v: axis.get(v, v)),
+                    equation.span,
+                )
+            )
+        return results
+
+    # freezing ---------------------------------------------------------------------------------
+
+    def finish(
+        self,
+        name: str,
+        outputs: Sequence[Output],
+        span: Span | None = None,
+        declared: Iterable[str] = (),
+        header: Sequence[str] = (),
+        where: Sequence[Equation] = (),
+    ) -> Diagram:
+        norm = self.sizes.norm
+        return Diagram(
+            name,
+            tuple(self.inputs),
+            tuple(outputs),
+            tuple(self.weights),
+            tuple(self.wires),
+            tuple(self.nodes),
+            {a: self.sizes.of(a) for a in self.axes},
+            tuple(Equation(norm(e.left), norm(e.right), e.span) for e in self.equations),
+            tuple((a, norm(p)) for a, p in self.defaults.items() if a in self.axes),
+            frozenset(declared),
+            tuple(header),
+            tuple(where),
+            span,
+        )

@@ -1,0 +1,128 @@
+"""The vocabulary of lowering: operands with a dimension order, and what an operation may ask of the emitter.
+
+Operations describe their PyTorch code as text, so no operation imports torch. Every piece of text
+that comes from a diagram reaches the source through names that the emitter made itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from anatomy.ir.graph import Node
+from anatomy.ir.poly import Poly
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """A value in the source: an expression and the order of its dimensions.
+
+    `scalar` marks a Python number (no dimensions, not a tensor), `integer` a tensor of positions,
+    `bare` an expression that needs no parentheses.
+    """
+
+    code: str
+    axes: tuple[str, ...] = ()
+    scalar: bool = False
+    integer: bool = False
+    bare: bool = True
+
+    @property
+    def atom(self) -> str:
+        return self.code if self.bare else f"({self.code})"
+
+
+class Emitter(Protocol):
+    """What a lowering rule may ask for."""
+
+    node: Node
+
+    def operand(self, port: int) -> Operand:
+        """The value at a port, its dimensions under the node's axis names."""
+        ...
+
+    def real(self, port: int) -> Operand:
+        """The same as a real: positions are cast to the working dtype."""
+        ...
+
+    def tensor(self, port: int) -> Operand:
+        """The same as a real tensor, never a Python number."""
+        ...
+
+    def order(self, axes: tuple[str, ...]) -> tuple[str, ...]:
+        """The preferred dimension order of a set of axes."""
+        ...
+
+    def align(self, operand: Operand, axes: tuple[str, ...]) -> Operand:
+        """The operand permuted and given dimensions of size 1 so that it broadcasts against `axes`."""
+        ...
+
+    def permute(self, operand: Operand, axes: tuple[str, ...]) -> Operand:
+        """The operand with its dimensions in exactly this order (same set)."""
+        ...
+
+    def size(self, axis: str) -> str:
+        """An integer expression for an axis size."""
+        ...
+
+    def poly(self, poly: Poly) -> str:
+        """An integer expression for a polynomial in the sizes."""
+        ...
+
+    def bind(self, code: str) -> str:
+        """Emit an assignment and return the new name."""
+        ...
+
+    def helper(self, name: str) -> str:
+        """Ask for a function of the compiler's small run-time library to be written into the module."""
+        ...
+
+    def masked(self, port: int) -> bool:
+        """Whether entries of this value may be -inf because of a mask upstream."""
+        ...
+
+    @property
+    def like(self) -> str:
+        """`dtype=..., device=...` arguments that follow the inputs."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """`device=...` argument that follows the inputs."""
+        ...
+
+
+def infix(emit: Emitter, sign: str) -> Operand:
+    """`a sign b` with both operands broadcast by name; stays a Python number where both are."""
+    a, b = emit.real(0), emit.real(1)
+    if a.scalar and b.scalar:
+        if sign in ("+", "-", "*") or (sign == "/" and _positive(b.code)):
+            return Operand(f"{a.atom} {sign} {b.atom}", scalar=True, bare=False)
+        a = emit.tensor(0)
+    axes = emit.order(tuple(dict.fromkeys((*a.axes, *b.axes))))
+    a, b = emit.align(a, axes), emit.align(b, axes)
+    return Operand(f"{a.atom} {sign} {b.atom}", axes, bare=False)
+
+
+def call(emit: Emitter, function: str, first_is_mask: bool = False) -> Operand:
+    """`function(a, b, ...)` with all operands as tensors, broadcast by name."""
+    axes = emit.order(emit.node.lifts)
+    parts = []
+    for k in range(len(emit.node.ports)):
+        operand = emit.operand(k) if first_is_mask and k == 0 else emit.tensor(k)
+        parts.append(emit.align(operand, axes).code)
+    return Operand(f"{function}({', '.join(parts)})", axes)
+
+
+def dims(operand: Operand, own: tuple[str, ...], always_tuple: bool = False) -> str:
+    """The dimension numbers of the own axes, as an integer or a tuple in source form."""
+    numbers = sorted(operand.axes.index(a) for a in own)
+    if len(numbers) == 1 and not always_tuple:
+        return str(numbers[0])
+    return f"({', '.join(map(str, numbers))}{',' if len(numbers) == 1 else ''})"
+
+
+def _positive(code: str) -> bool:
+    """Whether a scalar expression is a plain positive literal, a size, or a root of one."""
+    inner = code.removeprefix("math.sqrt(").rstrip(")")
+    return inner.isidentifier() or (inner.replace(".", "", 1).isdigit() and float(inner) > 0)

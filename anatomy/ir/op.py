@@ -1,0 +1,130 @@
+"""What an operation is: one row of the table, with its typing, lowering, glyph, bound and algebra."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from anatomy.ir.graph import REAL, Kind
+from anatomy.ir.poly import Poly
+
+if TYPE_CHECKING:
+    from anatomy.ir.bound import Bound, BoundContext
+    from anatomy.ir.code import Emitter, Operand
+    from anatomy.ir.glyph import Glyph
+
+
+class Problem(Exception):
+    """A typing rule refuses; the elaborator turns it into a diagnostic with places."""
+
+    def __init__(
+        self, code: str, message: str, port: int | None = None, axis: str | None = None, help: str = ""
+    ):
+        super().__init__(message)
+        self.code, self.message, self.port, self.axis, self.help = code, message, port, axis, help
+
+
+Form = Literal["plain", "axes", "arrow", "predicate"]
+
+
+@dataclass(frozen=True)
+class Op(ABC):
+    """An operation without its axes: attributes only, frozen, compared by value.
+
+    The axes an operation works on stand in `Node.own`, in role order. Every other axis of the
+    inputs is a lift, so no rule below ever mentions batch, heads or lanes.
+    """
+
+    names: ClassVar[tuple[str, ...]] = ()
+    """The words of the language that make this operation."""
+    form: ClassVar[Form] = "plain"
+    """How it is written: `f(x)`, `f[a, b](x)`, `f[a -> b](x)` or `f[predicate](x)`."""
+    arity: ClassVar[tuple[int, int | None]] = (1, 1)
+    """The least and the greatest number of operands."""
+    commutative: ClassVar[bool] = False
+    """All operands may be interchanged."""
+    symmetric: ClassVar[bool] = True
+    """The order of the own axes does not matter."""
+    algebra: ClassVar[Literal["linear", "multilinear", "none"]] = "none"
+    """Jointly linear in all operands, linear in each, or neither."""
+    knows_position: ClassVar[bool] = False
+    """It treats the positions of its own axes differently: not equivariant under a permutation of them."""
+    looks: ClassVar[Literal["all", "past", "self"]] = "all"
+    """Which positions of an own axis that it keeps an output position may depend on."""
+    options: ClassVar[tuple[str, ...]] = ()
+    """Names of the numeric options that may stand in the brackets."""
+    static: ClassVar[dict[int, str]] = {}
+    """Operand positions that must be integer literals and become attributes."""
+    hole: ClassVar[str] = ""
+    """The name of the hole, for the one operation that is one."""
+
+    @classmethod
+    def make(cls, word: str, options: dict[str, float]) -> Op:
+        """The operation for a word of the language with its options."""
+        return cls(**options)
+
+    @property
+    @abstractmethod
+    def word(self) -> str:
+        """The word that writes this operation."""
+
+    # typing -----------------------------------------------------------------------------------
+
+    def takes(self, own: tuple[str, ...], port: int, ports: int) -> tuple[frozenset[str], frozenset[str]]:
+        """The own axes that operand `port` may have and those that it must have: by default all."""
+        everything = frozenset(own)
+        return everything, everything
+
+    def gives(self, own: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+        """For every output its own axes; lifts are added by the graph."""
+        return ((),)
+
+    def kinds(self, kinds: Sequence[Kind]) -> tuple[Kind, ...]:
+        """Kinds of the outputs; refuses with `Problem` where an operand has a wrong one.
+
+        Indices read as reals, never the reverse; masks are not numbers (ruling 24).
+        """
+        refuse_masks(self.word, kinds)
+        return (REAL,) * len(self.gives(()) or ((),))
+
+    def check(self, own: tuple[str, ...], ports: Sequence[tuple[str, ...]]) -> None:
+        """Further conditions on which operand has which axes."""
+
+    def equations(self, own: tuple[str, ...], size: Callable[[str], Poly], ports: int) -> list[tuple[Poly, Poly, str]]:
+        """Size equations that must be provable, each with the words that say why."""
+        return []
+
+    # interpretation ---------------------------------------------------------------------------
+
+    @abstractmethod
+    def lower(self, emit: Emitter) -> list[Operand]:
+        """The PyTorch code of the outputs."""
+
+    @abstractmethod
+    def glyph(self, own: tuple[str, ...]) -> Glyph:
+        """How the box is drawn."""
+
+    def bound(self, ctx: BoundContext) -> Bound:
+        """A sound bound on the values and on the derivative of the outputs."""
+        raise NotImplementedError
+
+    def flops(self, work: Poly) -> Poly:
+        """Floating-point operations, given the number of points of all own axes and lifts together."""
+        return work
+
+
+def refuse_masks(word: str, kinds: Sequence[Kind]) -> None:
+    for port, kind in enumerate(kinds):
+        if kind.name == "mask":
+            raise Problem(
+                "E307",
+                f"`{word}` wants a real wire, but operand {port + 1} is a mask",
+                port,
+                help="choose values with `where(mask, a, b)`",
+            )
+
+
+def joined(axes: Sequence[str]) -> str:
+    return ", ".join(axes)

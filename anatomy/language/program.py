@@ -1,0 +1,262 @@
+"""A file and what it uses, elaborated: diagrams, rules and spaces by name, with all diagnostics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from anatomy.errors import AnatomyError, Diagnostic, Source, Span, fail
+from anatomy.ir.graph import MASK, REAL, Diagram, Kind, Output, index_into
+from anatomy.ir.poly import MAX_SIZE
+from anatomy.language import syntax as s
+from anatomy.language.body import Body, Refused, finish
+from anatomy.language.scope import Library, Module, suggestion
+from anatomy.language.weigh import MAX_NODES, weigh
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`left == right` (or `~=`, `>=`) for all wires of the declared types and any lifts."""
+
+    name: str
+    relation: str
+    left: Diagram
+    right: Diagram
+    span: Span | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A hole and the diagrams that may fill it, by name."""
+
+    hole: str
+    options: tuple[tuple[str, Diagram], ...]
+
+
+@dataclass(frozen=True)
+class SpaceDefinition:
+    """A diagram with open holes and what may fill each: the input of the generator."""
+
+    name: str
+    base: Diagram
+    choices: tuple[Choice, ...]
+    span: Span | None = None
+
+
+@dataclass
+class Program:
+    """Everything that a text declares. `diagnostics` is complete after `check`."""
+
+    root: Module
+    library: Library
+    quiet: bool = False
+    diagrams: dict[tuple[int, str], Diagram | None] = field(default_factory=dict)
+    found: list[Diagnostic] = field(default_factory=list)
+    _open: list[tuple[int, str]] = field(default_factory=list)
+    _weights: dict[tuple[int, str], int] = field(default_factory=dict)
+
+    @staticmethod
+    def of(source: Source, base: Path | None = None) -> Program:
+        """Load a text. Raises AnatomyError where it cannot be parsed."""
+        library = Library()
+        return Program(library.load(source, base), library)
+
+    @staticmethod
+    def of_file(path: Path) -> Program:
+        library = Library()
+        return Program(library.load_file(path), library)
+
+    # diagrams ---------------------------------------------------------------------------------
+
+    def diagram(self, module: Module, name: str, asked: Span | None = None, by: Body | None = None) -> Diagram | None:
+        """The elaborated diagram, or None when it has errors (which are in `found`)."""
+        key = (id(module), name)
+        if key in self._open:
+            cycle = [n for _, n in self._open[self._open.index(key) :]] + [name]
+            problem = Diagnostic("E206", f"`{name}` calls itself: {' → '.join(cycle)}", asked, help="a diagram is finite; recurrence is written with `scan`")
+            (by.diagnostics if by is not None else self.found).append(problem)
+            return None
+        if key not in self.diagrams:
+            declared = module.names[name]
+            assert isinstance(declared, s.DiagramDecl)
+            total = weigh(module, name, self._weights)
+            if total > MAX_NODES:
+                self.diagrams[key] = None
+                self.found.append(
+                    Diagnostic("E502", f"unfolding `{name}` would make {total:,} boxes; the limit is {MAX_NODES:,}", module.span(declared.name))
+                )
+                return None
+            self._open.append(key)
+            try:
+                self.diagrams[key] = self._elaborate(module, declared)
+            finally:
+                self._open.pop()
+        return self.diagrams[key]
+
+    def kind(self, body: Body, type: s.Type) -> Kind:
+        if type.kind is None:
+            return REAL
+        match type.kind.text:
+            case "mask" if type.of is None:
+                return MASK
+            case "index" if type.of is not None:
+                return index_into(body.axis(type.of))
+            case word:
+                raise body.error("E307", f"there is no kind of wire `{word}`", type.kind, help="a wire is `[...]`, `mask[...]` or `index(a)[...]`")
+
+    def _typed(self, body: Body, type: s.Type) -> tuple[tuple[str, ...], Kind]:
+        layout = []
+        for name in type.axes:
+            axis = body.axis(name)
+            if axis in layout:
+                raise body.error("E309", f"axis `{axis}` stands twice on one wire", name, help="two axes of one name never meet on a wire: declare `axis m = n`")
+            layout.append(axis)
+            body.header.setdefault(axis)
+        return tuple(layout), self.kind(body, type)
+
+    def _elaborate(self, module: Module, declared: s.DiagramDecl) -> Diagram | None:
+        body = Body(self, module)
+        self._header(body, declared.signature.params, declared.signature.results, declared.where)
+        body.statements(declared.body)
+        if not body.finished:
+            body.error("E503", f"`{declared.name.text}` has no `out`", declared.name, help="its last statement says what comes out: `out y`")
+        failed = any(d.severity == "error" for d in body.diagnostics)
+        if not failed:
+            self._unused(body, declared)
+        self.found.extend(body.diagnostics)
+        if failed:
+            return None
+        self._defaults(body)
+        return finish(body, declared.name.text, declared.name)
+
+    def _header(
+        self, body: Body, params: tuple[s.Param, ...], results: tuple[s.Type, ...], where: tuple[s.Equation, ...]
+    ) -> None:
+        for param in params:
+            try:
+                layout, kind = self._typed(body, param.type)
+                view = body.builder.input(param.name.text, layout, kind, body.span(param.name))
+            except Refused:
+                view = None
+            body.bind(param.name, view)
+        declared = []
+        for result in results:
+            try:
+                declared.append((*self._typed(body, result), result))
+            except Refused:
+                body.finished = False
+                declared.append(((), REAL, result))
+        body.declared = tuple(declared)
+        for equation in where:
+            try:
+                body.define(equation)
+            except Refused:
+                continue
+
+    def _unused(self, body: Body, declared: s.DiagramDecl) -> None:
+        names = {p.name.text for p in declared.signature.params}
+        for word, bound in body.bound.items():
+            if not bound.used and not word.startswith("_"):
+                what, code = ("input", "W202") if word in names else ("wire", "W201")
+                body.error(code, f"{what} `{word}` is never used", bound.name, help=f"if it is meant, name it `_{word}`")
+
+    def _defaults(self, body: Body) -> None:
+        """`axis m = n` and `axis e = 64` give a size where none is given (ruling 3)."""
+        for word in list(body.builder.axes):
+            item = body.module.axes.get(word)
+            if item is not None and item.size is not None and word not in body.builder.sizes.definitions:
+                value = body.poly(item.size)
+                if word not in value.variables():
+                    body.builder.defaults[word] = value
+
+    # rules and spaces ---------------------------------------------------------------------------
+
+    def rule(self, name: str) -> Rule | None:
+        declared = self.root.names[name]
+        assert isinstance(declared, s.RuleDecl)
+        sides: list[Diagram] = []
+        for which, e in (("lhs", declared.left), ("rhs", declared.right)):
+            body = Body(self, self.root)
+            quiet, self.quiet = self.quiet, True
+            try:
+                self._header(body, declared.params, (), declared.where)
+                view = body.value(e)
+            except Refused:
+                view = None
+            finally:
+                self.quiet = quiet
+            fresh = [d for d in body.diagnostics if d not in self.found]
+            self.found.extend(fresh)
+            if view is None or any(d.severity == "error" for d in body.diagnostics):
+                return None
+            layout = tuple(a for a in body.header if a in view.axes) + tuple(a for a in view.axes if a not in body.header)
+            body.outputs.append(Output(view.port, layout, body.span(e)))
+            sides.append(finish(body, f"{name}.{which}", declared.name))
+        left, right = (set(d.outputs[0].layout) for d in sides)
+        if left != right:
+            self.root.report(
+                "E313", f"the two sides of rule `{name}` have different types: [{', '.join(sorted(left))}] and [{', '.join(sorted(right))}]",
+                declared.name,
+            )  # fmt: skip
+            return None
+        return Rule(name, declared.relation, sides[0], sides[1], self.root.span(declared))
+
+    def space(self, name: str) -> SpaceDefinition | None:
+        from anatomy.language.spaces import define_space
+
+        return define_space(self, name)
+
+    # access -------------------------------------------------------------------------------------
+
+    def names(self, kind: type[s.Node] = s.DiagramDecl) -> list[str]:
+        return [n for n, item in self.root.names.items() if isinstance(item, kind)]
+
+    def _axes(self) -> None:
+        for item in self.root.axes.values():
+            body = Body(self, self.root)
+            try:
+                if item.size is not None:
+                    value = body.poly(item.size).constant()
+                    if value is not None and not 1 <= value <= MAX_SIZE:
+                        body.error("E405", f"the size of `{item.name.text}` would be {value}; sizes are from 1 to 2^40", item)
+            except Refused:
+                pass
+            self.found.extend(body.diagnostics)
+
+    def check(self) -> tuple[Diagnostic, ...]:
+        """Elaborate everything; all diagnostics, errors before warnings, then by position."""
+        self._axes()
+        for name in self.names():
+            self.diagram(self.root, name)
+        for name in self.names(s.RuleDecl):
+            self.rule(name)
+        for name in self.names(s.SpaceDecl) + self.names(s.FamilyDecl):
+            self.space(name)
+        return self.diagnostics()
+
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        own = [d for m in (self.root, *self.library.modules.values()) for d in m.diagnostics]
+        return tuple(sorted(dict.fromkeys([*own, *self.found]), key=lambda d: d.order))
+
+    def get(self, name: str) -> Diagram:
+        """A diagram (or a side of a rule, `rule.lhs`) by name.
+
+        Raises AnatomyError with the diagnostics of the file when it has errors, or E203.
+        """
+        base, _, side = name.partition(".")
+        declared = self.root.names.get(base)
+        if isinstance(declared, s.RuleDecl) and side in ("lhs", "rhs"):
+            rule = self.rule(base)
+            diagram = rule and (rule.left if side == "lhs" else rule.right)
+        elif isinstance(declared, s.DiagramDecl) and not side:
+            diagram = self.diagram(self.root, base)
+        else:
+            near = suggestion(name, self.names())
+            raise fail(
+                "E203", f"`{self.root.source.path}` declares no diagram `{name}`",
+                help=f"did you mean `{near}`?" if near else f"it declares: {', '.join(self.names()) or 'none'}",
+            )  # fmt: skip
+        errors = [d for d in self.diagnostics() if d.severity == "error"]
+        if diagram is None or self.root.diagnostics and errors:
+            raise AnatomyError(*errors)
+        return diagram

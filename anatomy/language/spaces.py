@@ -1,0 +1,127 @@
+"""Families and spaces of the language: which diagrams fit which hole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from anatomy.ir.graph import Diagram, Node
+from anatomy.language import syntax as s
+from anatomy.language.calls import interface
+from anatomy.language.scope import Module, suggestion
+from anatomy.ops import Hole
+
+if TYPE_CHECKING:
+    from anatomy.language.program import Choice, Program, SpaceDefinition
+
+
+def fits(node: Node, filler: Diagram) -> dict[str, int] | str:
+    """The bijection from the filler's header axes to the hole's own axes, or why there is none (ruling 20)."""
+    op = node.op
+    assert isinstance(op, Hole)
+    face = interface(filler)
+    if len(face.params) != len(op.takes_axes):
+        return f"it takes {len(face.params)} wires where the hole gives {len(op.takes_axes)}"
+    if len(face.results) != len(op.gives_axes):
+        return f"it gives {len(face.results)} wires where the hole wants {len(op.gives_axes)}"
+    table: dict[str, int] = {}
+    ports = [*zip(face.params, op.takes_axes, op.takes_kinds), *zip(face.results, op.gives_axes, op.gives_kinds)]
+    for k, (formal, axes, kind) in enumerate(ports):
+        what = f"`{formal.name}`" if formal.name else "the result"
+        if len(formal.axes) != len(axes):
+            return f"{what} has {len(formal.axes)} axes where the hole has {len(axes)}"
+        if formal.kind.name != kind.name:
+            return f"{what} is {formal.kind} where the hole has {kind}"
+        for mine, theirs in zip(formal.axes, axes, strict=True):
+            if table.setdefault(mine, theirs) != theirs:
+                return f"its axis `{mine}` would stand for two axes of the hole"
+    if len(set(table.values())) < len(table):
+        return "two of its axes would stand for one axis of the hole"
+    if filler.holes:
+        return f"it has open holes itself: {', '.join(filler.holes)}"
+    return table
+
+
+def members(program: Program, module: Module, name: s.QName) -> list[tuple[str, Diagram]] | None:
+    """The components of a family, or None when it has errors."""
+    found = module.find(name)
+    if found is None:
+        near = suggestion(name.text, module.known())
+        module.report("E203", f"there is no diagram or family `{name.text}`", name, help=f"did you mean `{near}`?" if near else "")
+        return None
+    home, word = found
+    declared = home.names[word]
+    if isinstance(declared, s.FamilyDecl):
+        result: list[tuple[str, Diagram]] = []
+        for member in declared.members:
+            inner = members(program, home, member)
+            if inner is None:
+                return None
+            result.extend(inner)
+        return result
+    if not isinstance(declared, s.DiagramDecl):
+        module.report("E601", f"`{name.text}` is neither a diagram nor a family of diagrams", name)
+        return None
+    diagram = program.diagram(home, word)
+    return None if diagram is None else [(word, diagram)]
+
+
+def define_space(program: Program, name: str) -> SpaceDefinition | None:
+    """Check a space: every hole has a choice, every option fits, none is named twice."""
+    from anatomy.language.program import Choice, SpaceDefinition
+
+    module = program.root
+    declared = module.names[name]
+    if isinstance(declared, s.FamilyDecl):
+        if not declared.members:
+            module.report("E602", f"family `{name}` is empty", declared)
+        for member in declared.members:
+            members(program, module, member)
+        return None
+    assert isinstance(declared, s.SpaceDecl)
+    found = members(program, module, declared.of)
+    if not found:
+        return None
+    base = found[0][1]
+    uses = {n.op.hole: n for n in base.nodes if n.op.hole}
+    choices: list[Choice] = []
+    failed = False
+    for choice in declared.choices:
+        if isinstance(choice, s.Later):
+            module.report("E106", f"`{choice.word}` in a space waits for a later version", choice)
+            failed = True
+            continue
+        hole = choice.hole.text
+        if hole not in uses:
+            near = suggestion(hole, uses)
+            module.report(
+                "E603", f"`{base.name}` has no hole `{hole}`", choice.hole,
+                help=f"did you mean `{near}`?" if near else f"its holes are: {', '.join(uses) or 'none'}",
+            )  # fmt: skip
+            failed = True
+            continue
+        if any(hole == c.hole for c in choices):
+            module.report("E204", f"hole `{hole}` is chosen twice", choice.hole)
+            failed = True
+            continue
+        options: dict[str, Diagram] = {}
+        for option in (*choice.options, *((choice.family,) if choice.family else ())):
+            inner = members(program, module, option)
+            if inner is None:
+                failed = True
+                continue
+            for label, filler in inner:
+                table = fits(uses[hole], filler)
+                if isinstance(table, str):
+                    module.report("E604", f"`{label}` does not fit hole `{hole}`: {table}", option)
+                    failed = True
+                elif label in options:
+                    module.report("E204", f"`{label}` is offered twice to hole `{hole}`", option)
+                    failed = True
+                else:
+                    options[label] = filler
+        choices.append(Choice(hole, tuple(options.items())))
+    open_holes = [h for h in uses if not any(h == c.hole for c in choices)]
+    if open_holes and not failed:
+        module.report("E605", f"nothing is chosen for hole `{open_holes[0]}` of `{base.name}`", declared.name)
+        failed = True
+    return None if failed else SpaceDefinition(name, base, tuple(choices), module.span(declared))

@@ -1,0 +1,301 @@
+"""The syntax tree: what was written, with the place of every piece (`at` = start and end offsets)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+At = tuple[int, int]
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    at: At
+
+
+@dataclass(slots=True, eq=False)
+class Name(Node):
+    text: str
+
+
+@dataclass(slots=True, eq=False)
+class QName(Node):
+    """A dotted name: `sdpa`, `mine.sdpa`, `s.last`."""
+
+    parts: tuple[Name, ...]
+
+    @property
+    def text(self) -> str:
+        return ".".join(p.text for p in self.parts)
+
+
+# sizes
+
+
+@dataclass(slots=True, eq=False)
+class SizeInt(Node):
+    value: int
+
+
+@dataclass(slots=True, eq=False)
+class SizeName(Node):
+    name: Name
+
+
+@dataclass(slots=True, eq=False)
+class SizeOp(Node):
+    op: str
+    left: Size
+    right: Size
+
+
+Size = SizeInt | SizeName | SizeOp
+
+
+@dataclass(slots=True, eq=False)
+class Equation(Node):
+    left: Size
+    right: Size
+
+
+# expressions
+
+
+@dataclass(slots=True, eq=False)
+class Ref(Node):
+    name: QName
+
+
+@dataclass(slots=True, eq=False)
+class Number(Node):
+    text: str
+
+    @property
+    def value(self) -> Fraction:
+        return Fraction(self.text)
+
+
+@dataclass(slots=True, eq=False)
+class Unary(Node):
+    op: str
+    operand: Expr
+
+
+@dataclass(slots=True, eq=False)
+class Binary(Node):
+    op: str
+    left: Expr
+    right: Expr
+
+
+@dataclass(slots=True, eq=False)
+class Option(Node):
+    """`name = value` in brackets: a binding of axes or an option."""
+
+    name: Name
+    value: Expr
+
+
+@dataclass(slots=True, eq=False)
+class Bracket(Node):
+    """`[a, b -> c; d=e]`: entries and the marks `,` `->` `;` between them; a leading `->` is marks[0]."""
+
+    entries: tuple[Expr | Option, ...]
+    marks: tuple[str, ...]
+    leading: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Init(Node):
+    name: Name
+    args: tuple[Expr, ...] | None
+
+
+@dataclass(slots=True, eq=False)
+class Call(Node):
+    name: QName
+    label: Name | None
+    bracket: Bracket | None
+    args: tuple[Expr, ...]
+
+
+@dataclass(slots=True, eq=False)
+class Lin(Node):
+    name: Name
+    bracket: Bracket | None
+    init: Init | None
+    args: tuple[Expr, ...]
+
+
+@dataclass(slots=True, eq=False)
+class Table(Node):
+    name: Name
+    bracket: Bracket
+    args: tuple[Expr, ...]
+
+
+@dataclass(slots=True, eq=False)
+class Rename(Node):
+    operand: Expr
+    bracket: Bracket
+
+
+Expr = Ref | Number | Unary | Binary | Call | Lin | Table | Rename
+
+
+# types and headers
+
+
+@dataclass(slots=True, eq=False)
+class Type(Node):
+    """`[n, d]`, `mask[n, m]`, `index(m)[n]`."""
+
+    kind: Name | None
+    of: Name | None
+    axes: tuple[Name, ...]
+
+
+@dataclass(slots=True, eq=False)
+class Param(Node):
+    name: Name
+    type: Type
+
+
+@dataclass(slots=True, eq=False)
+class Signature(Node):
+    params: tuple[Param, ...]
+    results: tuple[Type, ...]
+
+
+# statements
+
+
+@dataclass(slots=True, eq=False)
+class Assign(Node):
+    names: tuple[Name, ...]
+    value: Expr
+
+
+@dataclass(slots=True, eq=False)
+class WeightDecl(Node):
+    frozen: bool
+    name: Name
+    bracket: Bracket
+    init: Init | None
+
+
+@dataclass(slots=True, eq=False)
+class Simd(Node):
+    axes: tuple[Name, ...]
+    body: tuple[Statement, ...]
+
+
+@dataclass(slots=True, eq=False)
+class HoleDecl(Node):
+    name: Name
+    signature: Signature
+
+
+@dataclass(slots=True, eq=False)
+class Tie(Node):
+    names: tuple[QName, ...]
+
+
+@dataclass(slots=True, eq=False)
+class Out(Node):
+    values: tuple[Expr, ...]
+
+
+@dataclass(slots=True, eq=False)
+class Later(Node):
+    """Syntax that is understood and refused: it waits for a later version."""
+
+    word: str
+    text: str
+
+
+Statement = Assign | WeightDecl | Simd | HoleDecl | Tie | Out | Later
+
+
+# items
+
+
+@dataclass(slots=True, eq=False)
+class Lang(Node):
+    version: int
+
+
+@dataclass(slots=True, eq=False)
+class AxisItem(Node):
+    name: Name
+    size: Size | None
+
+
+@dataclass(slots=True, eq=False)
+class AxisDecl(Node):
+    items: tuple[AxisItem, ...]
+
+
+@dataclass(slots=True, eq=False)
+class Use(Node):
+    """`use std.attn (sdpa, rope)` or `use "mine.anat" as mine`."""
+
+    module: QName | str
+    names: tuple[Name, ...]
+    alias: Name | None
+    module_at: At
+
+
+@dataclass(slots=True, eq=False)
+class DiagramDecl(Node):
+    name: Name
+    signature: Signature
+    where: tuple[Equation, ...]
+    body: tuple[Statement, ...]
+
+
+@dataclass(slots=True, eq=False)
+class RuleDecl(Node):
+    name: Name
+    params: tuple[Param, ...]
+    where: tuple[Equation, ...]
+    left: Expr
+    relation: str
+    right: Expr
+
+
+@dataclass(slots=True, eq=False)
+class Choose(Node):
+    hole: Name
+    options: tuple[QName, ...]
+    family: QName | None
+
+
+@dataclass(slots=True, eq=False)
+class SpaceDecl(Node):
+    """`family S of D { choose ... }` or `space S of D { ... }`."""
+
+    word: str
+    name: Name
+    of: QName
+    choices: tuple[Choose | Later, ...]
+
+
+@dataclass(slots=True, eq=False)
+class FamilyDecl(Node):
+    name: Name
+    members: tuple[QName, ...]
+
+
+Item = Lang | AxisDecl | Use | DiagramDecl | RuleDecl | SpaceDecl | FamilyDecl | Later
+
+
+@dataclass(slots=True, eq=False)
+class Comment(Node):
+    text: str
+
+
+@dataclass(slots=True, eq=False)
+class File(Node):
+    items: tuple[Item, ...]
+    comments: tuple[Comment, ...]

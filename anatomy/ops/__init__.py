@@ -1,0 +1,48 @@
+"""The operations of the language, one file each, and the table that names them all."""
+
+from anatomy.ir.op import Op
+from anatomy.ops.add import Add, Subtract
+from anatomy.ops.cat import Cat
+from anatomy.ops.compare import Compare
+from anatomy.ops.contract import Contract
+from anatomy.ops.cumulate import Cumsum
+from anatomy.ops.elementwise import Map
+from anatomy.ops.expand import Expand
+from anatomy.ops.extremum import Extremum
+from anatomy.ops.fourier import Fourier
+from anatomy.ops.halves import Halves
+from anatomy.ops.hole import Hole
+from anatomy.ops.index import Index
+from anatomy.ops.iota import Iota
+from anatomy.ops.literal import Literal, Size
+from anatomy.ops.logic import Both, Not
+from anatomy.ops.mask import Mask
+from anatomy.ops.multiply import Divide, Multiply
+from anatomy.ops.normalise import Normalise
+from anatomy.ops.power import Power
+from anatomy.ops.reduce import Reduce
+from anatomy.ops.reshape import Merge, Split
+from anatomy.ops.shift import Shift
+from anatomy.ops.softmax import Softmax
+from anatomy.ops.where import Where
+
+OPS: tuple[type[Op], ...] = (
+    Add, Subtract, Multiply, Divide, Power, Map, Extremum, Where,
+    Contract, Reduce, Cumsum, Softmax, Normalise,
+    Expand, Split, Merge, Halves, Cat, Shift, Fourier,
+    Literal, Size, Iota, Index, Compare, Both, Not, Mask, Hole,
+)  # fmt: skip
+
+
+def find(word: str, bracketed: bool) -> type[Op] | None:
+    """The operation that a word names; `max` and `min` are reductions exactly when they have brackets."""
+    matches = [op for op in OPS if word in op.names]
+    for op in matches:
+        if (op.form != "plain") == bracketed:
+            return op
+    return matches[0] if matches else None
+
+
+WORDS: frozenset[str] = frozenset(w for op in OPS for w in op.names if w[0].isalpha())
+
+__all__ = [op.__name__ for op in OPS] + ["OPS", "WORDS", "find"]

@@ -1,0 +1,71 @@
+"""`dot[axes](a, b, ...)`: multiply by name and sum over the named axes, any number of operands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from anatomy.ir.bound import Bound, BoundContext
+from anatomy.ir.code import Emitter, Operand
+from anatomy.ir.glyph import Glyph
+from anatomy.ir.op import Op, Problem
+from anatomy.ir.poly import Poly
+
+
+@dataclass(frozen=True)
+class Contract(Op):
+    """Contraction: `y = sum_own prod_p x_p`; shared axes that are not named are zipped (ruling 8)."""
+
+    names: ClassVar[tuple[str, ...]] = ("dot",)
+    form = "axes"
+    arity = (2, None)
+    commutative = True
+    algebra = "multilinear"
+
+    @property
+    def word(self) -> str:
+        return "dot"
+
+    def takes(self, own: tuple[str, ...], port: int, ports: int) -> tuple[frozenset[str], frozenset[str]]:
+        return frozenset(own), frozenset()
+
+    def check(self, own: tuple[str, ...], ports: Sequence[tuple[str, ...]]) -> None:
+        for axis in own:
+            holders = [k for k, axes in enumerate(ports) if axis in axes]
+            if len(holders) < 2:
+                lacking = next(k for k in range(len(ports)) if k not in holders)
+                raise Problem(
+                    "E306",
+                    f"`dot` contracts axis `{axis}`, which operand {lacking + 1} lacks",
+                    lacking,
+                    axis,
+                    help=f"a contracted axis stands on two operands or more; sum it alone with `sum[{axis}](...)`",
+                )
+
+    def lower(self, emit: Emitter) -> list[Operand]:
+        operands = [emit.real(k) for k in range(len(emit.node.ports))]
+        scalars = [o for o in operands if o.scalar]
+        tensors = [o for o in operands if not o.scalar]
+        return [einsum(emit, tensors, scalars, frozenset(emit.node.own))]
+
+    def glyph(self, own: tuple[str, ...]) -> Glyph:
+        return Glyph("contract", f"dot {', '.join(own)}")
+
+    def flops(self, work: Poly) -> Poly:
+        return 2 * work
+
+
+def einsum(emit: Emitter, tensors: Sequence[Operand], scalars: Sequence[Operand], summed: frozenset[str]) -> Operand:
+    """One `torch.einsum` over all operands; its order of contraction is chosen by opt_einsum."""
+    letters: dict[str, str] = {}
+    for operand in tensors:
+        for axis in operand.axes:
+            letters.setdefault(axis, chr(ord("a") + len(letters)) if len(letters) < 26 else chr(ord("A") + len(letters) - 26))
+    kept = emit.order(tuple(a for a in letters if a not in summed))
+    spec = ",".join("".join(letters[a] for a in o.axes) for o in tensors)
+    target = "".join(letters[a] for a in kept)
+    code = f'torch.einsum("{spec}->{target}", {", ".join(o.code for o in tensors)})'
+    for scalar in scalars:
+        code += f" * {scalar.atom}"
+    return Operand(code, kept, bare=not scalars)

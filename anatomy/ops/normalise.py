@@ -1,0 +1,72 @@
+"""`layernorm`, `rmsnorm`, `l2norm`, `l1norm`: a vector over the named axes divided by its own size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import ClassVar
+
+from anatomy.ir.bound import Bound, BoundContext
+from anatomy.ir.code import Emitter, Operand, dims
+from anatomy.ir.glyph import Glyph
+from anatomy.ir.op import Op
+from anatomy.ir.poly import Poly
+
+EPS: dict[str, Fraction] = {
+    "layernorm": Fraction("1e-5"),
+    "rmsnorm": Fraction("1e-5"),
+    "l2norm": Fraction(0),
+    "l1norm": Fraction(0),
+}
+"""Default `eps`, inside the root (ruling 17)."""
+
+
+@dataclass(frozen=True)
+class Normalise(Op):
+    """Norms without weights; several axes act jointly.
+
+    layernorm: `(x - mean) / sqrt(var + eps)`, biased variance; rmsnorm: `x / sqrt(mean x^2 + eps)`;
+    l2norm: `x / sqrt(sum x^2 + eps)`; l1norm: `x / (sum |x| + eps)`.
+    """
+
+    names: ClassVar[tuple[str, ...]] = tuple(EPS)
+    form = "axes"
+    options: ClassVar[tuple[str, ...]] = ("eps",)
+    which: str = "layernorm"
+    eps: Fraction = Fraction("1e-5")
+
+    @classmethod
+    def make(cls, word: str, options: dict[str, float]) -> Normalise:
+        return cls(word, Fraction(options.get("eps", EPS[word])))
+
+    @property
+    def word(self) -> str:
+        return self.which
+
+    def gives(self, own: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+        return (own,)
+
+    def lower(self, emit: Emitter) -> list[Operand]:
+        x = emit.tensor(0)
+        dim, eps = dims(x, emit.node.own), float(self.eps)
+        plus = f" + {eps!r}" if eps else ""
+        match self.which:
+            case "layernorm" if emit.node.own == x.axes[-1:]:
+                code = f"F.layer_norm({x.code}, {x.atom}.shape[-1:], eps={eps!r})"
+                return [Operand(code, x.axes)]
+            case "layernorm":
+                centred = emit.bind(f"{x.atom} - {x.atom}.mean({dim}, keepdim=True)")
+                code = f"{centred} / torch.sqrt(torch.square({centred}).mean({dim}, keepdim=True){plus})"
+            case "rmsnorm":
+                code = f"{x.atom} / torch.sqrt(torch.square({x.code}).mean({dim}, keepdim=True){plus})"
+            case "l2norm":
+                code = f"{x.atom} / torch.sqrt(torch.square({x.code}).sum({dim}, keepdim=True){plus})"
+            case _:
+                code = f"{x.atom} / (torch.abs({x.code}).sum({dim}, keepdim=True){plus})"
+        return [Operand(code, x.axes, bare=False)]
+
+    def glyph(self, own: tuple[str, ...]) -> Glyph:
+        return Glyph("normalise", f"{self.which} {', '.join(own)}", detail=f"eps={float(self.eps):g}")
+
+    def flops(self, work: Poly) -> Poly:
+        return 4 * work
