@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from anatomy.ir.graph import Node
-from anatomy.ir.poly import Poly
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +48,15 @@ class Emitter(Protocol):
         """The same as a real tensor, never a Python number."""
         ...
 
+    @property
+    def lifts(self) -> tuple[str, ...]:
+        """All axes of the operands that are not the node's own, those lifted at compile time included."""
+        ...
+
+    def named(self, operand: Operand) -> Operand:
+        """The operand bound to a name, for rules that read it more than once."""
+        ...
+
     def order(self, axes: tuple[str, ...]) -> tuple[str, ...]:
         """The preferred dimension order of a set of axes."""
         ...
@@ -63,14 +71,6 @@ class Emitter(Protocol):
 
     def size(self, axis: str) -> str:
         """An integer expression for an axis size."""
-        ...
-
-    def poly(self, poly: Poly) -> str:
-        """An integer expression for a polynomial in the sizes."""
-        ...
-
-    def bind(self, code: str) -> str:
-        """Emit an assignment and return the new name."""
         ...
 
     def helper(self, name: str) -> str:
@@ -106,7 +106,7 @@ def infix(emit: Emitter, sign: str) -> Operand:
 
 def call(emit: Emitter, function: str, first_is_mask: bool = False) -> Operand:
     """`function(a, b, ...)` with all operands as tensors, broadcast by name."""
-    axes = emit.order(emit.node.lifts)
+    axes = emit.order(emit.lifts)
     parts = []
     for k in range(len(emit.node.ports)):
         operand = emit.operand(k) if first_is_mask and k == 0 else emit.tensor(k)

@@ -55,7 +55,7 @@ class Cat(Op):
     def lower(self, emit: Emitter) -> list[Operand]:
         own, count = emit.node.own, len(emit.node.ports)
         whole = own[-1]
-        lifts = emit.order(emit.node.lifts)
+        lifts = emit.order(emit.lifts)
         target = emit.order((*lifts, whole))
         pieces = []
         for k in range(count):

@@ -43,7 +43,7 @@ class Compare(Op):
         a, b = emit.operand(0), emit.operand(1)
         if a.scalar and b.scalar:
             a, b = emit.tensor(0), b
-        axes = emit.order(emit.node.lifts)
+        axes = emit.order(emit.lifts)
         a, b = emit.align(a, axes), emit.align(b, axes)
         return [Operand(f"{a.atom} {self.sign} {b.atom}", axes, bare=False)]
 

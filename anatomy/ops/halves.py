@@ -42,7 +42,7 @@ class Halves(Op):
         return [(size(own[0]), 2 * size(own[1]), f"`halves` of `{own[0]}` into `{own[1]}`")]
 
     def lower(self, emit: Emitter) -> list[Operand]:
-        x = emit.tensor(0)
+        x = emit.named(emit.tensor(0))
         whole, half = emit.node.own
         axes = tuple(half if a == whole else a for a in x.axes)
         at = x.axes.index(whole)

@@ -41,7 +41,7 @@ class Both(Op):
         return (MASK,)
 
     def lower(self, emit: Emitter) -> list[Operand]:
-        axes = emit.order(emit.node.lifts)
+        axes = emit.order(emit.lifts)
         a, b = emit.align(emit.operand(0), axes), emit.align(emit.operand(1), axes)
         return [Operand(f"{a.atom} {'&' if self.which == 'and' else '|'} {b.atom}", axes, bare=False)]
 

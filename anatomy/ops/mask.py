@@ -31,7 +31,7 @@ class Mask(Op):
         return (REAL,)
 
     def lower(self, emit: Emitter) -> list[Operand]:
-        axes = emit.order(emit.node.lifts)
+        axes = emit.order(emit.lifts)
         p, s = emit.align(emit.operand(0), axes), emit.align(emit.tensor(1), axes)
         return [Operand(f'torch.where({p.code}, {s.code}, float("-inf"))', axes)]
 

@@ -47,7 +47,7 @@ class Normalise(Op):
         return (own,)
 
     def lower(self, emit: Emitter) -> list[Operand]:
-        x = emit.tensor(0)
+        x = emit.named(emit.tensor(0))
         dim, eps = dims(x, emit.node.own), float(self.eps)
         plus = f" + {eps!r}" if eps else ""
         match self.which:
@@ -55,7 +55,7 @@ class Normalise(Op):
                 code = f"F.layer_norm({x.code}, {x.atom}.shape[-1:], eps={eps!r})"
                 return [Operand(code, x.axes)]
             case "layernorm":
-                centred = emit.bind(f"{x.atom} - {x.atom}.mean({dim}, keepdim=True)")
+                centred = emit.named(Operand(f"{x.atom} - {x.atom}.mean({dim}, keepdim=True)", x.axes, bare=False)).code
                 code = f"{centred} / torch.sqrt(torch.square({centred}).mean({dim}, keepdim=True){plus})"
             case "rmsnorm":
                 code = f"{x.atom} / torch.sqrt(torch.square({x.code}).mean({dim}, keepdim=True){plus})"

@@ -37,6 +37,7 @@ class Softmax(Op):
             return [Operand(f"{emit.helper('masked_softmax')}({x.code}, {dim})", x.axes)]
         if len(emit.node.own) == 1:
             return [Operand(f"torch.softmax({x.code}, {dim})", x.axes)]
+        x = emit.named(x)
         return [Operand(f"torch.exp({x.atom} - torch.logsumexp({x.code}, {dim}, keepdim=True))", x.axes)]
 
     def glyph(self, own: tuple[str, ...]) -> Glyph:

@@ -1,0 +1,7 @@
+"""Diagrams to standalone PyTorch source: solve sizes, fuse contractions, emit lines, assemble a module."""
+
+from anatomy.compiler.build import build, instantiate
+from anatomy.compiler.module import Generated, generate
+from anatomy.compiler.solve import Solution, solve
+
+__all__ = ["Generated", "Solution", "build", "generate", "instantiate", "solve"]

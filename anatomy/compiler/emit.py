@@ -1,0 +1,223 @@
+"""One fold over the diagram: every node's lowering rule, with names, dimension orders and line comments.
+
+Converts: a typed, size-solved diagram into the lines of `forward`.
+Non-goals: recognising patterns; choosing kernels. Those are passes on the diagram before this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from anatomy.compiler.names import Names, comment
+from anatomy.compiler.solve import Solution
+from anatomy.ir.code import Operand
+from anatomy.ir.graph import Diagram, Node
+from anatomy.ops import Contract, Mask
+
+INLINE = 72
+"""An unnamed value that is read once is written inside its reader when its code is at most this long."""
+STOPS_MASK = frozenset({"softmax", "dot", "sum", "mean", "exp", "sigmoid", "relu", "tanh", "logsumexp"})
+
+
+@dataclass
+class Line:
+    code: str
+    note: str = ""
+
+
+@dataclass
+class Emission:
+    """Lines of `forward` in the making; satisfies `anatomy.ir.code.Emitter`."""
+
+    diagram: Diagram
+    solution: Solution
+    names: Names
+    lift: tuple[str, ...]
+    like_name: str
+    lines: list[Line] = field(default_factory=list)
+    helpers: set[str] = field(default_factory=set)
+    wires: dict[int, Operand] = field(default_factory=dict)
+    size_names: dict[str, str] = field(default_factory=dict)
+    masks: set[int] = field(default_factory=set)
+    node: Node = None  # type: ignore[assignment]
+    _note: str = ""
+
+    def __post_init__(self) -> None:
+        self.rank = dimension_order(self.diagram, self.lift)
+        self.reads: dict[int, int] = {w: len(c) for w, c in self.diagram.consumers.items()}
+
+    # what rules may ask -------------------------------------------------------------------------
+
+    def operand(self, port: int) -> Operand:
+        end = self.node.ports[port]
+        table = dict(end.renames)
+        value = self.wires[end.wire]
+        return replace(value, axes=tuple(table.get(a, a) for a in value.axes))
+
+    def real(self, port: int) -> Operand:
+        value = self.operand(port)
+        if value.integer:
+            return Operand(f"{value.atom}.to({self.like_name}.dtype)", value.axes)
+        return value
+
+    def tensor(self, port: int) -> Operand:
+        value = self.real(port)
+        if value.scalar:
+            return Operand(f"torch.tensor({float_code(value.code)}, {self.like})")
+        return value
+
+    @property
+    def lifts(self) -> tuple[str, ...]:
+        own = set(self.node.own)
+        axes: dict[str, None] = {}
+        for k in range(len(self.node.ports)):
+            axes.update((a, None) for a in self.operand(k).axes if a not in own)
+        return tuple(axes)
+
+    def named(self, operand: Operand) -> Operand:
+        if operand.code.isidentifier():
+            return operand
+        return replace(operand, code=self._bind(operand.code, ""), bare=True)
+
+    def order(self, axes: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(sorted(dict.fromkeys(axes), key=self.position))
+
+    def position(self, axis: str) -> tuple[int, str]:
+        return self.rank.get(axis.partition("~")[0], len(self.rank)), axis
+
+    def align(self, operand: Operand, axes: tuple[str, ...]) -> Operand:
+        if operand.scalar or not operand.axes:
+            return operand
+        operand = self.permute(operand, tuple(a for a in axes if a in operand.axes))
+        first = axes.index(operand.axes[0])
+        if tuple(axes[first:]) == operand.axes:
+            return operand
+        index = ", ".join(":" if a in operand.axes else "None" for a in axes[first:])
+        return Operand(f"{operand.atom}[{index}]", axes, integer=operand.integer)
+
+    def permute(self, operand: Operand, axes: tuple[str, ...]) -> Operand:
+        if operand.axes == axes:
+            return operand
+        numbers = ", ".join(str(operand.axes.index(a)) for a in axes)
+        return Operand(f"{operand.atom}.permute({numbers})", axes, integer=operand.integer)
+
+    def size(self, axis: str) -> str:
+        return self.poly_code(self.diagram.sizes[axis])
+
+    def helper(self, name: str) -> str:
+        self.helpers.add(name)
+        return f"_{name}"
+
+    def masked(self, port: int) -> bool:
+        return self.node.ports[port].wire in self.masks
+
+    @property
+    def like(self) -> str:
+        return f"dtype={self.like_name}.dtype, device={self.like_name}.device"
+
+    @property
+    def device(self) -> str:
+        return f"device={self.like_name}.device"
+
+    # the fold -----------------------------------------------------------------------------------
+
+    def poly_code(self, poly: object) -> str:
+        rest = self.solution.size(poly)  # type: ignore[arg-type]
+        value = rest.constant()
+        if value is not None:
+            return str(value)
+        terms = []
+        for mono, coeff in rest.terms:
+            factors = [self.size_names[v] for v, e in mono for _ in range(e)]
+            if coeff != 1 or not factors:
+                factors.insert(0, str(coeff))
+            terms.append(" * ".join(factors))
+        code = " + ".join(terms)
+        return code if len(terms) == 1 and "*" not in code else f"({code})"
+
+    def run(self) -> None:
+        for node in self.diagram.nodes:
+            self.node = node
+            self._note = note(node)
+            results = node.op.lower(self)
+            if isinstance(node.op, Mask) or (
+                node.op.word not in STOPS_MASK and any(p.wire in self.masks for p in node.ports)
+            ):
+                self.masks.update(node.outs)
+            for wire, result in zip(node.outs, results, strict=True):
+                self.wires[wire] = self._settle(wire, result)
+
+    def _settle(self, wire: int, value: Operand) -> Operand:
+        """Keep short single-use code inline; bind the rest to a name."""
+        if value.scalar or value.code.isidentifier():
+            return value
+        name = self.diagram.wires[wire].name
+        once = self.reads.get(wire, 0) <= 1
+        to_output = any(i < 0 for i, _ in self.diagram.consumers[wire])
+        if once and not name and not to_output and len(value.code) <= INLINE:
+            return value
+        return replace(value, code=self._bind(value.code, name), bare=True)
+
+    def _bind(self, code: str, name: str) -> str:
+        target = self.names.new(name.rpartition(".")[2] if name else "", "t")
+        self.lines.append(Line(f"{target} = {code}", self._note))
+        return target
+
+    def output(self, k: int) -> str:
+        """The code of an output: its header layout behind the lifts, repeated along lifts that it lacks."""
+        output = self.diagram.outputs[k]
+        table = dict(output.port.renames)
+        value = self.wires[output.port.wire]
+        value = replace(value, axes=tuple(table.get(a, a) for a in value.axes))
+        if value.scalar:
+            value = Operand(f"torch.tensor({float_code(value.code)}, {self.like})")
+        if value.integer:
+            value = Operand(f"{value.atom}.to({self.like_name}.dtype)", value.axes)
+        target = (*self.lift, *output.layout)
+        value = self.permute(value, tuple(a for a in target if a in value.axes))
+        missing = [a for a in target if a not in value.axes]
+        if missing:
+            sizes = ", ".join(self.size_names[a] if a in missing else "-1" for a in target)
+            index = ", ".join(":" if a in value.axes else "None" for a in target)
+            value = Operand(f"{value.atom}[{index}].expand({sizes})", target)
+        return value.code
+
+
+def float_code(code: str) -> str:
+    return code if "." in code or not code.lstrip("-").isdigit() else f"{code}.0"
+
+
+def note(node: Node) -> str:
+    """Where a line comes from: file, line and the text of that line."""
+    if node.span is None:
+        return ""
+    line = node.span.line
+    text = comment(node.span.source.line(line).partition("#")[0])
+    return f"{line}: {text}"
+
+
+def dimension_order(diagram: Diagram, lift: Sequence[str]) -> dict[str, int]:
+    """A rank for every axis: lifts, then axes that contractions zip (batch, heads), then in order of appearance.
+
+    With one order for the whole diagram an elementwise box never permutes, and zipped axes stand where
+    a batched matrix product wants them.
+    """
+    score: dict[str, int] = {}
+    for node in diagram.nodes:
+        if isinstance(node.op, Contract):
+            held: dict[str, int] = {}
+            for port in node.ports:
+                for axis in port.axes:
+                    held[axis] = held.get(axis, 0) + 1
+            for axis, count in held.items():
+                if count > 1 and axis not in node.own:
+                    score[axis] = score.get(axis, 0) + 1
+    first: dict[str, int] = {}
+    for layout in [i.layout for i in diagram.inputs] + [o.layout for o in diagram.outputs]:
+        for axis in layout:
+            first.setdefault(axis, len(first))
+    for axis in diagram.sizes:
+        first.setdefault(axis, len(first))
+    ranked = sorted(first, key=lambda a: (-score.get(a, 0), first[a]))
+    return {axis: k for k, axis in enumerate([*lift, *ranked])}

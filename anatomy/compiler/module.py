@@ -1,0 +1,270 @@
+"""The source file of a compiled diagram: imports, the functions it needs, and one `nn.Module`."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+
+from anatomy.compiler.emit import Emission
+from anatomy.compiler.fuse import fuse
+from anatomy.compiler.names import Names, class_name, comment, safe
+from anatomy.compiler.runtime import FUNCTIONS
+from anatomy.compiler.solve import Solution, solve
+from anatomy.errors import fail
+from anatomy.ir.code import Operand
+from anatomy.ir.graph import Diagram, Weight
+
+
+@dataclass(frozen=True)
+class Generated:
+    """Source text with the name of its class and the names of the inputs of `forward`."""
+
+    source: str
+    class_name: str
+    inputs: tuple[str, ...]
+    solution: Solution
+
+
+def generate(diagram: Diagram, sizes: Mapping[str, int], lift: Sequence[str] = (), seed: int = 0) -> Generated:
+    """A standalone PyTorch source file for a diagram at given sizes.
+
+    Every input and output has the lifted axes first, then its header layout (ruling 7).
+    Raises AnatomyError: E501 for open holes, E402, E403, E405, E406 for sizes, E407 for lifts.
+    """
+    if diagram.holes:
+        raise fail(
+            "E501", f"`{diagram.name}` has open holes and cannot be compiled: {', '.join(diagram.holes)}", diagram.span,
+            help="fill them through a space: `anatomy space show TARGET --index 0`",
+        )  # fmt: skip
+    for axis in lift:
+        if axis in diagram.sizes:
+            raise fail("E407", f"`{axis}` is an axis of `{diagram.name}` and cannot be lifted over it")
+        if not safe(axis):
+            raise fail("E407", f"`{axis}` is no name for an axis")
+    if len(set(lift)) < len(lift):
+        raise fail("E407", "an axis is lifted twice")
+    solution = solve(diagram, sizes)
+    fused = fuse(diagram)
+    names = Names()
+    inputs = [names.new(i.name, "x") for i in diagram.inputs]
+    attributes = {w.wire: names.new("w_" + w.key.replace(".", "_")).removeprefix("w_") for w in diagram.weights}
+    reals = [n for n, i in zip(inputs, diagram.inputs, strict=True) if diagram.wires[i.wire].kind.name == "real"]
+    like = reals[0] if reals else f"self.{attributes[diagram.weights[0].wire]}" if diagram.weights else "reference"
+    emission = Emission(fused, solution, names, tuple(lift), like)
+    for name, item in zip(inputs, diagram.inputs, strict=True):
+        integer = diagram.wires[item.wire].kind.name == "index"
+        emission.wires[item.wire] = Operand(name, (*lift, *item.layout), integer=integer)
+    for weight in diagram.weights:
+        emission.wires[weight.wire] = Operand(f"self.{attributes[weight.wire]}", weight.layout)
+    prologue = _prologue(diagram, solution, emission, inputs)
+    emission.run()
+    results = [emission.output(k) for k in range(len(diagram.outputs))]
+    title = class_name(diagram.name)
+    while title in emission.names.used:
+        title += "Module"
+    source = _assemble(diagram, title, inputs, attributes, solution, emission, prologue, results, seed, like, lift)
+    return Generated(source, title, tuple(inputs), solution)
+
+
+def _prologue(diagram: Diagram, solution: Solution, emission: Emission, inputs: list[str]) -> list[str]:
+    """Check the shapes of the inputs and read the sizes that are not known yet."""
+    lines: list[str] = []
+    known = {}
+    for axis in dict.fromkeys(a for i in diagram.inputs for a in i.layout):
+        value = solution.size(diagram.sizes[axis]).constant()
+        if value is not None:
+            known[axis] = value
+    if not inputs:
+        return lines
+    emission.helper("axes")
+    lines.append(f"sizes = {{{', '.join(f'{a!r}: {v}' for a, v in known.items())}}}")
+    for name, item in zip(inputs, diagram.inputs, strict=True):
+        where = f"{comment(item.span.source.path)}:{item.span.line}" if item.span else diagram.name
+        axes = ", ".join(map(repr, (*emission.lift, *item.layout)))
+        comma = "," if len(emission.lift) + len(item.layout) == 1 else ""
+        lines.append(f"_axes({diagram.name!r}, {item.name!r}, {name}, ({axes}{comma}), sizes, {where!r})")
+    for axis in emission.lift:
+        emission.size_names[axis] = f"sizes[{axis!r}]"
+    needed = {v for p in diagram.sizes.values() for v in p.variables()} - solution.values.keys()
+    for reading in solution.readings:
+        target = emission.names.new(reading.variable.replace(".", "_"), "size")
+        rest = emission.poly_code(-reading.rest) if reading.rest.terms else ""
+        total = f"sizes[{reading.axis!r}]" + (f" + {rest}" if rest else "") if reading.axis else rest
+        emission.size_names[reading.variable] = target
+        if reading.variable in needed:
+            if reading.slope == 1:
+                lines.append(f"{target} = {total}")
+            else:
+                emission.helper("solve")
+                where = f"{reading.axis} = {diagram.sizes[reading.axis]}" if reading.axis else reading.variable
+                lines.append(f"{target} = _solve({diagram.name!r}, {reading.variable!r}, {total}, {reading.slope}, {where!r})")
+    for axis in dict.fromkeys(a for i in diagram.inputs for a in i.layout):
+        size = solution.size(diagram.sizes[axis])
+        if size.constant() is None and not any(r.axis == axis for r in solution.readings):
+            message = f"{diagram.name}: the sizes of the inputs contradict `{axis} = {diagram.sizes[axis]}`"
+            lines += [f"if sizes[{axis!r}] != {emission.poly_code(size)}:", f"    raise ValueError({message!r})"]
+    return lines
+
+
+def _prune(lines: list[str], used: str) -> list[str]:
+    """Drop size assignments that nothing reads."""
+    kept: list[str] = []
+    for line in reversed(lines):
+        target, _, value = line.partition(" = ")
+        if target.isidentifier() and target != "sizes" and not value.startswith("_solve"):
+            rest = used + "\n".join(kept)
+            if not _mentions(rest, target):
+                continue
+        kept.insert(0, line)
+    return kept
+
+
+def _mentions(code: str, name: str) -> bool:
+    return re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", code) is not None
+
+
+def _shape(weight: Weight, diagram: Diagram, solution: Solution) -> list[int]:
+    return [solution.size(diagram.sizes[a]).constant() or 0 for a in weight.layout]
+
+
+def initial(weight: Weight, diagram: Diagram, solution: Solution) -> tuple[str, str]:
+    """The drawing expression of a weight and the words that explain it; fans come from named axes (ruling 16)."""
+    def fan(axes: tuple[str, ...]) -> int:
+        return prod(solution.size(diagram.sizes[a]).constant() or 1 for a in axes)
+
+    fan_in, fan_out = fan(weight.fan_in), fan(weight.fan_out)
+    args = weight.init.args
+    note = f"{weight.init}: fan-in {fan_in}, fan-out {fan_out}"
+    match weight.init.name:
+        case "xavier":
+            a = math.sqrt(6 / (fan_in + fan_out))
+            return f"uniform_(-{a!r}, {a!r}", note
+        case "xavier_normal":
+            return f"normal_(0.0, {math.sqrt(2 / (fan_in + fan_out))!r}", note
+        case "kaiming":
+            a = math.sqrt(6 / fan_in)
+            return f"uniform_(-{a!r}, {a!r}", note
+        case "kaiming_normal":
+            return f"normal_(0.0, {math.sqrt(2 / fan_in)!r}", note
+        case "lecun":
+            return f"normal_(0.0, {math.sqrt(1 / fan_in)!r}", note
+        case "normal":
+            return f"normal_(0.0, {float(args[0])!r}", str(weight.init)
+        case "uniform":
+            low, high = (-args[0], args[0]) if len(args) == 1 else args
+            return f"uniform_({float(low)!r}, {float(high)!r}", str(weight.init)
+        case "zeros" | "ones" | "constant":
+            value = {"zeros": 0.0, "ones": 1.0}.get(weight.init.name, args[0] if args else 0.0)
+            return f"fill_({float(value)!r}", str(weight.init)
+        case other:
+            raise fail("E208", f"there is no initialiser `{other}`", weight.span)
+
+
+def _assemble(
+    diagram: Diagram, title: str, inputs: list[str], attributes: dict[int, str], solution: Solution, emission: Emission,
+    prologue: list[str], results: list[str], seed: int, like: str, lift: Sequence[str],
+) -> str:  # fmt: skip
+    weights = diagram.weights
+    body: list[str] = []
+    previous = None
+    for line in emission.lines:
+        note = f"  # {line.note}" if line.note and line.note != previous else ""
+        previous = line.note or previous
+        body.append(line.code + note)
+    body.append(f"return {', '.join(results)}" if len(results) > 1 else f"return {results[0]}")
+    if like == "reference":
+        body.insert(0, "reference = torch.zeros(())")
+    code = "\n".join([*(line.code for line in emission.lines), *results])
+    body = _prune(prologue, code) + body
+    text = "\n".join(body)
+    helpers = [n for n in FUNCTIONS if n in emission.helpers or (n == "generator" and weights)]
+    out: list[str] = []
+    what = ", ".join(f"{a}={solution.size(p).constant() or p}" for a, p in diagram.sizes.items() if "." not in a and "~" not in a)
+    where = f" from {comment(diagram.span.source.path)}" if diagram.span else ""
+    out += [f'"""`{comment(diagram.name)}`{where}, compiled by attention-anatomy. Sizes: {comment(what)}."""', ""]
+    imports = ["import hashlib"] if weights else []
+    if "math." in text:
+        imports.append("import math")
+    if imports:
+        out += [*imports, ""]
+    out.append("import torch")
+    if "F." in text:
+        out.append("import torch.nn.functional as F")
+    out += ["from torch import nn", ""]
+    for name in helpers:
+        out += [FUNCTIONS[name].rstrip(), ""]
+    out += ["", f"class {title}(nn.Module):"]
+    signature = [f"{n}: {_type(i.layout, lift)}" for n, i in zip(inputs, diagram.inputs, strict=True)]
+    outs = " and ".join(_type(o.layout, lift) for o in diagram.outputs)
+    out += [f'    """{", ".join(signature)} -> {outs}."""', ""]
+    if weights:
+        out += _weights(diagram, attributes, solution, seed)
+    args = ", ".join(["self", *inputs])
+    out.append(f"    def forward({args}):")
+    out += [f"        {line}" for line in body]
+    return "\n".join(out) + "\n"
+
+
+def _type(layout: Sequence[str], lift: Sequence[str]) -> str:
+    return f"[{', '.join((*lift, *layout))}]"
+
+
+def _weights(diagram: Diagram, attributes: dict[int, str], solution: Solution, seed: int) -> list[str]:
+    out = [f"    def __init__(self, seed={seed}, dtype=None, device=None):", "        super().__init__()"]
+    for w in diagram.weights:
+        name = attributes[w.wire]
+        empty = f"torch.empty({tuple(_shape(w, diagram, solution))}, dtype=dtype, device=device)"
+        axes = f"[{', '.join(w.layout)}]"
+        if w.frozen:
+            out.append(f'        self.register_buffer("{name}", {empty})  # {axes}')
+        else:
+            out.append(f"        self.{name} = nn.Parameter({empty})  # {axes}")
+    renamed = {attributes[w.wire]: w.keys for w in diagram.weights if w.keys != (attributes[w.wire],)}
+    if renamed:
+        out += [
+            "        self.register_state_dict_post_hook(self._save_keys)",
+            "        self.register_load_state_dict_pre_hook(self._load_keys)",
+        ]
+    out += ["        self.reset_parameters(seed)", ""]
+    out += [
+        "    @torch.no_grad()",
+        f"    def reset_parameters(self, seed={seed}):",
+        '        """Draw every weight anew, in float64, from its own stream."""',
+        "        for name, key, draw in (",
+    ]
+    for w in diagram.weights:
+        draw, words = initial(w, diagram, solution)
+        generator = "" if draw.startswith("fill_") else ", generator=g"
+        out.append(f'            ("{attributes[w.wire]}", {w.key!r}, lambda t, g: t.{draw}{generator})),  # {words}')
+    out += [
+        "        ):",
+        "            weight = getattr(self, name)",
+        "            weight.copy_(draw(torch.empty(weight.shape, dtype=torch.float64), _generator(seed, key)))",
+        "",
+    ]
+    if renamed:
+        table = ", ".join(f"{a!r}: {k!r}" for a, k in renamed.items())
+        out += [
+            f"    KEYS = {{{table}}}",
+            "",
+            "    @staticmethod",
+            "    def _save_keys(module, state, prefix, metadata):",
+            '        """Attributes to the keys of the diagram."""',
+            "        for name, keys in module.KEYS.items():",
+            "            value = state.pop(prefix + name, None)",
+            "            if value is not None:",
+            "                state.update({prefix + key: value for key in keys})",
+            "",
+            "    @staticmethod",
+            "    def _load_keys(module, state, prefix, *rest):",
+            '        """Keys of the diagram to attributes."""',
+            "        for name, keys in module.KEYS.items():",
+            "            values = [state.pop(prefix + key) for key in keys if prefix + key in state]",
+            "            if values:",
+            "                state[prefix + name] = values[0]",
+            "",
+        ]
+    return out
