@@ -13,7 +13,6 @@ from anatomy.compiler.names import Names, comment
 from anatomy.compiler.solve import Solution
 from anatomy.ir.code import Operand
 from anatomy.ir.graph import Diagram, Node
-from anatomy.ops import Contract, Mask
 
 INLINE = 72
 """An unnamed value that is read once is written inside its reader when its code is at most this long."""
@@ -141,7 +140,7 @@ class Emission:
             self.node = node
             self._note = note(node)
             results = node.op.lower(self)
-            if isinstance(node.op, Mask) or (
+            if node.op.word == "mask" or (
                 node.op.word not in STOPS_MASK and any(p.wire in self.masks for p in node.ports)
             ):
                 self.masks.update(node.outs)
@@ -205,7 +204,7 @@ def dimension_order(diagram: Diagram, lift: Sequence[str]) -> dict[str, int]:
     """
     score: dict[str, int] = {}
     for node in diagram.nodes:
-        if isinstance(node.op, Contract):
+        if node.op.algebra == "multilinear":
             held: dict[str, int] = {}
             for port in node.ports:
                 for axis in port.axes:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from anatomy.ir.graph import Diagram, Node, Port
-from anatomy.ops import Contract, Multiply, Reduce
 
 MOST_OPERANDS = 8
 
@@ -31,21 +30,19 @@ def fuse(diagram: Diagram) -> Diagram:
         node = nodes[i]
         if node is None:
             continue
-        if isinstance(node.op, Reduce) and node.op.which == "sum":
-            inner = _made_once(node.ports[0], made, reads, nodes)
-            if inner is None or not isinstance(nodes[inner].op, Multiply | Contract):  # type: ignore[union-attr]
-                continue
-            node = replace(node, op=Contract())
-        elif not isinstance(node.op, Contract):
+        contraction = node.op.contraction()
+        if contraction is None or (len(node.ports) == 1 and not _product(node.ports[0], made, reads, nodes)):
             continue
+        if not node.own:
+            continue
+        node = replace(node, op=contraction)
         own = list(node.own)
         pending = list(node.ports)
         ports: list[Port] = []
         while pending:
             port = pending.pop(0)
-            inner = _made_once(port, made, reads, nodes)
-            source = nodes[inner] if inner is not None else None
-            if source is None or not isinstance(source.op, Multiply | Contract):
+            source = _product(port, made, reads, nodes)
+            if source is None:
                 ports.append(port)
                 continue
             if len(ports) + len(pending) + len(source.ports) > MOST_OPERANDS:
@@ -63,9 +60,9 @@ def fuse(diagram: Diagram) -> Diagram:
     return replace(diagram, nodes=tuple(n for n in nodes if n is not None), sizes=sizes)
 
 
-def _made_once(port: Port, made: dict[int, int], reads: dict[int, int], nodes: list[Node | None]) -> int | None:
-    """The index of the node that makes a wire, when nothing else reads it."""
+def _product(port: Port, made: dict[int, int], reads: dict[int, int], nodes: list[Node | None]) -> Node | None:
+    """The product or contraction that makes a wire, when nothing else reads it."""
     if reads.get(port.wire) != 1 or port.wire not in made:
         return None
-    index = made[port.wire]
-    return index if nodes[index] is not None else None
+    source = nodes[made[port.wire]]
+    return source if source is not None and source.op.algebra == "multilinear" else None

@@ -6,7 +6,7 @@ import keyword
 import re
 
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,60}\Z")
-TAKEN = frozenset("torch F math nn self sizes hashlib Tensor annotations seed dtype device".split())
+TAKEN = frozenset(["torch", "F", "math", "nn", "self", "sizes", "hashlib", "Tensor", "annotations", "seed", "dtype", "device"])
 
 
 class Names:

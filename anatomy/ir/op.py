@@ -96,6 +96,10 @@ class Op(ABC):
         """Size equations that must be provable, each with the words that say why."""
         return []
 
+    def contraction(self) -> Op | None:
+        """This operation as a contraction (a product of all operands summed over the own axes), where it is one."""
+        return None
+
     # interpretation ---------------------------------------------------------------------------
 
     @abstractmethod

@@ -257,6 +257,6 @@ class Program:
                 help=f"did you mean `{near}`?" if near else f"it declares: {', '.join(self.names()) or 'none'}",
             )  # fmt: skip
         errors = [d for d in self.diagnostics() if d.severity == "error"]
-        if diagram is None or self.root.diagnostics and errors:
+        if diagram is None or (self.root.diagnostics and errors):
             raise AnatomyError(*errors)
         return diagram

@@ -16,12 +16,11 @@ LANGUAGE_VERSION = 1
 STD = Path(__file__).resolve().parent / "std"
 
 RESERVED = frozenset(
-    """axis diagram rule derive family space use lang simd scan repeat next out weight table noise hole part tie
-    lin where and or not choose in of as true false frozen tied""".split()
+    ["axis", "diagram", "rule", "derive", "family", "space", "use", "lang", "simd", "scan", "repeat", "next", "out", "weight", "table", "noise", "hole", "part", "tie", "lin", "where", "and", "or", "not", "choose", "in", "of", "as", "true", "false", "frozen", "tied"]
 )
 """Words that name nothing."""
 LATER_WORDS = frozenset(
-    """sort topk gather sparsemax entmax sinkhorn slice reverse unfold table noise""".split()
+    ["sort", "topk", "gather", "sparsemax", "entmax", "sinkhorn", "slice", "reverse", "unfold", "table", "noise"]
 )
 """Operations of the vocabulary that wait for a later version."""
 

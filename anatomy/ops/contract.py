@@ -43,6 +43,9 @@ class Contract(Op):
                     help=f"a contracted axis stands on two operands or more; sum it alone with `sum[{axis}](...)`",
                 )
 
+    def contraction(self) -> Op:
+        return self
+
     def lower(self, emit: Emitter) -> list[Operand]:
         operands = [emit.real(k) for k in range(len(emit.node.ports))]
         scalars = [o for o in operands if o.scalar]

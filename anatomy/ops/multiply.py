@@ -9,6 +9,7 @@ from anatomy.ir.bound import Bound, BoundContext
 from anatomy.ir.code import Emitter, Operand, infix
 from anatomy.ir.glyph import Glyph
 from anatomy.ir.op import Op
+from anatomy.ops.contract import Contract
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,9 @@ class Multiply(Op):
     @property
     def word(self) -> str:
         return "*"
+
+    def contraction(self) -> Op:
+        return Contract()
 
     def lower(self, emit: Emitter) -> list[Operand]:
         return [infix(emit, "*")]

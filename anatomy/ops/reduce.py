@@ -9,6 +9,7 @@ from anatomy.ir.bound import Bound, BoundContext
 from anatomy.ir.code import Emitter, Operand, dims
 from anatomy.ir.glyph import Glyph
 from anatomy.ir.op import Op
+from anatomy.ops.contract import Contract
 
 CODE: dict[str, str] = {
     "sum": "{0}.sum({1})",
@@ -38,6 +39,9 @@ class Reduce(Op):
     @property
     def linear(self) -> bool:
         return self.which in ("sum", "mean")
+
+    def contraction(self) -> Op | None:
+        return Contract() if self.which == "sum" else None
 
     def lower(self, emit: Emitter) -> list[Operand]:
         x = emit.tensor(0)

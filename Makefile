@@ -1,0 +1,37 @@
+# Everything a fresh machine needs is Python 3.11 or later and make.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: demo test test-slow check golden bench clean
+
+demo: $(READY)
+	@$(BIN)/python examples/demo.py
+
+test: $(READY) check
+	@$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(READY)
+	@$(BIN)/python -m pytest -m slow
+
+check: $(READY)
+	@$(BIN)/ruff check anatomy zoo tests examples benchmarks
+	@$(BIN)/pyright
+	@$(BIN)/lint-imports
+
+golden: $(READY)
+	@ANATOMY_UPDATE_GOLDEN=1 $(BIN)/python -m pytest -m "not slow" -k golden
+	@git --no-pager diff --stat -- tests/golden || true
+
+bench: $(READY)
+	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=python3.12"; exit 1; }
+	@echo "Setting up .venv (once; PyTorch is large)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,check]'
+	@touch $@
+
+clean:
+	rm -rf .venv demo-out dist

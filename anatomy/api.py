@@ -1,0 +1,146 @@
+"""The Python interface: load, parse, compile, draw, compare, bound, generate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anatomy.errors import AnatomyError, Source
+from anatomy.ir.graph import Diagram
+from anatomy.language.program import Program
+from anatomy.target import load_diagram, load_space
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from anatomy.regularity import Regularity
+    from anatomy.render import Picture
+    from anatomy.rewrites.equality import Equality
+    from anatomy.spaces import Space
+
+__all__ = [
+    "AnatomyError", "Diagram", "compile", "draw", "equal", "load", "parse", "regularity", "source", "space",
+]  # fmt: skip
+
+
+def load(target: str | Path) -> Diagram:
+    """The diagram at `file.anat::name`, at a file that declares just one, or at `zoo:name`.
+
+    Raises AnatomyError with every diagnostic of the file.
+
+    >>> load("zoo:sdpa").inputs[0].layout
+    ('n', 'e')
+    """
+    return load_diagram(str(target))
+
+
+def parse(text: str, path: str = "<text>") -> dict[str, Diagram]:
+    """All diagrams of a text by name. Raises AnatomyError with every diagnostic.
+
+    >>> parse("axis n diagram twice(x: [n]) -> [n] { out 2 * x }")
+    {'twice': <diagram twice: 2 boxes, 0 weights>}
+    """
+    program = Program.of(Source(path, text), Path.cwd())
+    errors = [d for d in program.check() if d.severity == "error"]
+    if errors:
+        raise AnatomyError(*errors)
+    return {name: program.get(name) for name in program.names()}
+
+
+def compile(
+    diagram: Diagram,
+    sizes: Mapping[str, int] | None = None,
+    lift: Sequence[str] = (),
+    seed: int = 0,
+    dtype: torch.dtype | None = None,
+) -> nn.Module:
+    """The diagram as an `nn.Module`; `module.source` is its standalone text.
+
+    Inputs are taken in header order, lifted axes first, then the header's layout. Axes that stand on an
+    input and on no weight need no size. Raises AnatomyError (E402, E403, E405, E406, E407, E501).
+
+    >>> net = compile(load("zoo:mha"), {"d": 8, "h": 2}, lift=("b",))
+    >>> import torch
+    >>> net(torch.zeros(3, 5, 8)).shape
+    torch.Size([3, 5, 8])
+    """
+    from anatomy.compiler import build
+
+    return build(diagram, sizes or {}, lift, seed, dtype)
+
+
+def source(diagram: Diagram, sizes: Mapping[str, int] | None = None, lift: Sequence[str] = (), seed: int = 0) -> str:
+    """The text of the compiled module, made without importing torch."""
+    from anatomy.compiler import generate
+
+    return generate(diagram, sizes or {}, lift, seed).source
+
+
+def draw(diagram: Diagram, full: bool = False) -> Picture:
+    """A picture of the diagram, with `.svg`, `.save("file.svg")` and a notebook's `_repr_svg_`.
+
+    >>> draw(load("zoo:sdpa")).svg.lstrip().startswith("<?xml")
+    True
+    """
+    from anatomy.render import draw
+
+    return draw(diagram, full)
+
+
+def equal(left: Diagram, right: Diagram, seed: int = 0) -> Equality:
+    """The four named equalities of two diagrams.
+
+    >>> equal(load("zoo:sdpa"), load("zoo:sdpa")).isomorphic
+    True
+    """
+    from anatomy.rewrites.equality import equal
+
+    return equal(left, right, seed)
+
+
+def regularity(
+    diagram: Diagram,
+    sizes: Mapping[str, int],
+    radius: float = 1.0,
+    norm: str = "frobenius",
+    seed: int = 0,
+    module: nn.Module | None = None,
+) -> Regularity:
+    """Verdict, sound upper bound and empirical lower bound of the diagram's Lipschitz constant.
+
+    The domain is every token in the L2 ball of the given radius (`math.inf`: the whole space), the norm is
+    Frobenius in and out or `max_token`. Weights are the module's, or drawn by the initialisers with the seed.
+    """
+    from anatomy.compiler import build
+    from anatomy.regularity import check
+
+    if module is None:
+        import torch
+
+        module = build(diagram, sizes, seed=seed, dtype=torch.float64)
+    weights, function = numeric(module)
+    return check(diagram, sizes, weights, radius, norm, function, seed)
+
+
+def numeric(module: nn.Module) -> tuple[dict[str, Any], Any]:
+    """The weights of a module as float64 arrays, and the module as a function of float64 tensors."""
+    import copy
+
+    double = copy.deepcopy(module).double()
+    weights = {k: v.detach().numpy() for k, v in double.state_dict().items()}
+    for parameter in double.parameters():
+        parameter.requires_grad_(False)
+    return weights, double
+
+
+def space(target: str | Path) -> Space:
+    """The space at `file.anat::name` or `zoo:spaces/name`: `len`, `[i]`, `.index`, `.sample`.
+
+    >>> len(space("zoo:spaces/scores")) >= 100
+    True
+    """
+    from anatomy.spaces import Space
+
+    return Space(load_space(str(target)))

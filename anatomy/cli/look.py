@@ -1,0 +1,134 @@
+"""`show`, `hash`, `equal`, `render`: commands that look at diagrams; none of them needs torch, but `equal` may use it."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from anatomy.cli.output import add_json, emit
+from anatomy.ir.graph import Diagram
+from anatomy.target import load_diagram
+
+
+def add(name: str, parser: argparse.ArgumentParser) -> None:
+    match name:
+        case "equal":
+            parser.add_argument("left", metavar="A")
+            parser.add_argument("right", metavar="B")
+            parser.add_argument("--seed", type=int, default=0)
+            add_json(parser)
+            parser.set_defaults(run=equal)
+        case "render":
+            parser.add_argument("target", metavar="TARGET")
+            parser.add_argument("-o", "--output", required=True, metavar="OUT", help=".svg .png .pdf .dot .txt, or - for text")
+            parser.add_argument("--full", action="store_true", help="every box, nothing folded")
+            parser.set_defaults(run=render)
+        case _:
+            parser.add_argument("target", metavar="TARGET")
+            add_json(parser)
+            parser.set_defaults(run=show if name == "show" else digest)
+
+
+def signature(diagram: Diagram) -> str:
+    def typed(layout: tuple[str, ...], kind: Any) -> str:
+        return ("" if str(kind) == "real" else str(kind)) + f"[{', '.join(layout)}]"
+
+    inputs = ", ".join(f"{i.name}: {typed(i.layout, diagram.wires[i.wire].kind)}" for i in diagram.inputs)
+    outputs = ", ".join(typed(o.layout, diagram.wires[o.port.wire].kind) for o in diagram.outputs)
+    return f"({inputs}) -> {outputs}"
+
+
+def facts(diagram: Diagram) -> dict[str, Any]:
+    """Everything that `anatomy show` tells."""
+    from anatomy.ir.analysis import analyse
+    from anatomy.ir.canonical import digest
+
+    found = analyse(diagram)
+    return {
+        "name": diagram.name,
+        "type": signature(diagram),
+        "sizes": {a: str(p) for a, p in diagram.sizes.items() if str(p) != a and "." not in a},
+        "weights": [
+            {"key": w.key, "axes": list(w.layout), "init": str(w.init), "frozen": w.frozen, "tied": list(w.keys[1:])}
+            for w in diagram.weights
+        ],
+        "holes": list(diagram.holes),
+        "boxes": len(diagram.nodes),
+        "parameters": str(found.parameters),
+        "flops": str(found.flops),
+        "memory": str(found.memory),
+        "causal": found.causal,
+        "equivariant": found.equivariant,
+        "length_generic": found.length_generic,
+        "hash": digest(diagram),
+    }
+
+
+def show(options: argparse.Namespace) -> int:
+    data = facts(load_diagram(options.target))
+    if options.json:
+        emit(data)
+        return 0
+    words = {True: "yes", False: "no", None: "not proved"}
+    print(f"{data['name']}{data['type']}")
+    if data["sizes"]:
+        print("  where          " + ", ".join(f"{a} = {p}" for a, p in data["sizes"].items()))
+    for weight in data["weights"]:
+        tied = f", tied to {', '.join(weight['tied'])}" if weight["tied"] else ""
+        print(f"  weight         {weight['key']}: [{', '.join(weight['axes'])}] ~ {weight['init']}{' frozen' * weight['frozen']}{tied}")
+    if data["holes"]:
+        print(f"  open holes     {', '.join(data['holes'])}")
+    rows = (("boxes", "boxes"), ("parameters", "parameters"), ("flops", "FLOPs"), ("memory", "memory"))
+    for key, label in rows:
+        print(f"  {label:<14} {data[key]}")
+    for key in ("causal", "equivariant", "length_generic"):
+        print(f"  {key.replace('_', ' '):<14} {words[data[key]]}")
+    print(f"  hash           {data['hash']}")
+    return 0
+
+
+def digest(options: argparse.Namespace) -> int:
+    from anatomy.ir.canonical import digest
+
+    value = digest(load_diagram(options.target))
+    emit({"target": options.target, "hash": value}) if options.json else print(value)
+    return 0
+
+
+def equal(options: argparse.Namespace) -> int:
+    from anatomy.rewrites.equality import equal
+
+    found = equal(load_diagram(options.left), load_diagram(options.right), options.seed)
+    rows = {
+        "isomorphic": found.isomorphic,
+        "same_term": found.same_term,
+        "normal_form": found.normal_form,
+        "evaluation": found.evaluation,
+    }
+    if options.json:
+        emit(rows)
+    else:
+        meaning = {
+            "isomorphic": "the same diagram up to names and order",
+            "same_term": "the same after merging equal boxes",
+            "normal_form": "equal normal forms",
+            "evaluation": "indistinguishable at random points",
+        }
+        words = {True: "yes", False: "no", None: "not decided"}
+        for key, value in rows.items():
+            print(f"{key:<12} {words[value]:<12} {meaning[key]}")
+        if found.evaluation and not found.same_term:
+            print("\nNo derivation is known: this is a conjecture, not a proof.")
+    return 0 if found.same_term else 1
+
+
+def render(options: argparse.Namespace) -> int:
+    from anatomy.render import draw
+
+    picture = draw(load_diagram(options.target), options.full)
+    if options.output == "-":
+        print(picture.text)
+    else:
+        picture.save(options.output)
+        print(options.output)
+    return 0

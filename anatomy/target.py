@@ -1,0 +1,79 @@
+"""Addresses: `FILE.anat::name`, `FILE.anat` with one diagram, `zoo:name`, `zoo:spaces/name`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from anatomy.errors import AnatomyError, fail
+from anatomy.ir.graph import Diagram
+from anatomy.language import syntax as s
+from anatomy.language.program import Program, SpaceDefinition
+from anatomy.language.scope import suggestion
+
+
+def zoo_folder() -> Path:
+    """Where the zoo's files are: installed beside this package or in the checkout."""
+    return Path(__file__).resolve().parent.parent / "zoo"
+
+
+def zoo_files() -> dict[str, Path]:
+    """Every zoo file by its name; spaces are named `spaces/NAME`."""
+    root = zoo_folder()
+    files = {}
+    for path in sorted(root.rglob("*.anat")):
+        inside = path.relative_to(root)
+        files[f"spaces/{path.stem}" if inside.parts[0] == "spaces" else path.stem] = path
+    return files
+
+
+def resolve(target: str) -> tuple[Program, str | None]:
+    """The program of a target and the name it asks for, if it names one.
+
+    Raises AnatomyError: E100 for a file that cannot be read, E203 for a name that is not there.
+    """
+    if target.startswith("zoo:"):
+        word, _, inner = target.removeprefix("zoo:").partition("::")
+        files = zoo_files()
+        if word not in files:
+            near = suggestion(word, files)
+            raise fail("E203", f"the zoo has no `{word}`", help=f"did you mean `zoo:{near}`?" if near else "`anatomy zoo list` shows all")
+        program = Program.of_file(files[word])
+        return program, inner or (word.rpartition("/")[2] if word.rpartition("/")[2] in program.root.names else None)
+    file, _, name = target.partition("::")
+    return Program.of_file(Path(file)), name or None
+
+
+def load_diagram(target: str) -> Diagram:
+    """The diagram that a target addresses; a file alone must declare exactly one."""
+    program, name = resolve(target)
+    return program.get(name or only(program, s.DiagramDecl, target))
+
+
+def load_space(target: str) -> SpaceDefinition:
+    """The space that a target addresses."""
+    program, name = resolve(target)
+    name = name or only(program, s.SpaceDecl, target)
+    declared = program.root.names.get(name)
+    if not isinstance(declared, s.SpaceDecl):
+        near = suggestion(name, program.names(s.SpaceDecl))
+        raise fail("E203", f"`{program.root.source.path}` declares no space `{name}`", help=f"did you mean `{near}`?" if near else "")
+    found = program.space(name)
+    errors = [d for d in program.diagnostics() if d.severity == "error"]
+    if found is None or errors:
+        raise AnatomyError(*errors)
+    return found
+
+
+def only(program: Program, kind: type[s.Node], target: str) -> str:
+    """The name of the one declaration of a kind; the diagnostics of the file come first."""
+    names = program.names(kind)
+    what = "space" if kind is s.SpaceDecl else "diagram"
+    if len(names) == 1:
+        return names[0]
+    errors = [d for d in program.check() if d.severity == "error"]
+    if errors:
+        raise AnatomyError(*errors)
+    if not names:
+        raise fail("E203", f"`{target}` declares no {what}")
+    listed = ", ".join(f"`{target}::{n}`" for n in names[:6]) + (" ..." if len(names) > 6 else "")
+    raise fail("E203", f"`{target}` declares {len(names)} {what}s; name one", help=listed)
