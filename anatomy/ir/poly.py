@@ -146,27 +146,41 @@ MAX_SIZE = 2**40
 class Sizes:
     """Size variables with triangular equations `axis = polynomial`; decides equality by substitution."""
 
-    def __init__(self) -> None:
-        self.definitions: dict[str, Poly] = {}
+    def __init__(self, definitions: Mapping[str, Poly] | None = None) -> None:
+        self._definitions: dict[str, Poly] = dict(definitions or {})
+        self._known: dict[str, Poly] = {}
+
+    @property
+    def definitions(self) -> Mapping[str, Poly]:
+        return self._definitions
 
     def norm(self, poly: Poly) -> Poly:
-        for _ in range(len(self.definitions) + 1):
-            following = poly.substitute(self.definitions)
-            if following == poly:
-                return poly
+        """The polynomial with every defined axis replaced by its definition."""
+        for _ in range(len(self._definitions) + 1):
+            following = poly.substitute(self._definitions)
+            if following is poly:
+                break
             poly = following
         return poly
 
     def of(self, axis: str) -> Poly:
-        return self.norm(Poly.var(axis))
+        """The size of an axis in free variables."""
+        if axis not in self._known:
+            self._known[axis] = self.norm(Poly.var(axis))
+        return self._known[axis]
 
     def equal(self, left: Poly, right: Poly) -> bool:
-        return self.norm(left - right) == Poly()
+        """Whether two sizes are equal for all values of the free variables."""
+        return left == right or self.norm(left - right) == Poly()
 
     def define(self, axis: str, poly: Poly) -> bool:
         """Add `axis = poly`; False when the axis has a definition or would depend on itself."""
         value = self.norm(poly)
-        if axis in self.definitions or axis in value.variables():
+        if axis in self._definitions or axis in value.variables():
             return False
-        self.definitions[axis] = value
+        self._definitions[axis] = value
+        self._known.clear()
         return True
+
+    def copy(self) -> Sizes:
+        return Sizes(self._definitions)

@@ -150,20 +150,19 @@ class Body:
         if sizes.equal(left, right):
             return True
         tried: list[tuple[str, Poly, s.AxisItem]] = []
-        saved = dict(sizes.definitions)
+        trial = sizes.copy()
         while True:
-            names = sorted((sizes.norm(left) - sizes.norm(right)).variables())
-            for name in names:
+            for name in sorted((trial.norm(left) - trial.norm(right)).variables()):
                 item = self.module.axes.get(name)
-                if item is not None and item.size is not None and name not in sizes.definitions:
+                if item is not None and item.size is not None and name not in trial.definitions:
                     value = self.poly(item.size)
-                    if sizes.define(name, value):
+                    if trial.define(name, value):
                         tried.append((name, value, item))
                         break
             else:
-                sizes.definitions = saved
                 return False
-            if sizes.equal(left, right):
+            if trial.equal(left, right):
+                self.builder.sizes = trial
                 for name, value, item in tried:
                     self.definitions.append(Equation(Poly.var(name), value, self.span(item)))
                 return True
