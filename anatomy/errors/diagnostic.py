@@ -93,8 +93,8 @@ class Diagnostic:
     @property
     def order(self) -> tuple[int, str, int, str]:
         """Errors before warnings, then by position (ruling 22)."""
-        where = (self.span.source.path, self.span.start) if self.span else ("", -1)
-        return (self.severity == "warning", *where, self.code)
+        path, start = (self.span.source.path, self.span.start) if self.span else ("", -1)
+        return (int(self.severity == "warning"), path, start, self.code)
 
 
 class AnatomyError(Exception):

@@ -260,6 +260,10 @@ class BoundContext(Protocol):
         """A constant: an exact rational or integer."""
         ...
 
+    def single(self, x: Bound) -> float | None:
+        """The value of a constant that is one exact number."""
+        ...
+
     def positions(self, axis: str) -> Bound:
         """0 .. size - 1 along an axis."""
         ...

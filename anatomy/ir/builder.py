@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from anatomy.errors import Span
 from anatomy.ir.graph import (
+    REAL,
     Diagram,
     Equation,
     Frame,
@@ -66,7 +67,7 @@ class Builder:
         return Frame(kind, label, self.serial)  # type: ignore[arg-type]
 
     def wire(
-        self, axes: Iterable[str], kind: Kind = Kind(), name: str = "", span: Span | None = None
+        self, axes: Iterable[str], kind: Kind = REAL, name: str = "", span: Span | None = None
     ) -> View:
         axes = tuple(axes)
         for axis in axes:
@@ -78,7 +79,7 @@ class Builder:
         """The kind of a view; the axis of an index keeps the wire's own name."""
         return self.wires[view.wire].kind
 
-    def input(self, name: str, layout: Sequence[str], kind: Kind = Kind(), span: Span | None = None) -> View:
+    def input(self, name: str, layout: Sequence[str], kind: Kind = REAL, span: Span | None = None) -> View:
         view = self.wire(layout, kind, name, span)
         self.inputs.append(Input(name, view.wire, tuple(layout), span))
         return view

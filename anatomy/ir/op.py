@@ -90,7 +90,8 @@ class Op(ABC):
         return (REAL,) * len(self.gives(()) or ((),))
 
     def check(self, own: tuple[str, ...], ports: Sequence[tuple[str, ...]]) -> None:
-        """Further conditions on which operand has which axes."""
+        """Further conditions on which operand has which axes: by default none."""
+        return None
 
     def equations(self, own: tuple[str, ...], size: Callable[[str], Poly], ports: int) -> list[tuple[Poly, Poly, str]]:
         """Size equations that must be provable, each with the words that say why."""
@@ -110,9 +111,9 @@ class Op(ABC):
     def glyph(self, own: tuple[str, ...]) -> Glyph:
         """How the box is drawn."""
 
-    def bound(self, ctx: BoundContext) -> Bound:
-        """A sound bound on the values and on the derivative of the outputs."""
-        raise NotImplementedError
+    @abstractmethod
+    def bound(self, ctx: BoundContext) -> list[Bound]:
+        """A sound bound on the values and on the derivative of every output."""
 
     def flops(self, work: Poly) -> Poly:
         """Floating-point operations, given the number of points of all own axes and lifts together."""

@@ -19,7 +19,7 @@ from anatomy.ir.poly import MAX_SIZE, Poly
 from anatomy.language import syntax as s
 from anatomy.language.predicates import causal_pair
 from anatomy.language.scope import LATER_WORDS, RESERVED, Module, suggestion
-from anatomy.ops import WORDS, Compare, Contract, Expand, Iota, Literal, find
+from anatomy.ops import WORDS, Contract, Expand, Iota, Literal, find
 from anatomy.ops.add import Add
 
 if TYPE_CHECKING:
@@ -293,7 +293,7 @@ class Body:
                 raise self.error("E106", f"`{word}` waits for a later version", statement)
 
     def assign(self, statement: s.Assign, names: tuple[s.Name, ...], value: s.Expr) -> None:
-        views = self.values(value, tuple(n.text for n in names) if len(names) > 1 else (names[0].text,))
+        views = self.values(value, tuple(n.text for n in names))
         if len(views) != len(names):
             for name in names:
                 self.bind(name, None)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from anatomy.errors import Label, Span
 from anatomy.ir.builder import View
 from anatomy.ir.graph import REAL, Diagram, Equation, Kind
-from anatomy.ir.poly import Poly
 from anatomy.language import syntax as s
 from anatomy.language.scope import Module, suggestion
 from anatomy.language.weigh import MAX_NODES

@@ -24,8 +24,8 @@ def fits(node: Node, filler: Diagram) -> dict[str, int] | str:
     if len(face.results) != len(op.gives_axes):
         return f"it gives {len(face.results)} wires where the hole wants {len(op.gives_axes)}"
     table: dict[str, int] = {}
-    ports = [*zip(face.params, op.takes_axes, op.takes_kinds), *zip(face.results, op.gives_axes, op.gives_kinds)]
-    for k, (formal, axes, kind) in enumerate(ports):
+    ports = [*zip(face.params, op.takes_axes, op.takes_kinds, strict=True), *zip(face.results, op.gives_axes, op.gives_kinds, strict=True)]
+    for formal, axes, kind in ports:
         what = f"`{formal.name}`" if formal.name else "the result"
         if len(formal.axes) != len(axes):
             return f"{what} has {len(formal.axes)} axes where the hole has {len(axes)}"

@@ -45,4 +45,9 @@ def find(word: str, bracketed: bool) -> type[Op] | None:
 
 WORDS: frozenset[str] = frozenset(w for op in OPS for w in op.names if w[0].isalpha())
 
-__all__ = [op.__name__ for op in OPS] + ["OPS", "WORDS", "find"]
+__all__ = [
+    "OPS", "WORDS", "find",
+    "Add", "Both", "Cat", "Compare", "Contract", "Cumsum", "Divide", "Expand", "Extremum", "Fourier", "Halves",
+    "Hole", "Index", "Iota", "Literal", "Map", "Mask", "Merge", "Multiply", "Normalise", "Not", "Power", "Reduce",
+    "Shift", "Size", "Softmax", "Split", "Subtract", "Where",
+]  # fmt: skip

@@ -27,6 +27,9 @@ class Add(Op):
     def lower(self, emit: Emitter) -> list[Operand]:
         return [infix(emit, "+")]
 
+    def bound(self, ctx: BoundContext) -> list[Bound]:
+        return [ctx.total([ctx.port(0), ctx.port(1)])]
+
     def glyph(self, own: tuple[str, ...]) -> Glyph:
         return Glyph("dot", "+")
 
@@ -45,6 +48,9 @@ class Subtract(Op):
 
     def lower(self, emit: Emitter) -> list[Operand]:
         return [infix(emit, "-")]
+
+    def bound(self, ctx: BoundContext) -> list[Bound]:
+        return [ctx.total([ctx.port(0), ctx.weighted(ctx.port(1), -1)])]
 
     def glyph(self, own: tuple[str, ...]) -> Glyph:
         return Glyph("dot", "−")

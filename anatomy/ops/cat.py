@@ -29,7 +29,7 @@ class Cat(Op):
         return "cat"
 
     def part(self, own: tuple[str, ...], port: int) -> str:
-        return own[port] if len(own) > 2 else own[0]
+        return own[port if len(own) > 2 else 0]
 
     def check(self, own: tuple[str, ...], ports: Sequence[tuple[str, ...]]) -> None:
         if len(own) != 2 and len(own) != len(ports) + 1:
@@ -69,6 +69,9 @@ class Cat(Op):
                 x = Operand(f"{x.atom}.expand({sizes})", here)
             pieces.append(x.code)
         return [Operand(f"torch.cat(({', '.join(pieces)}), {target.index(whole)})", target)]
+
+    def bound(self, ctx: BoundContext) -> list[Bound]:
+        return [ctx.join([ctx.port(k) for k in range(len(ctx.node.ports))])]
 
     def glyph(self, own: tuple[str, ...]) -> Glyph:
         return Glyph("structure", f"cat → {own[-1]}")

@@ -47,5 +47,8 @@ class Compare(Op):
         a, b = emit.align(a, axes), emit.align(b, axes)
         return [Operand(f"{a.atom} {self.sign} {b.atom}", axes, bare=False)]
 
+    def bound(self, ctx: BoundContext) -> list[Bound]:
+        return [ctx.predicate(self.sign, [ctx.port(0), ctx.port(1)])]
+
     def glyph(self, own: tuple[str, ...]) -> Glyph:
         return Glyph("mask", SIGNS[self.sign], minor=True)

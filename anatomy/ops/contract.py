@@ -52,6 +52,9 @@ class Contract(Op):
         tensors = [o for o in operands if not o.scalar]
         return [einsum(emit, tensors, scalars, frozenset(emit.node.own))]
 
+    def bound(self, ctx: BoundContext) -> list[Bound]:
+        return [ctx.product([ctx.port(k) for k in range(len(ctx.node.ports))], ctx.node.own)]
+
     def glyph(self, own: tuple[str, ...]) -> Glyph:
         return Glyph("contract", f"dot {', '.join(own)}")
 

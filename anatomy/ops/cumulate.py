@@ -37,5 +37,8 @@ class Cumsum(Op):
         x = emit.tensor(0)
         return [Operand(f"torch.cumsum({x.code}, {dims(x, emit.node.own)})", x.axes)]
 
+    def bound(self, ctx: BoundContext) -> list[Bound]:
+        return list(ctx.linear(ctx.port(0), "cumsum"))
+
     def glyph(self, own: tuple[str, ...]) -> Glyph:
         return Glyph("box", f"cumsum {own[0]}")

@@ -37,6 +37,9 @@ class Expand(Op):
         sizes = ", ".join(emit.size(a) if a in own else "-1" for a in axes)
         return [Operand(f"{emit.align(x, axes).atom}.expand({sizes})", axes)]
 
+    def bound(self, ctx: BoundContext) -> list[Bound]:
+        return list(ctx.linear(ctx.port(0), "expand"))
+
     def glyph(self, own: tuple[str, ...]) -> Glyph:
         return Glyph("structure", f"repeat {', '.join(own)}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from anatomy.ir.bound import Bound, BoundContext
@@ -30,6 +30,12 @@ class Extremum(Op):
 
     def lower(self, emit: Emitter) -> list[Operand]:
         return [call(emit, "torch.maximum" if self.which == "max" else "torch.minimum")]
+
+    def bound(self, ctx: BoundContext) -> list[Bound]:
+        a, b = ctx.port(0), ctx.port(1)
+        pick = max if self.which == "max" else min
+        entry = pick(a.entry[0], b.entry[0]), pick(a.entry[1], b.entry[1])
+        return [replace(ctx.selection([a, b], frozenset()), entry=entry)]
 
     def glyph(self, own: tuple[str, ...]) -> Glyph:
         return Glyph("box", self.which)

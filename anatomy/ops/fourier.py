@@ -38,6 +38,9 @@ class Fourier(Op):
         dim = dims(x, emit.node.own, always_tuple=True)
         return [Operand(f"torch.fft.fftn({x.code}, dim={dim}).{'real' if self.part == 're' else 'imag'}", x.axes)]
 
+    def bound(self, ctx: BoundContext) -> list[Bound]:
+        return list(ctx.linear(ctx.port(0), self.word))
+
     def glyph(self, own: tuple[str, ...]) -> Glyph:
         return Glyph("normalise", f"{'Re' if self.part == 're' else 'Im'} F {', '.join(own)}")
 

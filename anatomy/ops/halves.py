@@ -52,6 +52,9 @@ class Halves(Op):
             Operand(f"{x.atom}.narrow({at}, {r}, {r})", axes),
         ]
 
+    def bound(self, ctx: BoundContext) -> list[Bound]:
+        return list(ctx.linear(ctx.port(0), "halves"))
+
     def glyph(self, own: tuple[str, ...]) -> Glyph:
         return Glyph("structure", f"halves {own[0]} → {own[1]}")
 

@@ -51,5 +51,8 @@ class Hole(Op):
     def lower(self, emit: Emitter) -> list[Operand]:
         raise fail("E501", f"hole `{self.label}` has no body", emit.node.span)
 
+    def bound(self, ctx: BoundContext) -> list[Bound]:
+        raise ctx.unproved("a hole has no rule")
+
     def glyph(self, own: tuple[str, ...]) -> Glyph:
         return Glyph("hole", f"{self.label} ?")

@@ -41,5 +41,8 @@ class Index(Op):
         code = f"{x.atom}.detach().floor().clamp(0, {emit.size(axis)} - 1).long()"
         return [Operand(code, x.axes, integer=True)]
 
+    def bound(self, ctx: BoundContext) -> list[Bound]:
+        return [ctx.rounded(ctx.port(0), ctx.node.own[0])]
+
     def glyph(self, own: tuple[str, ...]) -> Glyph:
         return Glyph("box", f"index {own[0]}")

@@ -41,6 +41,9 @@ class Iota(Op):
         (axis,) = emit.node.own
         return [Operand(f"torch.arange({emit.size(axis)}, {emit.device})", (axis,), integer=True)]
 
+    def bound(self, ctx: BoundContext) -> list[Bound]:
+        return [ctx.positions(ctx.node.own[0])]
+
     def glyph(self, own: tuple[str, ...]) -> Glyph:
         return Glyph("source", f"iota {own[0]}", minor=True)
 

@@ -34,6 +34,9 @@ class Literal(Op):
         code = str(value.numerator) if value.denominator == 1 else repr(float(value))
         return [Operand(code, scalar=True, bare=value >= 0)]
 
+    def bound(self, ctx: BoundContext) -> list[Bound]:
+        return [ctx.number(self.value)]
+
     def glyph(self, own: tuple[str, ...]) -> Glyph:
         return Glyph("source", number(self.value), minor=True)
 
@@ -71,6 +74,9 @@ class Size(Op):
     def lower(self, emit: Emitter) -> list[Operand]:
         sizes = [emit.size(axis) for axis in emit.node.own]
         return [Operand(" * ".join(sizes), scalar=True, bare=len(sizes) == 1)]
+
+    def bound(self, ctx: BoundContext) -> list[Bound]:
+        return [ctx.number(ctx.points(ctx.node.own))]
 
     def glyph(self, own: tuple[str, ...]) -> Glyph:
         return Glyph("source", f"|{'·'.join(own)}|", minor=True)

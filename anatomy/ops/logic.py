@@ -45,6 +45,9 @@ class Both(Op):
         a, b = emit.align(emit.operand(0), axes), emit.align(emit.operand(1), axes)
         return [Operand(f"{a.atom} {'&' if self.which == 'and' else '|'} {b.atom}", axes, bare=False)]
 
+    def bound(self, ctx: BoundContext) -> list[Bound]:
+        return [ctx.predicate(self.which, [ctx.port(0), ctx.port(1)])]
+
     def glyph(self, own: tuple[str, ...]) -> Glyph:
         return Glyph("mask", self.which, minor=True)
 
@@ -66,6 +69,9 @@ class Not(Op):
     def lower(self, emit: Emitter) -> list[Operand]:
         p = emit.operand(0)
         return [Operand(f"~{p.atom}", p.axes, bare=False)]
+
+    def bound(self, ctx: BoundContext) -> list[Bound]:
+        return [ctx.predicate("not", [ctx.port(0)])]
 
     def glyph(self, own: tuple[str, ...]) -> Glyph:
         return Glyph("mask", "not", minor=True)

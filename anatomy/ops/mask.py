@@ -35,5 +35,8 @@ class Mask(Op):
         p, s = emit.align(emit.operand(0), axes), emit.align(emit.tensor(1), axes)
         return [Operand(f'torch.where({p.code}, {s.code}, float("-inf"))', axes)]
 
+    def bound(self, ctx: BoundContext) -> list[Bound]:
+        return [ctx.masked(ctx.port(0), ctx.port(1))]
+
     def glyph(self, own: tuple[str, ...]) -> Glyph:
         return Glyph("mask", "mask")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from anatomy.ir.bound import Bound, BoundContext
+from anatomy.ir.bound import Bound, BoundContext, Interval, div, down, gap, up
 from anatomy.ir.code import Emitter, Operand, infix
 from anatomy.ir.glyph import Glyph
 from anatomy.ir.op import Op
@@ -31,6 +31,9 @@ class Multiply(Op):
     def lower(self, emit: Emitter) -> list[Operand]:
         return [infix(emit, "*")]
 
+    def bound(self, ctx: BoundContext) -> list[Bound]:
+        return [ctx.product([ctx.port(0), ctx.port(1)])]
+
     def glyph(self, own: tuple[str, ...]) -> Glyph:
         return Glyph("dot", "×")
 
@@ -49,5 +52,20 @@ class Divide(Op):
     def lower(self, emit: Emitter) -> list[Operand]:
         return [infix(emit, "/")]
 
+    def bound(self, ctx: BoundContext) -> list[Bound]:
+        a, b = ctx.port(0), ctx.port(1)
+        if gap(b.entry) == 0:
+            raise ctx.unproved("the denominator is not proved to stay away from 0")
+        return [ctx.product([a, ctx.pointwise(b, "reciprocal", reciprocal, inverse_square)])]
+
     def glyph(self, own: tuple[str, ...]) -> Glyph:
         return Glyph("dot", "÷")
+
+
+def reciprocal(x: Interval) -> Interval:
+    """`1 / x` on an interval without 0, rounded outwards; its derivative is `-1 / x^2`."""
+    return down(1 / x[1]), up(1 / x[0])
+
+
+def inverse_square(x: Interval) -> float:
+    return div(1.0, down(gap(x) * gap(x)))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar
 
-from anatomy.ir.bound import Bound, BoundContext
+from anatomy.ir.bound import Bound, BoundContext, add, div, down, gap, root, up
 from anatomy.ir.code import Emitter, Operand, dims
 from anatomy.ir.glyph import Glyph
 from anatomy.ir.op import Op
@@ -64,6 +65,25 @@ class Normalise(Op):
             case _:
                 code = f"{x.atom} / (torch.abs({x.code}).sum({dim}, keepdim=True){plus})"
         return [Operand(code, x.axes, bare=False)]
+
+    def bound(self, ctx: BoundContext) -> list[Bound]:
+        x, own = ctx.port(0), frozenset(ctx.node.own)
+        points = ctx.points(own)
+        width = root(float(points))
+        # All four are c / s with a linear c of norm at most 1 in x; the least s decides the slope:
+        # layernorm, rmsnorm, l2norm: D = (I - c c^T / s^2) / s up to that scale, a contraction over s.
+        # l1norm: D = I / s - x sign(x)^T / s^2, of norm at most (1 + sqrt(points)) / s.
+        least = 0.0 if self.which == "layernorm" else gap(x.entry)
+        eps = down(float(self.eps)) if self.eps else 0.0
+        if self.which == "l1norm":
+            floor = max(eps, down(least * points))
+            slope, radius, top = div(add(1.0, width), floor), 1.0, 1.0
+        else:
+            scale = 1.0 if self.which == "l2norm" else width
+            norm = down(least * down(math.sqrt(points))) / (scale if scale <= 1 else up(scale)) if least else 0.0
+            floor = max(down(math.sqrt(eps)) if eps else 0.0, down(norm) if norm else 0.0)
+            slope, radius, top = div(1.0, floor), scale, scale
+        return [ctx.normalised(x, own, slope, radius, (-top, top))]
 
     def glyph(self, own: tuple[str, ...]) -> Glyph:
         return Glyph("normalise", f"{self.which} {', '.join(own)}", detail=f"eps={float(self.eps):g}")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import ClassVar
 
-from anatomy.ir.bound import Bound, BoundContext
+from anatomy.ir.bound import Bound, BoundContext, down, enclose, up
 from anatomy.ir.code import Emitter, Operand, dims
 from anatomy.ir.glyph import Glyph
 from anatomy.ir.op import Op
@@ -47,6 +48,19 @@ class Reduce(Op):
         x = emit.tensor(0)
         kept = tuple(a for a in x.axes if a not in emit.node.own)
         return [Operand(CODE[self.which].format(x.atom, dims(x, emit.node.own)), kept)]
+
+    def bound(self, ctx: BoundContext) -> list[Bound]:
+        x, own = ctx.port(0), frozenset(ctx.node.own)
+        if self.which == "sum":
+            return [ctx.product([x], ctx.node.own)]
+        if self.which == "mean":
+            return [ctx.product([x, ctx.number(Fraction(1, ctx.points(own)))], ctx.node.own)]
+        low, high = x.entry
+        if self.which == "logsumexp":
+            extra = enclose("log", float(ctx.points(own)))
+            low, high = down(low + extra[0]), up(high + extra[1])
+        # The gradient over the own axes is in the simplex (logsumexp) or its Clarke gradient is (max, min).
+        return [replace(ctx.selection([x], own), entry=(low, high))]
 
     def glyph(self, own: tuple[str, ...]) -> Glyph:
         sign = {"sum": "Σ", "mean": "mean", "max": "max", "min": "min", "logsumexp": "lse"}[self.which]

@@ -47,6 +47,9 @@ class Split(Op):
         axes = (*x.axes[:at], *parts, *x.axes[at + 1 :])
         return [Operand(f"{x.atom}.unflatten({at}, ({sizes},))", axes)]
 
+    def bound(self, ctx: BoundContext) -> list[Bound]:
+        return list(ctx.linear(ctx.port(0), "split"))
+
     def glyph(self, own: tuple[str, ...]) -> Glyph:
         return Glyph("structure", f"{own[0]} → {' '.join(own[1:])}")
 
@@ -85,6 +88,9 @@ class Merge(Op):
         rest = tuple(a for a in x.axes if a not in parts)
         x = emit.permute(x, (*rest, *parts))
         return [Operand(f"{x.atom}.flatten({len(rest)})", (*rest, whole))]
+
+    def bound(self, ctx: BoundContext) -> list[Bound]:
+        return list(ctx.linear(ctx.port(0), "merge"))
 
     def glyph(self, own: tuple[str, ...]) -> Glyph:
         return Glyph("structure", f"{' '.join(own[:-1])} → {own[-1]}")

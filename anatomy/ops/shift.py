@@ -48,6 +48,9 @@ class Shift(Op):
         at = x.axes.index(emit.node.own[0])
         return [Operand(f"{emit.helper('shift')}({x.code}, {at}, {self.by})", x.axes)]
 
+    def bound(self, ctx: BoundContext) -> list[Bound]:
+        return list(ctx.linear(ctx.port(0), "shift", by=self.by))
+
     def glyph(self, own: tuple[str, ...]) -> Glyph:
         return Glyph("structure", f"shift {own[0]} {self.by:+d}")
 

@@ -40,6 +40,9 @@ class Softmax(Op):
         x = emit.named(x)
         return [Operand(f"torch.exp({x.atom} - torch.logsumexp({x.code}, {dim}, keepdim=True))", x.axes)]
 
+    def bound(self, ctx: BoundContext) -> list[Bound]:
+        return [ctx.distribution(ctx.port(0), frozenset(ctx.node.own))]
+
     def glyph(self, own: tuple[str, ...]) -> Glyph:
         return Glyph("normalise", f"softmax {', '.join(own)}")
 

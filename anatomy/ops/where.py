@@ -33,5 +33,8 @@ class Where(Op):
     def lower(self, emit: Emitter) -> list[Operand]:
         return [call(emit, "torch.where", first_is_mask=True)]
 
+    def bound(self, ctx: BoundContext) -> list[Bound]:
+        return [ctx.chosen(ctx.port(0), ctx.port(1), ctx.port(2))]
+
     def glyph(self, own: tuple[str, ...]) -> Glyph:
         return Glyph("mask", "where")
