@@ -225,10 +225,10 @@ class Builder:
             views = [seen(port) for port in node.ports]
             own = tuple(axis[a] for a in node.own)
             names = [callee.wires[w].name for w in node.outs]
+            inside = frame + tuple(map(copied, node.frame))
             if node.op.hole and replace_hole is not None:
-                outs = replace_hole(replace(node, own=own), views)
+                outs = replace_hole(replace(node, own=own, frame=inside), views)
             else:
-                inside = frame + tuple(map(copied, node.frame))
                 outs = self.add(node.op, own, views, node.span, inside, names, trusted=True)
             for wire, view in zip(node.outs, outs, strict=True):
                 wires[wire] = view

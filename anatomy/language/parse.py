@@ -236,7 +236,7 @@ def guard(source: Source) -> None:
     stack: list[tuple[str, int]] = []
     for match in re.finditer(r'#[^\n]*|"[^"\n]*"|[\[\](){}]', text):
         token = match[0]
-        if len(token) > 1:
+        if token[0] in "#\"":
             continue
         if token in "[({":
             stack.append((token, match.start()))
