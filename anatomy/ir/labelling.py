@@ -8,7 +8,7 @@ into components, which are labelled one by one and sorted, so that k equal compo
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from anatomy.errors import fail
 
@@ -16,6 +16,7 @@ LIMIT = 20_000
 """Refinements in one search; a graph that needs more is refused, never guessed."""
 
 Edge = tuple[int, int, str]
+Adjacent = Sequence[list[tuple[int, int]]] | Mapping[int, list[tuple[int, int]]]
 Form = tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...], tuple[tuple[tuple[int, int], ...], ...]]
 
 
@@ -68,67 +69,8 @@ class _Search:
             for v in cells[name]:
                 colour[v] = start
             start += len(cells[name])
-        self.refine(colour, numbered, list(numbered))
+        _refine(self.adjacent, colour, numbered, list(numbered))
         return self.solve(list(everything), colour)
-
-    def refine(self, colour: list[int], cells: dict[int, list[int]], first: Sequence[int]) -> None:
-        """Split cells until all vertices of one see every other in the same way.
-
-        A cell is named by the place of its first vertex in the order, so names do not depend on how
-        the graph was given.
-        """
-        adjacent = self.adjacent
-        queue = deque(first)
-        waiting = set(first)
-        alone = {cell[0] for cell in cells.values() if len(cell) == 1}
-        while queue:
-            name = queue.popleft()
-            waiting.discard(name)
-            seen: dict[int, list[int]] = {}
-            for v in cells[name]:
-                for mark, u in adjacent[v]:
-                    if u not in alone:
-                        if u in seen:
-                            seen[u].append(mark)
-                        else:
-                            seen[u] = [mark]
-            touched: dict[int, list[int]] = {}
-            for u in seen:
-                touched.setdefault(colour[u], []).append(u)
-            for c in sorted(touched):
-                if c not in cells:
-                    continue
-                found = touched[c]
-                groups: dict[tuple[int, ...], list[int]] = {}
-                for u in found:
-                    groups.setdefault(tuple(sorted(seen[u])), []).append(u)
-                cell = cells[c]
-                if len(found) < len(cell):
-                    inside = set(found)
-                    parts = [[u for u in cell if u not in inside]]
-                elif len(groups) == 1:
-                    continue
-                else:
-                    parts = []
-                parts += [groups[key] for key in sorted(groups)]
-                start = c
-                starts = []
-                for part in parts:
-                    cells[start] = part
-                    for u in part:
-                        colour[u] = start
-                    if len(part) == 1:
-                        alone.add(part[0])
-                    starts.append(start)
-                    start += len(part)
-                if c in waiting:
-                    more = starts[1:]
-                else:
-                    # All parts but a largest one: the last count follows from the others (Hopcroft).
-                    largest = max(range(len(parts)), key=lambda i: (len(parts[i]), -i))
-                    more = starts[:largest] + starts[largest + 1 :]
-                queue.extend(more)
-                waiting.update(more)
 
     def solve(self, scope: list[int], colour: Sequence[int]) -> list[int]:
         """A canonical order of a set of vertices whose colouring is stable."""
@@ -188,10 +130,6 @@ class _Search:
 
     def branch(self, part: list[int], colour: Sequence[int]) -> list[int]:
         """Try every vertex of the first cell that is not the image of one tried before."""
-        if len(part) == 2:
-            # Two vertices of one cell: exchanging them keeps every edge between them and to stable cells.
-            if colour[part[0]] == colour[part[1]] and self.even(part):
-                return part
         cells: dict[int, list[int]] = {}
         for v in part:
             cells.setdefault(colour[v], []).append(v)
@@ -223,10 +161,6 @@ class _Search:
                 seen[written] = order
         return seen[min(seen)]
 
-    def even(self, pair: list[int]) -> bool:
-        a, b = pair
-        return sorted(m for m, u in self.adjacent[a] if u == b) == sorted(m for m, u in self.adjacent[b] if u == a)
-
     def individual(self, v: int, cells: dict[int, list[int]], target: int) -> dict[int, int]:
         """The stable colouring of a part in which one vertex has a colour of its own."""
         fine: dict[int, list[int]] = {}
@@ -242,7 +176,8 @@ class _Search:
                 for u in piece:
                     colour[u] = start
                 start += len(piece)
-        _Part(self, colour).refine(fine, first)
+        inside = {u: [(mark, w) for mark, w in self.adjacent[u] if w in colour] for u in colour}
+        _refine(inside, colour, fine, [first])
         return colour
 
     def written(self, order: Sequence[int], colour: Sequence[int]) -> tuple[object, ...]:
@@ -253,21 +188,62 @@ class _Search:
         )
 
 
-class _Part:
-    """Refinement inside one part: vertices outside are not seen."""
+def _refine(
+    adjacent: Adjacent, colour: list[int] | dict[int, int], cells: dict[int, list[int]], first: Sequence[int]
+) -> None:
+    """Split cells until all vertices of one see every other in the same way.
 
-    def __init__(self, search: _Search, colour: dict[int, int]):
-        self.search, self.colour = search, colour
-
-    def refine(self, cells: dict[int, list[int]], first: int) -> None:
-        inner = _Search.__new__(_Search)
-        inner.adjacent = _Inside(self.search.adjacent, self.colour)  # type: ignore[assignment]
-        inner.refine(self.colour, cells, [first])  # type: ignore[arg-type]
-
-
-class _Inside:
-    def __init__(self, adjacent: list[list[tuple[int, int]]], inside: dict[int, int]):
-        self.adjacent, self.inside = adjacent, inside
-
-    def __getitem__(self, v: int) -> list[tuple[int, int]]:
-        return [(mark, u) for mark, u in self.adjacent[v] if u in self.inside]
+    A cell is named by the place of its first vertex in the order, so names do not depend on how
+    the graph was given.
+    """
+    queue = deque(first)
+    waiting = set(first)
+    alone = {cell[0] for cell in cells.values() if len(cell) == 1}
+    while queue:
+        name = queue.popleft()
+        waiting.discard(name)
+        seen: dict[int, list[int]] = {}
+        for v in cells[name]:
+            for mark, u in adjacent[v]:
+                if u not in alone:
+                    if u in seen:
+                        seen[u].append(mark)
+                    else:
+                        seen[u] = [mark]
+        touched: dict[int, list[int]] = {}
+        for u in seen:
+            touched.setdefault(colour[u], []).append(u)
+        for c in sorted(touched):
+            if c not in cells:
+                continue
+            found = touched[c]
+            groups: dict[tuple[int, ...], list[int]] = {}
+            for u in found:
+                groups.setdefault(tuple(sorted(seen[u])), []).append(u)
+            cell = cells[c]
+            if len(found) < len(cell):
+                inside = set(found)
+                parts = [[u for u in cell if u not in inside]]
+            elif len(groups) == 1:
+                continue
+            else:
+                parts = []
+            parts += [groups[key] for key in sorted(groups)]
+            start = c
+            starts = []
+            for part in parts:
+                cells[start] = part
+                for u in part:
+                    colour[u] = start
+                if len(part) == 1:
+                    alone.add(part[0])
+                starts.append(start)
+                start += len(part)
+            if c in waiting:
+                more = starts[1:]
+            else:
+                # All parts but a largest one: the last count follows from the others (Hopcroft).
+                largest = max(range(len(parts)), key=lambda i: (len(parts[i]), -i))
+                more = starts[:largest] + starts[largest + 1 :]
+            queue.extend(more)
+            waiting.update(more)
