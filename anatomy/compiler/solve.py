@@ -50,6 +50,8 @@ def solve(diagram: Diagram, given: Mapping[str, int], run_time: bool = True) -> 
             size = diagram.sizes[axis]
             words = f"`{axis} = {value}`" + ("" if size == Poly.var(axis) else f" with `{axis} = {size}`")
             constraints.append((size - value, words, None))
+        elif any(axis in default.variables() for _, default in diagram.defaults):
+            constraints.append((Poly.var(axis) - value, f"`{axis} = {value}`", None))
         elif any(inner.endswith("." + axis) for inner in diagram.sizes):
             loose[axis] = value
         elif axis not in diagram.declared:

@@ -165,9 +165,13 @@ class Program:
         for word in list(body.builder.axes):
             item = body.module.axes.get(word)
             if item is not None and item.size is not None and word not in body.builder.sizes.definitions:
+                known = dict(body.builder.axes)
                 value = body.poly(item.size)
                 if word not in value.variables():
                     body.builder.defaults[word] = value
+                if word in body.header:
+                    # Callers bind this axis, so its default must not give them the axes that it alone mentions.
+                    body.builder.axes = known
 
     # rules and spaces ---------------------------------------------------------------------------
 
