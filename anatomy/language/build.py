@@ -1,0 +1,191 @@
+"""What each rule of the grammar makes of its children: the nodes of the syntax tree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+from anatomy.language import syntax as s
+from anatomy.language.lalr import Token
+
+MAX_DIGITS = 400
+
+MEANT = frozenset({"INT", "NUMBER", "STRING", "COMPARE", "SIMILAR", "FROZEN", "TIED", "LATER", "DERIVE"})
+"""Tokens that carry meaning; the rest are punctuation and keywords, kept for their places only."""
+
+Children = list[Any]
+
+
+def _at(children: Children) -> s.At:
+    """From the start of the first child to the end of the last."""
+    return (children[0].at[0], children[-1].at[1]) if children else (0, 0)
+
+
+def _rule(build: Callable[..., Any]) -> Callable[[Children], Any]:
+    """A rule of the grammar: `build(at, *children that carry meaning)`."""
+
+    def method(children: Children) -> Any:
+        return build(_at(children), *[c for c in children if type(c) is not Token or c.type in MEANT])
+
+    return method
+
+
+def _of(kind: type, children: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(c for c in children if isinstance(c, kind))
+
+
+def _one(kind: type, children: tuple[Any, ...]) -> Any:
+    return next((c for c in children if isinstance(c, kind)), None)
+
+
+class _Group(tuple):  # type: ignore[type-arg]
+    """Children gathered under one rule, with their place."""
+
+    at: s.At
+
+    @staticmethod
+    def of(at: s.At, *children: Any) -> _Group:
+        group = _Group(children)
+        group.at = at
+        return group
+
+
+def _binary(op: str) -> Callable[[Children], Any]:
+    return _rule(lambda at, a, b: s.Binary(at, op, a, b))
+
+
+def _refused(word: str) -> Callable[[Children], Any]:
+    return _rule(lambda at, *c: s.Later(at, word, ""))
+
+
+def _bracket(children: Children) -> s.Bracket:
+    inner = children[1:-1]
+    entries = tuple(c for c in inner if not isinstance(c, Token))
+    marks = tuple(c.text for c in inner if isinstance(c, Token))
+    return s.Bracket(_at(children), entries, marks, bool(inner) and isinstance(inner[0], Token))
+
+
+def _lin(at: s.At, name: s.Name, *c: Any) -> s.Lin:
+    bracket, groups, inits = _one(s.Bracket, c), _of(_Group, c), _of(s.Name, c)
+    init = s.Init(inits[0].at, inits[0], groups[0] if len(groups) == 2 else None) if inits else None
+    return s.Lin(at, name, bracket, init, groups[-1])
+
+
+class Refusal(Exception):
+    """A token that the grammar allows and the language does not."""
+
+    def __init__(self, code: str, message: str, at: s.At, help: str = ""):
+        super().__init__(message)
+        self.code, self.message, self.at, self.help = code, message, at, help
+
+
+def shift(token: Token) -> Any:
+    """What stands for a token on the stack."""
+    return s.Name(token.at, token.text) if token.type == "NAME" else token
+
+
+def number(token: Token) -> s.Number:
+    """A literal, kept as written; refused where its exact value is out of reach of any float."""
+    text = token.text
+    mantissa, _, exponent = text.lower().partition("e")
+    if len(mantissa) > MAX_DIGITS or len(exponent) > 5 or abs(int(exponent or 0)) > MAX_DIGITS:
+        raise Refusal("E107", "a number far outside what a computation can hold", token.at, "floats reach from about 1e-308 to 1e308")
+    value = Fraction(text)
+    if value and (abs(value) > Fraction(10) ** 308 or abs(value) < Fraction(1, 10**308)):
+        raise Refusal("E107", f"`{text}` is outside what a float can hold", token.at, "floats reach from about 1e-308 to 1e308")
+    return s.Number(token.at, text)
+
+
+def whole(token: Token) -> int:
+    if len(token.text) > MAX_DIGITS:
+        raise Refusal("E107", "a number far outside what a computation can hold", token.at, "sizes are from 1 to 2^40")
+    return int(token.text)
+
+
+RULES: dict[str, Callable[[Children], Any]] = {
+    "start": lambda children: children,
+    "atom": lambda children: children[1],
+    "size_atom": lambda children: children[1],
+    "body": lambda children: _Group.of(_at(children), *children),
+    "args": lambda children: _Group.of(_at(children), *(c for c in children if type(c) is not Token)),
+    "lang": _rule(lambda at, version: s.Lang(at, whole(version))),
+    "axis_decl": _rule(lambda at, *c: s.AxisDecl(at, c)),
+    "axis_item": _rule(lambda at, name, size=None: s.AxisItem(at, name, size)),
+    "use_names": _rule(lambda at, module, *names: s.Use(at, module, names, None, module.at)),
+    "use_file": _rule(
+        lambda at, path, alias: s.Use(at, path.text[1:-1], (), alias, path.at)
+    ),
+    "diagram": _rule(
+        lambda at, name, signature, *c: s.DiagramDecl(at, name, signature, tuple(c[0]) if len(c) > 1 else (), tuple(c[-1]))
+    ),
+    "signature": _rule(lambda at, *c: s.Signature(at, _of(s.Param, c), _of(s.Type, c))),
+    "param": _rule(lambda at, name, type: s.Param(at, name, type)),
+    "result": _rule(lambda at, type: type),
+    "type": _rule(
+        lambda at, *c: s.Type(at, *(c[0] if c and isinstance(c[0], _Group) else (None, None)), _of(s.Name, c))
+    ),
+    "type_kind": _rule(lambda at, kind, of=None: _Group.of(at, kind, of)),
+    "where": _rule(_Group.of),
+    "equation": _rule(s.Equation),
+    "size_int": _rule(lambda at, value: s.SizeInt(at, whole(value))),
+    "size_neg": _rule(lambda at, value: s.SizeInt(at, -whole(value))),
+    "size_name": _rule(s.SizeName),
+    "size_add": _rule(lambda at, a, b: s.SizeOp(at, "+", a, b)),
+    "size_sub": _rule(lambda at, a, b: s.SizeOp(at, "-", a, b)),
+    "size_mul": _rule(lambda at, a, b: s.SizeOp(at, "*", a, b)),
+
+    "assign": _rule(lambda at, *c: s.Assign(at, c[:-1], c[-1])),
+    "weight": _rule(
+        lambda at, *c: s.WeightDecl(at, isinstance(c[0], Token), _one(s.Name, c), _one(s.Bracket, c), _one(s.Init, c))
+    ),
+    "simd": _rule(lambda at, *c: s.Simd(at, c[:-1], tuple(c[-1]))),
+    "hole": _rule(s.HoleDecl),
+    "tie": _rule(lambda at, *c: s.Tie(at, c)),
+    "out": _rule(lambda at, *c: s.Out(at, c)),
+    "init": _rule(lambda at, name, *c: s.Init(at, name, c or None)),
+    "number": _rule(lambda at, text: number(text)),
+    "minus": _rule(lambda at, text: s.Unary(at, "-", number(text))),
+    "literal": _rule(lambda at, text: number(text)),
+
+    "noise": _refused("noise"),
+    "part": _refused("part"),
+    "next": _refused("next"),
+    "scan": _refused("scan"),
+    "repeat": _refused("repeat"),
+    "derive": _refused("derive"),
+    "carry": _rule(_Group.of),
+    "turn": _rule(_Group.of),
+    "later": _rule(lambda at, text: s.Later(at, text.text.split()[0], text.text)),
+
+    "either": _binary("or"),
+    "both": _binary("and"),
+    "add": _binary("+"),
+    "sub": _binary("-"),
+    "mul": _binary("*"),
+    "div": _binary("/"),
+    "pow": _binary("^"),
+    "negate": _rule(lambda at, x: s.Unary(at, "not", x)),
+    "neg": _rule(lambda at, x: s.Unary(at, "-", x)),
+    "compare": _rule(lambda at, a, sign, b: s.Binary(at, sign.text, a, b)),
+    "qname": _rule(lambda at, *parts: s.QName(at, parts)),
+    "name": _rule(s.Ref),
+    "rename": _rule(lambda at, x, b: s.Rename(at, s.Ref(x.at, x) if isinstance(x, s.QName) else x, b)),
+
+    "call": _rule(lambda at, name, *c: s.Call(at, name, _one(s.Name, c), _one(s.Bracket, c), tuple(c[-1]))),
+    "lin": _rule(_lin),
+    "lin_init": _rule(_lin),
+    "lin_init_args": _rule(_lin),
+    "table": _rule(s.Table),
+    "option": _rule(s.Option),
+    "bracket": _bracket,
+
+    "rule": _rule(
+        lambda at, name, *c: s.RuleDecl(at, name, _of(s.Param, c), _one(_Group, c) or (), c[-3], c[-2].text, c[-1])
+    ),
+    "choose": _rule(lambda at, hole, *options: s.Choose(at, hole, options, None)),
+    "choose_from": _rule(lambda at, hole, family: s.Choose(at, hole, (), family)),
+    "family_of": _rule(lambda at, name, of, *c: s.SpaceDecl(at, "family", name, of, c)),
+    "family_set": _rule(lambda at, name, *c: s.FamilyDecl(at, name, c)),
+    "space": _rule(lambda at, name, of, *c: s.SpaceDecl(at, "space", name, of, c)),
+}
