@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache
 from hashlib import blake2b
@@ -37,16 +37,21 @@ class Canonical:
         return blake2b(self.form, digest_size=16).hexdigest()
 
 
-def canonical(diagram: Diagram, initialisers: bool = True) -> Canonical:
+Alike = Mapping[int, Mapping[str, str]]
+"""For a wire, axes that may be exchanged without changing it: each goes to the one that stands for it."""
+
+
+def canonical(diagram: Diagram, initialisers: bool = True, alike: Alike | None = None) -> Canonical:
     """The normal form of the open hypergraph that reaches the outputs.
 
     Counted: operations and attributes, the order of operands where it matters, tying of weights, kinds,
     the order of inputs and outputs and of the axes in their layouts, sizes as polynomials in the free
     variables, inherited equations, and (unless `initialisers` is false) initialisers and frozen flags.
     Not counted: names of axes, wires, weights and diagrams, the order of statements, spans, frames.
-    An axis is local: only the maps from wire axes to node axes at the ports count. Raises E505 (too symmetric).
+    An axis is local: only the maps from wire axes to node axes at the ports count; with `alike` not even
+    those between axes that may be exchanged. Raises AnatomyError E505 (too symmetric).
     """
-    sketch = _Sketch(diagram, initialisers)
+    sketch = _Sketch(diagram, initialisers, alike or {})
     order, form = label(sketch.names, sketch.edges)
     place = [0] * len(order)
     for i, v in enumerate(order):
@@ -95,8 +100,9 @@ def _text(value: object) -> str:
 class _Sketch:
     """A diagram as a coloured graph: vertices for boxes, weights, ends, their axes, and sizes."""
 
-    def __init__(self, diagram: Diagram, initialisers: bool):
+    def __init__(self, diagram: Diagram, initialisers: bool, alike: Alike):
         self.diagram = diagram
+        self.alike = alike
         self.names: list[str] = []
         self.edges: list[tuple[int, int, str]] = []
         self.slots: dict[tuple[int, str], int] = {}
@@ -179,7 +185,8 @@ class _Sketch:
         ways: dict[int, dict[tuple[tuple[str, str], ...], tuple[Port, int]]] = {}
         for port in ports:
             group = ways.setdefault(port.wire, {})
-            key = tuple(sorted(port.renames))
+            same = self.alike.get(port.wire, {})
+            key = tuple(sorted((same.get(a, a), b) for a, b in port.renames))
             group[key] = (port, group[key][1] + 1 if key in group else 1)
         for group in ways.values():
             for port, times in group.values():
@@ -193,16 +200,20 @@ class _Sketch:
                 for outer, inner in port.renames:
                     dart = self.vertex("dart")
                     self.edges.append((p, dart, "dart"))
-                    self.edges.append((dart, self.slots[source, outer], "outer"))
+                    self.edges.append((dart, self.read(port.wire, outer), "outer"))
                     self.edges.append((dart, self.slots[v, inner], "inner"))
 
     def port(self, v: int, port: Port, name: str) -> None:
         source, k = self.source[port.wire]
         mark = f"port {name} {k}"
         self.edges.append((v, source, mark))
-        slots = self.slots
         for outer, inner in port.renames:
-            self.edges.append((slots[v, inner], slots[source, outer], mark))
+            self.edges.append((self.slots[v, inner], self.read(port.wire, outer), mark))
+
+    def read(self, wire: int, axis: str) -> int:
+        """The vertex of a wire's axis."""
+        alike = self.alike.get(wire)
+        return self.slots[self.source[wire][0], alike.get(axis, axis) if alike else axis]
 
     # sizes ------------------------------------------------------------------------------------
 
