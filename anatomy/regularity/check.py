@@ -1,0 +1,208 @@
+"""The regularity check: verdict, upper bound with its trail, lower bound with its witness, and growth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from anatomy.errors import fail
+from anatomy.ir.bound import INF
+from anatomy.ir.graph import Diagram
+from anatomy.regularity.compose import Composition, Stuck, compose, sizes_of
+from anatomy.regularity.theorems import softmax
+
+Verdict = Literal[
+    "globally_lipschitz", "lipschitz_on_domain", "not_globally_lipschitz", "not_lipschitz_on_domain", "unknown"
+]
+Norm = Literal["frobenius", "max_tokens"]
+
+
+class Regularity(BaseModel):
+    """What is known of one diagram with its weights on one domain, in one norm.
+
+    `upper` is sound (null: none is proved), `lower` is attained up to rounding (null: not estimated).
+    """
+
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
+
+    verdict: Verdict
+    domain: str
+    norm: Norm
+    upper: float | None
+    lower: float | None
+    ratio: float | None
+    method: str
+    responsible: str | None
+    growth: dict[str, dict[str, Any]]
+    certificate: dict[str, Any]
+
+
+def check(
+    diagram: Diagram,
+    sizes: Mapping[str, int],
+    weights: Mapping[str, np.ndarray],
+    radius: float = 1.0,
+    norm: Norm = "frobenius",
+    function: Callable[..., Any] | None = None,
+    seed: int = 0,
+    growth: bool = True,
+) -> Regularity:
+    """The regularity of a diagram where each token of each real input has Euclidean norm at most `radius`.
+
+    The last axis of an input holds features, the others count tokens; the derivative is joint over all real inputs.
+    Norms: "frobenius" in and out, or "max_tokens", the largest token norm in and out. `radius` may be `math.inf`.
+    `function` maps float64 tensors in header order to the outputs; without it there is no lower bound.
+
+    Raises `AnatomyError` E901 when a lower bound exceeds the upper one, E902 when the question itself is malformed.
+    """
+    if math.isnan(radius) or radius < 0:
+        raise fail("E902", f"the radius must be a number of at least 0, not {radius}")
+    if norm not in ("frobenius", "max_tokens"):
+        raise fail("E902", f"there is no norm `{norm}`; use `frobenius` or `max_tokens`")
+    domain = "the whole space" if radius == INF else f"tokens of Euclidean norm at most {radius:g}"
+    try:
+        full = sizes_of(diagram, sizes)
+        here = compose(diagram, full, weights, radius)
+    except Stuck as stuck:
+        return _unknown(domain, norm, stuck, None)
+    upper = _constant(here, norm)
+    lower, witness = None, None
+    if function is not None:
+        lower, witness = _lower(diagram, full, function, radius, norm, seed)
+        if lower is not None and lower > upper:
+            raise fail(
+                "E901",
+                f"soundness: the lower bound {lower!r} exceeds the upper bound {upper!r} ({here.method})",
+                diagram.span,
+                notes=(f"witness: {witness}", f"certificate: {here.trail}", "this is a defect of the checker: please report it"),
+            )
+    verdict, everywhere = _verdict(diagram, full, weights, radius, norm, here, upper)
+    proof = {"diagram": diagram.name, "frobenius": _finite(here.triple.two), "max_tokens": _finite(here.triple.inf),
+             "sum_tokens": _finite(here.triple.one), "radius": radius, "trail": here.trail, "witness": witness,
+             "whole_space": everywhere}  # fmt: skip
+    if math.isinf(upper) and verdict == "unknown":
+        proof["reason"] = f"{here.responsible or 'an operation'} has no finite bound on {domain}"
+    finite = _finite(upper)
+    return Regularity(
+        verdict=verdict,
+        domain=domain,
+        norm=norm,
+        upper=finite,
+        lower=lower,
+        ratio=None if finite is None or not lower else math.nextafter(finite / lower, INF),
+        method=here.method,
+        responsible=here.responsible,
+        growth=_growth(diagram, sizes, full, weights, radius, norm, here, upper) if growth else {},
+        certificate=proof,
+    )
+
+
+def _constant(found: Composition, norm: Norm) -> float:
+    return found.triple.two if norm == "frobenius" else found.triple.inf
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _unknown(domain: str, norm: Norm, stuck: Stuck, lower: float | None) -> Regularity:
+    return Regularity(
+        verdict="unknown", domain=domain, norm=norm, upper=None, lower=lower, ratio=None, method="none",
+        responsible=stuck.place, growth={}, certificate={"reason": stuck.why},
+    )  # fmt: skip
+
+
+def _verdict(
+    diagram: Diagram, sizes: Mapping[str, int], weights: Mapping[str, np.ndarray], radius: float, norm: Norm,
+    here: Composition, upper: float,
+) -> tuple[Verdict, dict[str, Any]]:  # fmt: skip
+    """The verdict on the domain asked for, and what holds on the whole space."""
+    try:
+        whole = here if radius == INF else compose(diagram, sizes, weights, INF)
+        constant, explodes = _constant(whole, norm), whole.explodes
+    except Stuck as stuck:
+        constant, explodes = INF, False
+        everywhere: dict[str, Any] = {"lipschitz": None, "reason": f"{stuck.place}: {stuck.why}"}
+    else:
+        everywhere = {"lipschitz": _finite(constant), "responsible": whole.responsible}
+    if explodes:
+        everywhere["witness"] = "x_i = 0 and one other key of row i at R u, the others 0: the block (i, i) grows as R^2"
+    if math.isfinite(constant):
+        return "globally_lipschitz", everywhere
+    if radius == INF:
+        return ("not_globally_lipschitz" if explodes else "unknown"), everywhere
+    return ("lipschitz_on_domain" if math.isfinite(upper) else "unknown"), everywhere
+
+
+def _lower(
+    diagram: Diagram, sizes: Mapping[str, int], function: Callable[..., Any], radius: float, norm: Norm, seed: int
+) -> tuple[float | None, dict[str, Any] | None]:
+    import torch
+
+    from anatomy.regularity.estimate import estimate
+
+    shapes = [tuple(sizes[a] for a in item.layout) for item in diagram.inputs]
+    fixed: list[torch.Tensor | None] = []
+    for item, shape in zip(diagram.inputs, shapes, strict=True):
+        kind = diagram.wires[item.wire].kind.name
+        fixed.append(
+            None if kind == "real" else torch.ones(shape, dtype=torch.bool) if kind == "mask" else torch.zeros(shape, dtype=torch.long)
+        )
+    found = estimate(function, shapes, radius, norm, seed, fixed=fixed)
+    if not math.isfinite(found.value):
+        return None, None
+    return found.value, found.witness()
+
+
+def _growth(
+    diagram: Diagram, given: Mapping[str, int], full: Mapping[str, int], weights: Mapping[str, np.ndarray], radius: float,
+    norm: Norm, here: Composition, upper: float,
+) -> dict[str, dict[str, Any]]:  # fmt: skip
+    """Exponents of the upper bound in the number of tokens and in the radius: by the rule, and by a fit."""
+    known = here.method == softmax.NAME and norm == "frobenius"
+    table: dict[str, dict[str, Any]] = {}
+    if math.isfinite(upper) and upper > 0 and radius not in (0.0, INF):
+        points = [(radius, upper)]
+        for factor in (2.0, 4.0):
+            try:
+                points.append((radius * factor, _constant(compose(diagram, full, weights, radius * factor), norm)))
+            except Stuck:
+                break
+        table["radius"] = {"symbolic": "R^2, then exp" if known else None, "fitted": _slope(points)}
+    for axis in _token_variables(diagram):
+        points = [(float(full[axis]), upper)]
+        for factor in (2, 4):
+            trial = {k: v for k, v in given.items() if k in diagram.free_sizes()} | {axis: full[axis] * factor}
+            try:
+                sizes = sizes_of(diagram, trial)
+                points.append((float(sizes[axis]), _constant(compose(diagram, sizes, weights, radius), norm)))
+            except Stuck:
+                break
+        table[axis] = {"symbolic": "min(sqrt(n), exp)" if known else None, "fitted": _slope(points)}
+    return table
+
+
+def _token_variables(diagram: Diagram) -> list[str]:
+    """Free sizes that count tokens and that no weight has."""
+    held = {v for w in diagram.weights for a in w.layout for v in diagram.sizes[a].variables()}
+    names = []
+    for item in diagram.inputs:
+        for axis in item.layout[:-1]:
+            name = diagram.sizes[axis].as_variable()
+            if name is not None and name not in held and name not in names:
+                names.append(name)
+    return names
+
+
+def _slope(points: list[tuple[float, float]]) -> float | None:
+    """Least squares of log bound on log size."""
+    good = [(math.log(a), math.log(b)) for a, b in points if a > 0 and 0 < b < INF]
+    if len(good) < 2:
+        return None
+    mx, my = (sum(p[k] for p in good) / len(good) for k in (0, 1))
+    spread = sum((p[0] - mx) ** 2 for p in good)
+    return round(sum((p[0] - mx) * (p[1] - my) for p in good) / spread, 4) if spread else None

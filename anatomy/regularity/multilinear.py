@@ -1,0 +1,179 @@
+"""The product rule: every product, contraction, sum and scaling of the language.
+
+Values and derivatives rest on one inequality. For non-negative tensors in which every summed index occurs at
+least twice and every kept one at least once, ||sum prod T_l||_F <= prod ||T_l||_F (Finner's inequality with all
+weights 1/2, for counting measures). It is used over the features at fixed tokens; sums over tokens are counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from anatomy.ir.bound import (
+    Bound,
+    Interval,
+    Slopes,
+    Triple,
+    hull_of_products,
+    magnitude,
+    mul,
+    root,
+    slopes_after,
+    slopes_meet,
+    slopes_sum,
+    times,
+)
+from anatomy.regularity import affine, tensor
+from anatomy.regularity.tensor import Ball, TooLarge
+from anatomy.regularity.view import Product, constant, rename, with_tokens
+
+if TYPE_CHECKING:
+    from anatomy.regularity.rules import Rules
+
+
+def product(ctx: Rules, factors: Sequence[Bound], summed: frozenset[str]) -> Bound:
+    """`sum over summed of prod factors`, bounded through the explicit form, the product rule and the theorems."""
+    factors = _flat(factors) if summed else list(factors)
+    axes = frozenset().union(*(f.axes for f in factors)) - summed
+    data, known = [], tensor.scalar(1.0)
+    for factor in factors:
+        ball = constant(factor)
+        try:
+            if ball is None:
+                raise TooLarge
+            known = tensor.times(known, ball)
+        except TooLarge:
+            data.append(factor)
+    held = frozenset().union(*(f.axes for f in data))
+    # Axes that only constants have, and those that nothing explicit has, are summed at once.
+    lonely = summed - held
+    known = affine.product(affine.Form((), known), tensor.scalar(1.0), lonely, ctx.sizes).constant or known
+    summed = summed & held
+    if not data:
+        return ctx.known(known, axes)
+    parts = data if known.axes == () and known.mid == 1 and known.rad == 0 else [*data, ctx.known(known)]
+    tokens = frozenset().union(*(f.tokens for f in data))
+    if len(data) == 1:
+        tokens |= _new_tokens(data[0], known, summed)
+    entry, radius, slopes = rule(ctx, parts, tokens, summed)
+    form = None
+    if len(data) == 1 and data[0].form is not None:
+        try:
+            form = affine.product(data[0].form, known, summed, ctx.sizes)
+        except TooLarge:
+            form = None
+    elif len(data) == 2 and summed:
+        from anatomy.regularity.theorems import softmax
+
+        theorem = softmax.match(data, known, summed, ctx.sizes)
+        if theorem is not None:
+            slopes = slopes_meet(slopes, theorem.slopes(axes, tokens & axes, ctx.sizes))
+            out = ctx.finish(axes, tokens & axes, entry, min(radius, theorem.radius(axes, tokens & axes, ctx.sizes)), slopes, None)
+            return replace(out, facts={"attention": theorem.fold, "method": softmax.NAME})
+    out = ctx.finish(axes, tokens & axes, entry, radius, slopes, form)
+    if len(data) >= 2 and len(parts) <= 4:
+        out = replace(out, facts={"product": _fact(ctx, parts, summed)})
+    return out
+
+
+def _flat(factors: Sequence[Bound]) -> list[Bound]:
+    """Products without sums dissolve into their factors, so that `sum[m](w * v)` is `dot[m](w, v)`."""
+    out: list[Bound] = []
+    for factor in factors:
+        fact = factor.facts.get("product")
+        if isinstance(fact, Product) and not fact.summed:
+            wide = frozenset().union(*(f.axes for f in fact.factors))
+            if wide == factor.axes:
+                out += fact.factors
+                continue
+        out.append(factor)
+    return out
+
+
+def _fact(ctx: Rules, parts: Sequence[Bound], summed: frozenset[str]) -> Product:
+    fresh = {a: f"~{len(ctx.sizes)}~{a}" for a in summed}
+    for old, new in fresh.items():
+        ctx.sizes[new] = ctx.sizes[old]
+    shallow = []
+    for part in parts:
+        kept = {k: v for k, v in part.facts.items() if k == "softmax"}
+        shallow.append(rename(replace(part, facts=kept), fresh))
+    return Product(tuple(shallow), frozenset(fresh.values()))
+
+
+def _new_tokens(x: Bound, known: Ball, summed: frozenset[str]) -> frozenset[str]:
+    """Axes that a constant brings count positions where they stand in for tokens (`lin T[n -> p]`)."""
+    ended = summed & x.axes & frozenset(known.axes)
+    if ended and ended <= x.tokens:
+        return frozenset(known.axes) - x.axes - summed
+    return frozenset()
+
+
+def rule(ctx: Rules, parts: Sequence[Bound], tokens: frozenset[str], summed: frozenset[str]) -> tuple[Interval, float, Slopes]:
+    """Entries, radius and slopes of `sum over summed of prod parts`."""
+    points = ctx.points
+    entry: Interval = parts[0].entry
+    for part in parts[1:]:
+        entry = hull_of_products(entry, part.entry)
+    entry = times(entry, points(summed))
+    seen = [_parted(ctx, part, tokens) for part in parts]
+    across = summed & tokens
+    within = summed - tokens
+    once = frozenset(a for a in within if sum(a in p.axes for p in seen) == 1)
+    lone = root(float(points(once)))
+    radius = mul(float(points(across)), lone, *(p.radius for p in seen))
+    if len(seen) == 2:
+        for p, v in (seen, seen[::-1]):
+            if summed in p.mass and not p.features and across == summed:
+                radius = min(radius, mul(p.mass[summed], v.radius))
+    slopes: Slopes = {}
+    for k, part in enumerate(seen):
+        if part.slopes:
+            others = seen[:k] + seen[k + 1 :]
+            slopes = slopes_sum(slopes, _varying(ctx, part, others, tokens, summed, lone))
+    return entry, radius, slopes
+
+
+def _parted(ctx: Rules, part: Bound, tokens: frozenset[str]) -> Bound:
+    ball = constant(part)
+    if ball is None:
+        return with_tokens(part, tokens & part.axes, ctx.sizes)
+    radius = mul(ctx._rows(ball, tokens), root(float(ctx.points(part.axes - set(ball.axes) - tokens))))
+    return replace(part, tokens=tokens & part.axes, radius=min(radius, part.radius))
+
+
+def _varying(
+    ctx: Rules, part: Bound, others: Sequence[Bound], tokens: frozenset[str], summed: frozenset[str], lone: float
+) -> Slopes:
+    """The derivative in one factor: the map dT -> sum dT G, G the product of the others."""
+    points = ctx.points
+    rest = frozenset().union(*(o.axes for o in others)) if others else frozenset()
+    within = summed - tokens
+    by_norm = mul(lone, *(o.radius for o in others))
+    by_entry = mul(
+        *(magnitude(o.entry) for o in others),
+        root(float(points(within & part.axes))),
+        root(float(points((rest - part.axes) - tokens - summed))),
+        float(points(within - part.axes)),
+    )
+    block = min(by_norm, by_entry)
+    across = summed & tokens
+    # Row sums: for one output token every summed token counts; column sums: for one token of T every other token.
+    inf = mul(float(points(across)), block)
+    one = mul(float(points((rest - part.axes) & tokens)), block)
+    if len(others) == 1 and not others[0].features:
+        for axes, mass in others[0].mass.items():
+            if axes <= across:
+                inf = min(inf, mul(mass, float(points(across - axes)), root(float(points(within & part.axes)))))
+    factor = Triple.of(one, None, inf)
+    if inf == one:
+        factor = Triple.all(inf)
+    slopes = dict(slopes_after(factor, part.slopes))
+    flow = part.flow.get(across) if across and not part.features else None
+    if flow is not None:
+        for key, value in flow.items():
+            triple = slopes[key]
+            slopes[key] = Triple.of(triple.one, triple.two, min(triple.inf, mul(value, block)))
+    return slopes

@@ -1,0 +1,395 @@
+"""The compositional calculus: what operations may ask for, made sound once for arbitrary lifts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from anatomy.ir.bound import (
+    INF,
+    Bound,
+    Image,
+    Interval,
+    Slopes,
+    Steepness,
+    Triple,
+    Unproved,
+    add,
+    enclose,
+    magnitude,
+    meet,
+    mul,
+    plus,
+    root,
+    slopes_after,
+    slopes_meet,
+    slopes_sum,
+    times,
+    up,
+)
+from anatomy.ir.graph import Node
+from anatomy.regularity import affine, linear, tensor
+from anatomy.regularity.affine import Form
+from anatomy.regularity.tensor import Ball, TooLarge
+from anatomy.regularity.view import Softmax, constant, mask_of, tighten, widen, with_tokens
+
+ZERO = Triple()
+
+
+class Rules:
+    """The `BoundContext` of one node."""
+
+    def __init__(self, node: Node, ports: list[Bound], sizes: dict[str, int]):
+        self.node, self.ports, self.sizes = node, ports, sizes
+
+    # questions --------------------------------------------------------------------------------
+
+    def port(self, k: int) -> Bound:
+        return self.ports[k]
+
+    def size(self, axis: str) -> int:
+        return self.sizes[axis]
+
+    def points(self, axes: Any) -> int:
+        return math.prod(self.sizes[a] for a in axes)
+
+    def unproved(self, why: str) -> Unproved:
+        return Unproved(why)
+
+    def single(self, x: Bound) -> float | None:
+        ball = constant(x)
+        if ball is None or ball.rad or not ball.mid.size or float(ball.mid.min()) != float(ball.mid.max()):
+            return None
+        return float(ball.mid.flat[0])
+
+    # constants --------------------------------------------------------------------------------
+
+    def known(self, ball: Ball, axes: frozenset[str] | None = None) -> Bound:
+        if not np.all(np.isfinite(ball.mid)):
+            raise Unproved("a constant is not finite")
+        axes = frozenset(ball.axes) if axes is None else axes
+        radius = mul(float(tensor.frobenius(ball.mid, ball.mid.ndim)), 1.0)
+        radius = add(radius, mul(ball.rad, root(float(ball.mid.size))))
+        radius = mul(radius, root(float(self.points(axes - frozenset(ball.axes)))))
+        return Bound(axes, frozenset(), ball.interval, radius, {}, form=Form((), ball))
+
+    def number(self, value: Any) -> Bound:
+        exact = Fraction(value)
+        near = float(exact)
+        rad = 0.0 if Fraction(near) == exact else up(abs(near) * 2 * tensor.UNIT)
+        return self.known(tensor.scalar(near, rad))
+
+    def positions(self, axis: str) -> Bound:
+        tensor.guard(self.sizes[axis])
+        return self.known(Ball((axis,), np.arange(self.sizes[axis], dtype=np.float64)))
+
+    # linear rules -----------------------------------------------------------------------------
+
+    def open(self, *parts: Bound) -> None:
+        """Refuses masked operands: only a softmax gives entries of -inf a meaning."""
+        if any("mask" in p.facts for p in parts):
+            raise Unproved("a masked value is used outside a softmax")
+
+    def weighted(self, x: Bound, factor: float) -> Bound:
+        return self.product([x, self.number(factor)])
+
+    def total(self, parts: list[Bound]) -> Bound:
+        masks = [p.facts["mask"] for p in parts if "mask" in p.facts]
+        if masks and (len(masks) > 1 or sum(not p.constant for p in parts) > 1):
+            self.open(*parts)
+        axes = frozenset().union(*(p.axes for p in parts))
+        tokens = frozenset().union(*(p.tokens for p in parts))
+        wide = [widen(p, axes, tokens, self.sizes) for p in parts]
+        slopes: Slopes = {}
+        entry, radius = (0.0, 0.0), 0.0
+        for part in wide:
+            slopes = slopes_sum(slopes, part.slopes)
+            entry, radius = plus(entry, part.entry), add(radius, part.radius)
+        form = None
+        if all(p.form is not None for p in parts):
+            try:
+                form = parts[0].form
+                for part in parts[1:]:
+                    form = affine.total(form, part.form, self.sizes)
+            except TooLarge:
+                form = None
+        out = self.finish(axes, tokens, entry, radius, slopes, form)
+        return replace(out, facts={"mask": masks[0]}) if masks else out
+
+    def finish(
+        self, axes: frozenset[str], tokens: frozenset[str], entry: Interval, radius: float, slopes: Slopes, form: Form | None
+    ) -> Bound:
+        """The meet of what the rule of an operation says and what its explicit form says."""
+        if form is not None and form.terms:
+            through: Slopes = {}
+            reach = 0.0
+            for term in form.terms:
+                triple = affine.norms(term, axes, tokens, self.sizes)
+                part = slopes_after(triple, term.base.bound.slopes)
+                fold = term.base.bound.facts.get("attention")
+                if fold is not None:
+                    better = fold(term, axes, tokens, self.sizes)
+                    part = slopes_meet(part, better) if better is not None else part
+                through = slopes_sum(through, part)
+                reach = add(reach, mul(triple.inf, term.base.bound.radius))
+            slopes = slopes_meet(slopes, through)
+            if form.offset is not None:
+                offset = form.offset
+                whole = mul(self.known(offset).radius if not tokens & set(offset.axes) else self._rows(offset, tokens), 1.0)
+                reach = add(reach, mul(whole, root(float(self.points(axes - tokens - set(offset.axes))))))
+            radius = min(radius, reach)
+            entry = meet(entry, affine.entries(form, axes, self.sizes))
+        elif form is not None and form.constant is not None:
+            return replace(self.known(form.constant, axes), entry=form.constant.interval)
+        return tighten(Bound(axes, tokens, entry, radius, slopes, form=form), self.sizes)
+
+    def _rows(self, ball: Ball, tokens: frozenset[str]) -> float:
+        outer = [a for a in ball.axes if a in tokens]
+        inner = [a for a in ball.axes if a not in tokens]
+        mid = ball.order([*outer, *inner]).mid
+        norm = float(np.max(tensor.frobenius(mid, len(inner)))) if inner else float(np.max(np.abs(mid)))
+        return add(norm, mul(ball.rad, root(float(self.points(inner)))))
+
+    def linear(self, x: Bound, name: str, **options: Any) -> tuple[Bound, ...]:
+        self.open(x)
+        own = self.node.own
+        if name == "merge" and not frozenset(own[:-1]) <= x.tokens:
+            x = with_tokens(x, x.tokens - frozenset(own), self.sizes)
+        tokens = x.tokens | frozenset(own) if name == "expand" else x.tokens
+        what = linear.describe(name, own, self.sizes, tokens, options)
+        axes = (x.axes - frozenset(what.gone)) | frozenset(what.new)
+        kept = frozenset(a for a in tokens if a in axes)
+        if what.gone and what.gone[0] in tokens:
+            kept |= frozenset(what.new)
+        slopes = slopes_after(what.norms, x.slopes)
+        entry = times(x.entry, 1) if what.reach == 1 else (-mul(what.reach, magnitude(x.entry)), mul(what.reach, magnitude(x.entry)))
+        if what.fills:
+            entry = min(entry[0], 0.0), max(entry[1], 0.0)
+        radius = mul(what.norms.inf, x.radius)
+        outs = []
+        needed = own[:1] if name in ("split", "halves") else own[:-1] if name == "merge" else () if name == "expand" else own
+        for function in what.apply:
+            form = None
+            if x.form is not None:
+                try:
+                    form = x.form if name == "expand" else affine.apply(x.form, needed, function, self.sizes)
+                except TooLarge:
+                    form = None
+            outs.append(self.finish(axes, kept, entry, radius, slopes, form))
+        return tuple(outs)
+
+    def join(self, parts: list[Bound]) -> Bound:
+        self.open(*parts)
+        own = self.node.own
+        whole, names = own[-1], [own[k] if len(own) > 2 else own[0] for k in range(len(parts))]
+        as_token = all(n in p.tokens for n, p in zip(names, parts, strict=True) if not p.constant)
+        rest = frozenset().union(*(p.axes - {n} for n, p in zip(names, parts, strict=True)))
+        tokens = frozenset().union(*(p.tokens - {n} for n, p in zip(names, parts, strict=True)))
+        wide = [
+            widen(p, rest | {n}, tokens | ({n} if as_token else frozenset()), self.sizes)
+            for n, p in zip(names, parts, strict=True)
+        ]
+        slopes: Slopes = {}
+        for p in wide:
+            slopes = slopes_sum(slopes, p.slopes)
+        radius = max(p.radius for p in wide) if as_token else add(*(p.radius for p in wide))
+        entry = min(p.entry[0] for p in wide), max(p.entry[1] for p in wide)
+        axes, tokens = rest | {whole}, tokens | ({whole} if as_token else frozenset())
+        form: Form | None = Form()
+        before = 0
+        for n, p in zip(names, parts, strict=True):
+            try:
+                if form is None or p.form is None:
+                    form = None
+                    break
+                start = before
+                piece = affine.apply(
+                    p.form, (n,), lambda b, n=n, s=start: linear.pad(b, n, whole, s, self.sizes[whole]), self.sizes
+                )
+                form = piece if before == 0 else affine.total(form, piece, self.sizes)
+            except TooLarge:
+                form = None
+            before += self.sizes[n]
+        return self.finish(axes, tokens, entry, radius, slopes, form)
+
+    # products ---------------------------------------------------------------------------------
+
+    def product(self, factors: list[Bound], summed: tuple[str, ...] = ()) -> Bound:
+        from anatomy.regularity.multilinear import product
+
+        self.open(*factors)
+        return product(self, factors, frozenset(summed))
+
+    # nonlinear rules --------------------------------------------------------------------------
+
+    def pointwise(self, x: Bound, name: str, image: Image, slope: Steepness) -> Bound:
+        self.open(x)
+        steep = slope(x.entry)
+        ball = constant(x)
+        if ball is not None:
+            value = linear.evaluate(name, ball, steep)
+            if value is not None:
+                return self.known(value, x.axes)
+        radius = INF
+        if x.entry[0] <= 0 <= x.entry[1]:
+            at_zero = magnitude(image((0.0, 0.0)))
+            radius = add(mul(at_zero, root(float(self.points(x.features)))), mul(steep, x.radius))
+        slopes = slopes_after(Triple.all(steep), x.slopes)
+        return tighten(Bound(x.axes, x.tokens, image(x.entry), radius, slopes), self.sizes)
+
+    def selection(self, parts: list[Bound], over: frozenset[str]) -> Bound:
+        self.open(*parts)
+        axes = frozenset().union(*(p.axes for p in parts))
+        tokens = frozenset().union(*(p.tokens for p in parts))
+        if over & tokens:
+            tokens = axes  # the choice may differ between features, so nothing is kept together
+        slopes: Slopes = {}
+        radius = 0.0
+        for part in parts:
+            part = widen(part, axes, tokens, self.sizes)
+            slopes, radius = slopes_sum(slopes, part.slopes), add(radius, part.radius)
+        return Bound(axes - over, tokens - over, (-INF, INF), INF if over else radius, slopes)
+
+    def normalised(self, x: Bound, own: frozenset[str], slope: float, radius: float, entry: Interval) -> Bound:
+        self.open(x)
+        x = with_tokens(x, x.tokens - own, self.sizes)
+        others = root(float(self.points(x.features - own)))
+        return tighten(
+            Bound(x.axes, x.tokens, entry, min(mul(radius, others), mul(slope, x.radius)), slopes_after(Triple.all(slope), x.slopes)),
+            self.sizes,
+        )
+
+    def distribution(self, x: Bound, own: frozenset[str]) -> Bound:
+        allowed = mask_of(x)
+        least, most = counts(allowed, own, self.sizes)
+        ball = constant(x)
+        if ball is not None and (allowed is None or isinstance(allowed, Ball)):
+            try:
+                return replace(self.known(softmax_of(ball, allowed, own, self.sizes), x.axes), mass={own: 1.0})
+            except TooLarge:
+                pass
+        if not own <= x.features:
+            x = with_tokens(x, x.axes, self.sizes)
+        top = peak(least, x.entry[1] - x.entry[0])
+        # The Jacobian diag(p) - p p^T has absolute row and column sums 2 p (1 - p) <= 1/2.
+        steep = 0.0 if most <= 1 else min(0.5, mul(2.0, top, up(1.0 - top))) if top < 0.5 else 0.5
+        slopes = slopes_after(Triple.all(steep), x.slopes) if most > 1 else {key: ZERO for key in x.slopes}
+        flow = {}
+        if x.tokens == x.axes:
+            # max to sum over the axes: sum_j p_j |s_j - E s| <= std(s) <= max |s|.
+            flow = {own: {key: triple.inf if most > 1 else 0.0 for key, triple in x.slopes.items()}}
+        bound = Bound(x.axes, x.tokens, (0.0, top), 1.0 if own == x.features else INF, slopes, {own: 1.0}, flow)
+        return replace(tighten(bound, self.sizes), facts={"softmax": Softmax(own, replace(x, facts={}), allowed)})
+
+    # masks and positions ----------------------------------------------------------------------
+
+    def predicate(self, name: str, parts: list[Bound]) -> Bound:
+        self.open(*parts)
+        axes = frozenset().union(*(p.axes for p in parts))
+        balls = [constant(p) for p in parts]
+        if all(b is not None for b in balls):
+            try:
+                value = decide(name, [b for b in balls if b is not None], self.sizes)
+            except TooLarge:
+                value = None
+            if value is not None:
+                return self.known(value, axes)
+        slopes: Slopes = {key: Triple.all(INF) for p in parts for key in p.slopes}
+        return Bound(axes, axes, (0.0, 1.0), INF, slopes)
+
+    def masked(self, mask: Bound, x: Bound) -> Bound:
+        self.open(x)
+        if not mask.constant:
+            raise Unproved("the mask depends on the input, so values may jump")
+        wide = widen(x, x.axes | mask.axes, x.tokens, self.sizes)
+        ball = constant(mask)
+        return replace(wide, form=x.form, facts={"mask": ball if ball is not None else "any"})
+
+    def chosen(self, mask: Bound, a: Bound, b: Bound) -> Bound:
+        if not mask.constant:
+            raise Unproved("the choice depends on the input, so values may jump")
+        self.open(a, b)
+        ball = constant(mask)
+        entry = min(a.entry[0], b.entry[0]), max(a.entry[1], b.entry[1])
+        if ball is None:
+            return replace(self.selection([a, b], frozenset()), entry=entry)
+        other = self.known(Ball(ball.axes, 1.0 - ball.mid), mask.axes)
+        out = self.total([self.product([a, mask]), self.product([b, other])])
+        return out if out.form is not None and not out.form.terms else replace(out, entry=meet(entry, out.entry))
+
+    def rounded(self, x: Bound, axis: str) -> Bound:
+        self.open(x)
+        ball = constant(x)
+        last = float(self.sizes[axis] - 1)
+        if ball is not None and (ball.rad == 0 or not np.any(np.floor(ball.mid - ball.rad) != np.floor(ball.mid + ball.rad))):
+            return self.known(Ball(ball.axes, np.clip(np.floor(ball.mid), 0.0, last)), x.axes)
+        return Bound(x.axes, x.tokens, (0.0, last), INF, {key: Triple.all(INF) for key in x.slopes})
+
+
+# distributions --------------------------------------------------------------------------------
+
+
+def peak(keys: float, width: float) -> float:
+    """The greatest weight among `keys` whose scores lie within `width`: 1 / (1 + (keys - 1) e^-width)."""
+    if not math.isfinite(width) or keys <= 1:
+        return 1.0
+    low = enclose("exp", -up(width))[0]
+    return min(1.0, up(1.0 / math.nextafter(1.0 + math.nextafter((keys - 1) * low, 0.0), 0.0)))
+
+
+def counts(allowed: Any, own: frozenset[str], sizes: dict[str, int]) -> tuple[float, float]:
+    """The least (over rows that have one) and the greatest number of keys of a row."""
+    points = float(math.prod(sizes[a] for a in own))
+    if allowed is None:
+        return points, points
+    if not isinstance(allowed, Ball):
+        return 1.0, points
+    rows = row_counts(allowed, own, sizes)
+    some = rows[rows > 0]
+    return (float(some.min()), float(some.max())) if some.size else (1.0, 0.0)
+
+
+def row_counts(allowed: Ball, own: frozenset[str], sizes: dict[str, int]) -> np.ndarray:
+    held = tuple(allowed.axes.index(a) for a in own if a in allowed.axes)
+    repeat = math.prod(sizes[a] for a in own if a not in allowed.axes)
+    return np.sum(allowed.mid, axis=held) * repeat
+
+
+def softmax_of(ball: Ball, allowed: Ball | None, own: frozenset[str], sizes: dict[str, int]) -> Ball:
+    ball = ball.spread(sizes, own)
+    if allowed is not None:
+        ball = ball.spread(sizes, allowed.axes)
+    mid = ball.mid
+    if allowed is not None:
+        mid = np.where(allowed.order(ball.axes).mid > 0.5, mid, -np.inf)
+    dims = tuple(ball.axes.index(a) for a in own)
+    top = np.max(mid, axis=dims, keepdims=True)
+    weights = np.exp(mid - np.where(np.isfinite(top), top, 0.0))
+    norm = np.sum(weights, axis=dims, keepdims=True)
+    out = np.divide(weights, norm, out=np.zeros_like(weights), where=norm > 0)
+    points = math.prod(sizes[a] for a in own)
+    # Scores off by rad change every weight by a factor within e^(+-2 rad).
+    reach = add(mul(2.0, ball.rad), mul(8.0, tensor.UNIT, add(ball.top, 1.0)))
+    return Ball(ball.axes, out, add(max(0.0, up(enclose("expm1", reach)[1])), mul(4.0, float(points + 64), tensor.UNIT)))
+
+
+def decide(name: str, balls: list[Ball], sizes: dict[str, int]) -> Ball | None:
+    """A predicate on constants; None where rounding leaves it open."""
+    if name == "not":
+        return Ball(balls[0].axes, 1.0 - balls[0].mid)
+    a, b = balls
+    axes = tuple(dict.fromkeys((*a.axes, *b.axes)))
+    tensor.guard(math.prod(sizes[x] for x in axes))
+    left, right = a.order(axes).mid, b.order(axes).mid
+    slack = up(a.rad + b.rad) if a.rad or b.rad else 0.0
+    if slack and name not in ("and", "or") and bool(np.any(np.abs(left - right) <= 2 * slack)):
+        return None
+    compare = {
+        "<": np.less, "<=": np.less_equal, "==": np.equal, "!=": np.not_equal, "and": np.minimum, "or": np.maximum,
+    }[name]  # fmt: skip
+    return Ball(axes, np.asarray(compare(left, right), dtype=np.float64))
+

@@ -1,0 +1,429 @@
+"""Dot-product softmax attention: the final rule for one input, and the rule for several.
+
+Statement. Tokens x_j in the ball of radius R, s_ij = x_i^T A x_j + c^T x_j + b_ij (biases of queries give c; what
+does not depend on j drops), P = softmax over the allowed keys, N_i of them in row i, y_i = V sum_j P_ij x_j + const.
+With a = ||A|| R^2 + ||c|| R, w >= the range of a row of scores, pbar_N = 1 / (1 + (N - 1) e^-w), on that domain
+
+    Lip_F   <= ||V|| sqrt(min{sum_i min{rho, pbar_Ni (1 + a^2)}, max_j sum_(i: j allowed) cbar(N_i)}) + R^2 s*,
+    Lip_inf <= ||V|| sqrt(1 + a^2) + R^2 s*          (largest token norm),
+    Lip_1   <= ||V|| (1 + 2a) max_j sum_(i: j allowed) pbar_Ni + R^2 s*,
+
+rho = 1 for a <= 1/2, else (1 + (a + 1/(4a))^2) / 2;  cbar = pbar (1 + a^2) if pbar <= 1/2, else phi(min(pbar, p*)),
+phi(p) = p + 4 a^2 p^2 (1 - p), p* = (1 + sqrt(1 + 3 / (4 a^2))) / 3;  s* = max_(|u|=1) |Vu| |Au| <= min_tau
+lambda_max(tau V^T V + A^T A / tau) / 2. A row with one key has derivative V. Causal: also sqrt(...) <= 2 e^w (1 + 2a).
+
+Proof. dy_i = V (sum_j P_ij (I + (x_j - m_i) g_i^T) dx_j + C_i A dx_i), g_i = A^T x_i + c, |g_i| R <= a, m_i, C_i mean and
+covariance under P_i. |V C_i A| <= s* tr C_i <= R^2 s*. Put t_j = x_j - m_i; sum_j P_ij t_j = 0, so by Cauchy and Schwarz
+the first part of row i is at most (1 + g^T g u^T C_i u) sum_j P_ij |dx_j|^2 for unit u; C_i <= R^2, and <= 4p(1-p) R^2 when
+a weight is p >= 1/2. Summing over i, with P_ij <= pbar, gives cbar and, within one row, the max norm. rho: the squared norm
+of a row is sup_u sum_j P_ij^2 |u + g (u.t_j)|^2, convex in u.x_j, so its maximum has u.x_j = +-R and is a quartic in the
+weight of one side. Causal: P_ij <= e^w / i, and the Cesaro operator has norm 2 (Hardy). Source: the derivation is this
+project's; the constant a^2 in R^2 and the mean-field form are those of Castin, Ablin and Peyre (arXiv 2312.14820).
+
+Several inputs (queries from y, keys and values from x): with rho_v = ||V|| R_v, l_2 = ||A|| R_q + ||c||, l_1 = ||A|| R_k,
+kappa = max_j sum_i pbar_Ni: values (kappa, sqrt kappa, 1) ||V||, keys (2 kappa, sqrt kappa, 1) rho_v l_2, queries
+(1, 1, 1) rho_v l_1 for p = 1, 2, infinity; keys and values of one input together sqrt(kappa (||V||^2 + rho_v^2 l_2^2)).
+
+Heads: A and V per head; stacked heads add in square, heads that a linear map W_O adds up are bounded both by the stack
+and by sum_h of the rule with W_O^h V_h, whichever is less.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from anatomy.ir.bound import Bound, Slopes, Triple, add, arb_up, enclose, mul, root, slopes_after, slopes_sum
+from anatomy.regularity import tensor
+from anatomy.regularity.affine import Base, Term, inside, retoken
+from anatomy.regularity.rules import peak
+from anatomy.regularity.tensor import Ball, TooLarge, spectral
+from anatomy.regularity.view import Product, Softmax, constant, rename
+
+NAME = "softmax theorem"
+
+
+def rho(a: float) -> float:
+    """The row factor, rounded up; it increases in a."""
+    if a <= 0.5 or math.isinf(a):
+        return 1.0 if a <= 0.5 else math.inf
+    from flint import arb
+
+    x = arb(a)
+    return arb_up((1 + (x + 1 / (4 * x)) ** 2) / 2)
+
+
+def cbar(pbar: float, a: float) -> float:
+    """max over 0 <= p <= pbar of p (1 + a^2 g(p)), g = 1 up to p = 1/2 and 4p(1-p) above, rounded up."""
+    if math.isinf(a):
+        return math.inf
+    plain = mul(pbar, add(1.0, mul(a, a)))
+    if pbar <= 0.5 or a == 0:
+        return plain
+    from flint import arb
+
+    x, p = arb(a), arb(pbar)
+    peak_at = (1 + (1 + 3 / (4 * x * x)).sqrt()) / 3
+    if not bool(p < peak_at):
+        p = peak_at  # phi has its only maximum on [1/2, 1] there
+    return min(plain, max(arb_up(p + 4 * x * x * p * p * (1 - p)), 0.5 * add(1.0, mul(a, a))))
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What the mask leaves: for the rule, the sums over rows and columns as functions of one row's key count."""
+
+    queries: int
+    keys: int
+    allowed: np.ndarray | None
+    known: bool
+
+    @property
+    def most(self) -> int:
+        if self.allowed is None:
+            return self.keys
+        return int(self.allowed.sum(axis=1).max(initial=0))
+
+    def sums(self, a: float, w: float) -> tuple[float, float, float]:
+        """(bound on ||T||^2, Lip_1 factor of T, kappa), all for ||V|| = 1."""
+        one_a = add(1.0, mul(a, a))
+        row = rho(a)
+        if self.allowed is None:
+            least = self.keys if self.known else 1
+            p = peak(least, w)
+            if self.keys == 1:
+                return float(self.queries), float(self.queries), float(self.queries)
+            n = float(self.queries)
+            return mul(n, min(row, cbar(p, a))), mul(n, p, add(1.0, mul(2.0, a))), mul(n, p)
+        counts = self.allowed.sum(axis=1).astype(int)
+        by_row, by_column, weight, plain = ({0: 0.0, 1: 1.0} for _ in range(4))
+        for n in set(counts.tolist()) - {0, 1}:
+            p = peak(n, w)
+            by_row[n], by_column[n] = min(row, mul(p, one_a)), cbar(p, a)
+            plain[n], weight[n] = p, mul(p, add(1.0, mul(2.0, a)))
+        squares = min(add(*(by_row[c] for c in counts.tolist())), self._columns(counts, by_column))
+        if self._causal:
+            n_free = mul(2.0, enclose("exp", w)[1], add(1.0, mul(2.0, a)))
+            squares = min(squares, mul(n_free, n_free))
+        return squares, self._columns(counts, weight), self._columns(counts, plain)
+
+    @property
+    def _causal(self) -> bool:
+        x = self.allowed
+        return x is not None and x.shape[0] == x.shape[1] and bool(np.array_equal(x > 0, np.tri(len(x)) > 0))
+
+    def _columns(self, counts: np.ndarray, value: dict[int, float]) -> float:
+        assert self.allowed is not None
+        rows = np.array([value[c] for c in counts.tolist()])
+        if not np.all(np.isfinite(rows)):
+            return math.inf
+        sums = np.sum(np.where(self.allowed > 0, rows[:, None], 0.0), axis=0)
+        return float(np.max(sums)) * (1 + 4 * (len(rows) + 4) * tensor.UNIT)
+
+
+@dataclass(frozen=True, eq=False)
+class Attention:
+    """A recognised attention: everything the rule needs, heads first in every array."""
+
+    bases: tuple[Base, Base, Base]
+    query: str
+    natural: frozenset[str]
+    heads: tuple[str, ...]
+    value_axes: tuple[str, ...]
+    scores: Ball
+    tilt: np.ndarray
+    values: Ball
+    value_offset: float
+    width: float
+    rows: Rows
+
+    @property
+    def alone(self) -> bool:
+        """Queries, keys and values come from one wire."""
+        return len({b.wire for b in self.bases}) == 1
+
+    # per head ---------------------------------------------------------------------------------
+
+    def per_head(self, values: Ball) -> list[list[Triple]]:
+        """For every head the triples for query, key and value base; for one base the first alone."""
+        r_q, r_k, r_v = (b.bound.radius for b in self.bases)
+        norm_a = spectral(self.scores.mid, self.scores.rad)
+        norm_v = spectral(values.mid, values.rad)
+        out = []
+        for h, (na, nv) in enumerate(zip(norm_a.tolist(), norm_v.tolist(), strict=True)):
+            c = float(self.tilt[h])
+            slope = add(mul(na, r_q), c)
+            a = mul(slope, r_k)
+            squares, ones, kappa = self.rows.sums(a, add(mul(2.0, a), self.width))
+            many = self.rows.most > 1
+            if self.alone:
+                d = mul(mul(r_k, r_k), _cross(self.scores, values, h, na, nv)) if many else 0.0
+                peak_row = root(add(1.0, mul(a, a))) if many else 1.0
+                triple = Triple.of(
+                    add(mul(nv, ones), d), add(mul(nv, root(squares)), d), add(mul(nv, peak_row), d)
+                )
+                out.append([triple])
+                continue
+            spread = mul(nv, r_v) if many else 0.0
+            query = Triple.all(mul(spread, na, r_k))
+            key = Triple.of(mul(2.0, kappa, spread, slope), mul(root(kappa), spread, slope), mul(spread, slope))
+            value = Triple.of(mul(kappa, nv), mul(root(kappa), nv), nv)
+            if self.bases[1].wire == self.bases[2].wire:
+                joint = root(add(mul(nv, nv), mul(spread, spread, slope, slope)))
+                value = Triple.of(add(key.one, value.one), mul(root(kappa), joint), add(key.inf, value.inf))
+                key = Triple()
+            out.append([query, key, value])
+        return out
+
+    def _through(self, triples: Sequence[Triple]) -> Slopes:
+        slopes: Slopes = {}
+        for base, triple in zip(self.bases, triples, strict=False):
+            slopes = slopes_sum(slopes, slopes_after(triple, base.bound.slopes))
+        return slopes
+
+    def slopes(self, axes: frozenset[str], tokens: frozenset[str], sizes: dict[str, int]) -> Slopes:
+        """The heads side by side."""
+        heads = self.per_head(self.values)
+        stacked = []
+        for k in range(len(heads[0])):
+            ones = add(*(h[k].one for h in heads))
+            two, inf = (root(add(*(mul(x, x) for x in xs))) for xs in ([h[k].two for h in heads], [h[k].inf for h in heads]))
+            stacked.append(retoken(Triple.of(ones, two, inf), self.natural, tokens, sizes))
+        return self._through(stacked)
+
+    def radius(self, axes: frozenset[str], tokens: frozenset[str], sizes: dict[str, int]) -> float:
+        """Outputs are convex combinations of values, or 0 in a row without keys."""
+        norms = spectral(self.values.mid, self.values.rad).tolist()
+        each = [add(mul(n, self.bases[2].bound.radius), self.value_offset) for n in norms]
+        grown = root(float(math.prod(sizes[a] for a in self.natural - tokens)))
+        return mul(grown, root(add(*(mul(x, x) for x in each))))
+
+    def fold(self, term: Term, axes: frozenset[str], tokens: frozenset[str], sizes: dict[str, int]) -> Slopes | None:
+        """The rule for a linear map after the heads, with the product of the two matrices in each head."""
+        folded = self.folded(term, axes, sizes)
+        if folded is None:
+            return None
+        values, natural = folded
+        heads = self.per_head(values)
+        total = []
+        for k in range(len(heads[0])):
+            triple = Triple()
+            for head in heads:
+                triple = triple.plus(head[k])
+            total.append(retoken(triple, natural, tokens, sizes))
+        return self._through(total)
+
+    def folded(self, term: Term, axes: frozenset[str], sizes: dict[str, int]) -> tuple[Ball, frozenset[str]] | None:
+        """W_O^h V_h for every head, and the output's token axes; None where the heads stay apart."""
+        links = dict(term.links)
+        if not self.natural <= links.keys() or any(a in links for a in self.heads):
+            return None
+        for a in self.value_axes:
+            if a in links:
+                term = term.explicit(links[a], sizes)
+        outer = [a for a in sorted(axes) if a not in {links[t] for t in self.natural}]
+        map_ = term.map
+        if {links[t] for t in self.natural} & set(map_.axes):
+            return None
+        wide = sizes | {inside(a): sizes[a] for a in (*self.heads, *self.value_axes)}
+        ins = [inside(a) for a in (*self.heads, *self.value_axes)]
+        try:
+            map_ = map_.spread(wide, [*ins, *outer]).order([*ins, *outer])
+        except TooLarge:
+            return None
+        heads, _, width = self.values.mid.shape
+        matrix = Ball(("h", "f", "o"), map_.mid.reshape(heads, width, -1), map_.rad)
+        values = tensor.times(self.values, matrix, ["f"]).order(["h", "d", "o"])
+        return values, frozenset(links[t] for t in self.natural)
+
+    def explodes(self, values: Ball) -> bool:
+        """Whether the derivative is unbounded on the whole space, by a family of inputs.
+
+        Put x_i = 0 and one other key of row i at R u, all others at 0: row i has fixed weights, and block (i, i) of
+        the derivative has the quadratic part p (1 - p) R^2 sum_h V_h u u^T A_h, not 0 for some u.
+        """
+        if not self.alone or self.rows.most < 2 or not self.rows.known or np.any(self.tilt > 0):
+            return False
+        rng = np.random.default_rng(0)
+        u = rng.standard_normal(values.mid.shape[1])
+        left = np.einsum("hdo,d->ho", values.mid, u)
+        right = np.einsum("hde,d->he", self.scores.mid.swapaxes(1, 2), u)
+        total = np.einsum("ho,he->oe", left, right)
+        # Entries below this may come from rounding alone.
+        noise = 1e-9 * float(np.sum(np.abs(left)) * np.sum(np.abs(right)))
+        return bool(np.max(np.abs(total), initial=0.0) > noise > 0)
+
+
+def _cross(scores: Ball, values: Ball, h: int, norm_a: float, norm_v: float) -> float:
+    """s*: half the squared norm of [sqrt(tau) V; A / sqrt(tau)]; every tau is sound, and ||V|| ||A|| too."""
+    best = mul(norm_a, norm_v)
+    if best == 0 or not math.isfinite(best):
+        return best
+    # As matrices that act on x_j: A of s = x_i^T A x_j, not its transpose, and V of y = V x.
+    a, v = scores.mid[h], values.mid[h].T
+    start = math.sqrt(norm_a / norm_v)
+    gram_a, gram_v = a.T @ a, v.T @ v
+    taus = [start * start * f for f in (0.25, 0.5, 1.0, 2.0, 4.0)]
+    tau = min(taus, key=lambda t: float(np.linalg.eigvalsh(t * gram_v + gram_a / t)[-1]))
+    s = math.sqrt(tau)
+    if not (1e-100 < s < 1e100):
+        return best
+    stack = np.concatenate([s * v, a / s])
+    # The scaled entries carry one rounding each; s * s stands for tau and 1/s * s for 1 up to 4 units.
+    error = add(mul(s, values.rad), mul(1 / s, scores.rad), mul(8 * tensor.UNIT, float(np.max(np.abs(stack), initial=0.0))))
+    norm = float(spectral(stack[None], error)[0])
+    return min(best, mul(0.5, norm, norm))
+
+
+# recognition ----------------------------------------------------------------------------------
+
+
+def match(data: Sequence[Bound], known: Ball, summed: frozenset[str], sizes: dict[str, int]) -> Attention | None:
+    """The attention in `sum over summed of P * v`, or None where a side condition fails."""
+    for p, v in (data, data[::-1]):
+        fact = p.facts.get("softmax")
+        if isinstance(fact, Softmax) and fact.own == summed and len(summed) == 1 and known.axes == ():
+            try:
+                return _match(fact, v, known, next(iter(summed)), sizes)
+            except TooLarge:
+                return None
+    return None
+
+
+def _match(fact: Softmax, v: Bound, known: Ball, m: str, sizes: dict[str, int]) -> Attention | None:
+    score = fact.score
+    if score.form is None or len(score.form.terms) != 1:
+        return None
+    outer = score.form.terms[0]
+    links = dict(outer.links)
+    product = outer.base.bound.facts.get("product")
+    if not isinstance(product, Product) or set(links) != set(outer.base.bound.axes) or set(links.values()) != set(score.axes):
+        return None
+    factors = [rename(f, links) for f in product.factors]
+    scale = outer.map
+    moving = []
+    for factor in factors:
+        ball = constant(factor)
+        if ball is None:
+            moving.append(factor)
+        else:
+            scale = tensor.times(scale, ball)
+    if len(moving) != 2 or any(len(f.form.terms) != 1 if f.form else True for f in (*moving, v)):
+        return None
+    q, k = moving if m not in moving[0].axes else moving[::-1]
+    if m in q.axes or m not in k.axes or m not in v.axes:
+        return None
+    terms = [f.form.terms[0] for f in (q, k, v)]
+    bases = [t.base for t in terms]
+    linked = []
+    for t in terms:
+        table = dict(t.links)
+        if not t.base.bound.tokens <= table.keys():
+            return None
+        linked.append({table[a] for a in t.base.bound.tokens})
+    q_tokens, k_tokens, v_tokens = linked
+    contracted = product.summed
+    shared = k_tokens - {m}
+    if m not in k_tokens or k_tokens != v_tokens or contracted & (q_tokens | k_tokens):
+        return None
+    own_tokens = q_tokens - shared
+    if not shared <= q_tokens or len(own_tokens) > 1 or own_tokens & (k.axes | v.axes) or m in own_tokens:
+        return None
+    natural = q_tokens
+    # Every key of a row must come from one input position of the same base axis.
+    if bases[1].wire == bases[2].wire and _positions(terms[1]) != _positions(terms[2]):
+        return None
+    if bases[0].wire == bases[1].wire and own_tokens:
+        n = next(iter(own_tokens))
+        if {**_positions(terms[0]), n: ""} != {**{b: a for b, a in _positions(terms[1]).items() if b != m}, n: ""}:
+            return None
+        if _positions(terms[0])[n] != _positions(terms[1])[m]:
+            return None
+    if len({b.wire for b in bases}) == 1 and len(own_tokens) != 1:
+        return None
+    heads = tuple(sorted(score.axes - natural - {m}))
+    value_axes = tuple(sorted(v.axes - v_tokens - set(heads)))
+    if set(value_axes) & natural or not contracted <= (q.axes & k.axes) or (q.axes | k.axes) - contracted - score.axes:
+        return None
+    moving_tokens = natural | k_tokens
+    if any(set(t.map.axes) & moving_tokens for t in terms) or set(scale.axes) & moving_tokens:
+        return None
+    offsets = [f.form.offset for f in (q, k, v)]
+    if any(o is not None and set(o.axes) & moving_tokens for o in offsets[1:]):
+        return None
+    e = tuple(sorted(contracted))
+    queries = _array(terms[0], q, heads, e, sizes)
+    keys = _array(terms[1], k, heads, e, sizes)
+    values = _array(terms[2], v, heads, value_axes, sizes)
+    count = math.prod(sizes[a] for a in heads)
+    factor = Ball(("h",), scale.spread(sizes, heads).order(heads).mid.reshape(count), scale.rad)
+    scores = tensor.times(tensor.times(queries.rename({"o": "e"}), factor), keys.rename({"d": "c", "o": "e"}), ["e"])
+    tilt = np.zeros(count)
+    if offsets[0] is not None:
+        tilt = _tilt(offsets[0], keys, factor, heads, e, sizes)
+    values = tensor.times(values, known)
+    v_offset = 0.0
+    if offsets[2] is not None:
+        wide = offsets[2].spread(sizes, (*heads, *value_axes))
+        v_offset = add(mul(float(tensor.frobenius(wide.mid, wide.mid.ndim)), float(known.top)), wide.rad * wide.mid.size)
+    rows = _rows(fact.allowed, next(iter(own_tokens), None), m, sizes)
+    return Attention(
+        (bases[0], bases[1], bases[2]), next(iter(own_tokens), ""), natural, heads, value_axes, scores.order(["h", "d", "c"]), tilt,
+        values.order(["h", "d", "o"]).rename({"o": "f"}),
+        v_offset, _width(score.form.offset, m), rows,
+    )  # fmt: skip
+
+
+def _positions(term: Term) -> dict[str, str]:
+    return {b: a for a, b in term.links if a in term.base.bound.tokens}
+
+
+def _array(term: Term, x: Bound, heads: tuple[str, ...], out: tuple[str, ...], sizes: dict[str, int]) -> Ball:
+    """The feature map of a wire as [heads, features in, features out]."""
+    base = term.base.bound
+    for a, b in term.links:
+        if a not in base.tokens:
+            term = term.explicit(b, sizes)
+    ins = [inside(a) for a in sorted(base.features)]
+    axes = [*heads, *ins, *out]
+    wide = sizes | {inside(a): sizes[a] for a in base.features}
+    map_ = term.map.spread(wide, axes).order(axes)
+    shape = [math.prod(wide[a] for a in group) for group in (heads, ins, out)]
+    return Ball(("h", "d", "o"), map_.mid.reshape(shape), map_.rad)
+
+
+def _tilt(offset: Ball, keys: Ball, factor: Ball, heads: tuple[str, ...], e: tuple[str, ...], sizes: dict[str, int]) -> np.ndarray:
+    """||c|| for every head: the greatest over positions of the norm of K applied to the bias of the queries."""
+    rest = [a for a in offset.axes if a not in heads and a not in e]
+    wide = offset.spread(sizes, (*heads, *e)).order([*heads, *rest, *e])
+    count, width = (math.prod(sizes[a] for a in group) for group in (heads, e))
+    bias = Ball(("h", "n", "e"), wide.mid.reshape(count, -1, width), wide.rad)
+    c = tensor.times(tensor.times(bias, factor), keys.rename({"o": "e"}), ["e"]).order(["h", "n", "d"])
+    extra = mul(c.rad, root(float(c.mid.shape[2])))
+    norms = np.max(tensor.frobenius(c.mid, 1), axis=1)
+    return np.where(norms + extra > 0, (norms + extra) * (1 + 4 * tensor.UNIT), 0.0)
+
+
+def _width(offset: Ball | None, m: str) -> float:
+    """How much a constant bias of the scores can widen the range of a row."""
+    if offset is None or m not in offset.axes:
+        return 0.0
+    at = offset.axes.index(m)
+    spans = np.max(offset.mid, axis=at) - np.min(offset.mid, axis=at)
+    return add(float(np.max(spans)) * (1 + 4 * tensor.UNIT), mul(2.0, offset.rad))
+
+
+def _rows(allowed: Any, n: str | None, m: str, sizes: dict[str, int]) -> Rows:
+    queries = sizes[n] if n else 1
+    if allowed is None:
+        return Rows(queries, sizes[m], None, True)
+    if isinstance(allowed, Ball) and set(allowed.axes) <= {n, m} - {None}:
+        names = [a for a in (n, m) if a]
+        grid = np.broadcast_to(allowed.order(names).mid, [sizes[a] for a in names]).reshape(queries, sizes[m])
+        return Rows(queries, sizes[m], grid, True)
+    return Rows(queries, sizes[m], None, False)
+

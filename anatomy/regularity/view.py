@@ -1,0 +1,99 @@
+"""Bounds seen under other axis names, other partitions and more axes; what theorems recognise."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+from anatomy.ir.bound import Bound, Triple, magnitude, meet, mul, root
+from anatomy.regularity.affine import retoken
+from anatomy.regularity.tensor import Ball
+
+
+@dataclass(frozen=True, eq=False)
+class Product:
+    """A wire is `sum over summed of the product of factors`; summed axes have names that occur nowhere else."""
+
+    factors: tuple[Bound, ...]
+    summed: frozenset[str]
+
+    def rename(self, table: dict[str, str]) -> Product:
+        return Product(tuple(rename(f, table) for f in self.factors), self.summed)
+
+
+@dataclass(frozen=True, eq=False)
+class Softmax:
+    """A wire is the softmax of a score over `own`, with the keys that a mask allows (None: all; "any": not known)."""
+
+    own: frozenset[str]
+    score: Bound
+    allowed: Any
+
+    def rename(self, table: dict[str, str]) -> Softmax:
+        allowed = self.allowed.rename(table) if isinstance(self.allowed, Ball) else self.allowed
+        return Softmax(_names(self.own, table), rename(self.score, table), allowed)
+
+
+def _names(axes: frozenset[str], table: dict[str, str]) -> frozenset[str]:
+    return frozenset(table.get(a, a) for a in axes)
+
+
+def rename(x: Bound, table: dict[str, str]) -> Bound:
+    """The same bound under other axis names."""
+    if all(table.get(a, a) == a for a in x.axes):
+        return x
+    facts: dict[str, Any] = {}
+    for key, fact in x.facts.items():
+        if isinstance(fact, Product | Softmax | Ball):
+            facts[key] = fact.rename(table)
+        elif key != "attention":
+            facts[key] = fact
+    return replace(
+        x,
+        axes=_names(x.axes, table),
+        tokens=_names(x.tokens, table),
+        mass={_names(k, table): v for k, v in x.mass.items()},
+        flow={_names(k, table): v for k, v in x.flow.items()},
+        form=None if x.form is None else x.form.rename(table),
+        facts=facts,
+    )
+
+
+def constant(x: Bound) -> Ball | None:
+    """The value of a wire that is known."""
+    return None if x.form is None else x.form.constant
+
+
+def mask_of(x: Bound) -> Any:
+    return x.facts.get("mask")
+
+
+def with_tokens(x: Bound, tokens: frozenset[str], sizes: dict[str, int]) -> Bound:
+    """The same wire with its axes parted in another way."""
+    if tokens == x.tokens:
+        return x
+    grown = root(float(math.prod(sizes[a] for a in x.tokens - tokens)))
+    slopes = {k: retoken(t, x.tokens, tokens, sizes) for k, t in x.slopes.items()}
+    # Radius: a token that becomes a feature adds squares; the reverse only shrinks.
+    return tighten(replace(x, tokens=tokens, radius=mul(grown, x.radius), slopes=slopes), sizes)
+
+
+def widen(x: Bound, axes: frozenset[str], tokens: frozenset[str], sizes: dict[str, int]) -> Bound:
+    """The wire repeated along the axes that it lacks, parted by `tokens`."""
+    x = with_tokens(x, tokens & x.axes, sizes)
+    new = axes - x.axes
+    if not new:
+        return x
+    rows = float(math.prod(sizes[a] for a in new & tokens))
+    cols = root(float(math.prod(sizes[a] for a in new - tokens)))
+    factor = Triple.of(mul(rows, cols), mul(root(rows), cols), cols)
+    slopes = {k: factor.after(t) for k, t in x.slopes.items()}
+    return Bound(axes, tokens & axes, x.entry, mul(cols, x.radius), slopes, form=x.form)
+
+
+def tighten(x: Bound, sizes: dict[str, int]) -> Bound:
+    """Radius and entries bound each other."""
+    side = root(float(math.prod(sizes[a] for a in x.features)))
+    radius = min(x.radius, mul(side, magnitude(x.entry)))
+    return replace(x, radius=radius, entry=meet(x.entry, (-radius, radius)))
