@@ -16,6 +16,7 @@ LIMIT = 20_000
 """Refinements in one search; a graph that needs more is refused, never guessed."""
 
 Edge = tuple[int, int, str]
+Colouring = Sequence[int] | Mapping[int, int]
 Adjacent = Sequence[list[tuple[int, int]]] | Mapping[int, list[tuple[int, int]]]
 Form = tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...], tuple[tuple[tuple[int, int], ...], ...]]
 
@@ -72,7 +73,7 @@ class _Search:
         _refine(self.adjacent, colour, numbered, list(numbered))
         return self.solve(list(everything), colour)
 
-    def solve(self, scope: list[int], colour: Sequence[int]) -> list[int]:
+    def solve(self, scope: list[int], colour: Colouring) -> list[int]:
         """A canonical order of a set of vertices whose colouring is stable."""
         cells: dict[int, list[int]] = {}
         for v in scope:
@@ -90,10 +91,10 @@ class _Search:
             order.extend(best)
         return order
 
-    def components(self, cells: dict[int, list[int]], colour: Sequence[int]) -> list[list[int]]:
+    def components(self, cells: dict[int, list[int]], colour: Colouring) -> list[list[int]]:
         """Parts that no edge joins, where an edge from every vertex of one cell to every one of another says nothing."""
         inside = {v: c for c, cell in cells.items() for v in cell}
-        joins: dict[int, dict[int, dict[int, list[int]]]] = {}
+        joins: dict[int, dict[int, dict[int, list[int]]]] = {}  # vertex, cell, vertex: edges
         for v in inside:
             row: dict[int, dict[int, list[int]]] = {}
             for mark, u in self.adjacent[v]:
@@ -128,7 +129,7 @@ class _Search:
             parts.append(part)
         return parts
 
-    def branch(self, part: list[int], colour: Sequence[int]) -> list[int]:
+    def branch(self, part: list[int], colour: Colouring) -> list[int]:
         """Try every vertex of the first cell that is not the image of one tried before."""
         cells: dict[int, list[int]] = {}
         for v in part:
@@ -180,7 +181,7 @@ class _Search:
         _refine(inside, colour, fine, [first])
         return colour
 
-    def written(self, order: Sequence[int], colour: Sequence[int]) -> tuple[object, ...]:
+    def written(self, order: Sequence[int], colour: Colouring) -> tuple[object, ...]:
         """The part as text: colours and edges among its vertices, in this order."""
         place = {v: i for i, v in enumerate(order)}
         return tuple(

@@ -1,0 +1,277 @@
+"""Which input positions an output position depends on: proved on the graph, with masks recognised."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from anatomy.ir.canonical import live
+from anatomy.ir.graph import Diagram, Node, Port
+from anatomy.ir.op import Op
+from anatomy.ir.strands import strands, tokens
+
+Pairs = frozenset[tuple[str, str]]
+"""Pairs (a, b) of axes: position a is at most position b."""
+Token = tuple[int, str]
+Bounds = Mapping[str, bool]
+"""Axes of a wire that bound the input position from above; True where they are even equal to it."""
+Ways = tuple[Bounds, ...]
+"""The ways in which a wire sees an input: a position is seen in one of them."""
+MANY = 16
+"""More ways than this are joined into one, which bounds less."""
+
+KEEP_ZERO = frozenset(
+    ["neg", "sqrt", "abs", "sign", "floor", "tanh", "relu", "gelu", "silu", "elu", "sin", "square", "stop"]
+)  # f(0) = 0
+INFINITY_TO_ZERO = frozenset({"exp", "sigmoid", "relu", "softplus"})  # f(-inf) = 0
+
+
+@dataclass(frozen=True)
+class _Fact:
+    """What is known of a wire.
+
+    `sees`: for each token axis of an input that the wire depends on, the ways in which it sees positions.
+    `zero`, `floor`: the entry is 0, or -inf, wherever one of the pairs fails. `holds`: a mask that is false
+    wherever one of the pairs fails. `affine`: a sum of positions, axis to slope, with "" for the constant.
+    `positive`: a number greater than 0.
+    """
+
+    sees: Mapping[Token, Ways] = field(default_factory=dict)
+    zero: Pairs = frozenset()
+    floor: Pairs = frozenset()
+    holds: Pairs = frozenset()
+    affine: Mapping[str, Fraction] | None = None
+    positive: bool = False
+
+
+@dataclass(frozen=True)
+class Reach:
+    """`causal`: no output position depends on a later input position. `local`: nor on an earlier one."""
+
+    causal: bool
+    local: bool
+
+
+def reach(diagram: Diagram) -> Reach:
+    """What is proved of the positions that outputs see; False means not proved.
+
+    For every token axis t of an input and every output that depends on it there must be an axis s of the
+    output, of the same strand as t where the output has one, such that only positions `t <= s` are seen
+    (`t = s` for local). Values are taken as finite: 0 * inf is not considered.
+    """
+    facts: dict[int, _Fact] = {}
+    marked = tokens(diagram)
+    for k, item in enumerate(diagram.inputs):
+        sees: dict[Token, Ways] = {(k, a): ({a: True},) for j, a in marked if j == k}
+        facts[item.wire] = _Fact(sees)
+    for weight in diagram.weights:
+        facts[weight.wire] = _Fact()
+    for i in live(diagram):
+        node = diagram.nodes[i]
+        ports = [_seen(facts[p.wire], p) for p in node.ports]
+        fact = _box(node, ports)
+        for wire, given in zip(node.outs, node.op.gives(node.own), strict=True):
+            facts[wire] = _onto(fact, {*node.lifts, *given})
+    found = strands(diagram)
+    causal = local = True
+    for k, output in enumerate(diagram.outputs):
+        fact = _seen(facts[output.port.wire], output.port)
+        for (j, axis), ways in fact.sees.items():
+            strand = found.wire(diagram.inputs[j].wire, axis)
+            same = [a for a in output.layout if found.of["out", k, a] == strand]
+            allowed = same or list(output.layout)
+            causal = causal and any(all(a in way for way in ways) for a in allowed)
+            local = local and any(all(way.get(a, False) for way in ways) for a in allowed)
+    return Reach(causal, local)
+
+
+def _seen(fact: _Fact, port: Port) -> _Fact:
+    """A fact under the axis names of the reader."""
+    to = dict(port.renames)
+
+    def pairs(given: Pairs) -> Pairs:
+        return frozenset((to[a], to[b]) for a, b in given)
+
+    sees = {t: tuple({to[a]: same for a, same in way.items()} for way in ways) for t, ways in fact.sees.items()}
+    affine = None if fact.affine is None else {to.get(a, a): c for a, c in fact.affine.items()}
+    return _Fact(sees, pairs(fact.zero), pairs(fact.floor), pairs(fact.holds), affine, fact.positive)
+
+
+def _onto(fact: _Fact, axes: set[str]) -> _Fact:
+    """A fact restricted to the axes of one output wire."""
+
+    def pairs(given: Pairs) -> Pairs:
+        return frozenset((a, b) for a, b in given if a in axes and b in axes)
+
+    sees = {
+        t: _weakest(tuple({a: same for a, same in way.items() if a in axes} for way in ways)) for t, ways in fact.sees.items()
+    }
+    affine = fact.affine if fact.affine is not None and set(fact.affine) - {""} <= axes else None
+    return _Fact(sees, pairs(fact.zero), pairs(fact.floor), pairs(fact.holds), affine, fact.positive)
+
+
+def _box(node: Node, ports: list[_Fact]) -> _Fact:
+    """The fact of a box's outputs, still with the axes that the box ends."""
+    op = node.op
+    zero = _zero(op, ports)
+    # Where a product is 0 no factor is seen, so the pairs of one factor bound what the others see.
+    product_of = zero if _name(op) in ("Multiply", "Contract") else frozenset()
+    sees: dict[Token, Ways] = {}
+    for k, fact in enumerate(ports):
+        pairs = product_of | fact.zero | fact.floor
+        for token, ways in fact.sees.items():
+            here = tuple(_kept(op, node, k, _close(way, pairs)) for way in ways)
+            sees[token] = (*sees.get(token, ()), *here)
+    sees = {t: _weakest(tuple(_close(way, zero) for way in ways)) for t, ways in sees.items()}
+    return _Fact(sees, zero, _floor(op, ports), _holds(op, ports), _affine(op, node, ports), _positive(op, ports))
+
+
+def _close(bounds: Bounds, pairs: Pairs) -> Bounds:
+    """`t <= a` and `a <= b` give `t <= b`."""
+    closed = dict(bounds)
+    changed = True
+    while changed:
+        changed = False
+        for a, b in pairs:
+            if a in closed and b not in closed:
+                closed[b] = False
+                changed = True
+    return closed
+
+
+def _weakest(ways: Ways) -> Ways:
+    """Without the ways whose positions another way sees too."""
+    kept: list[Bounds] = []
+    for way in sorted(ways, key=lambda w: (len(w), sum(w.values()))):
+        if not any(all(a in way and way[a] >= same for a, same in weaker.items()) for weaker in kept):
+            kept.append(way)
+    if len(kept) > MANY:
+        return ({a: all(w[a] for w in kept) for a in kept[0] if all(a in w for w in kept)},)
+    return tuple(kept)
+
+
+def _kept(op: Op, node: Node, port: int, bounds: Bounds) -> Bounds:
+    """Own axes are ended, mixed, or walked along from the past."""
+    own = set(node.own)
+    if op.looks == "past":
+        return {a: same and a not in own for a, same in bounds.items()}
+    if op.looks == "self":
+        return bounds
+    ended = {a for given in [op.takes(node.own, port, len(node.ports))[0]] for a in given}
+    return {a: same for a, same in bounds.items() if a not in ended and a not in own}
+
+
+def _name(op: Op) -> str:
+    return type(op).__name__
+
+
+def _zero(op: Op, ports: list[_Fact]) -> Pairs:
+    match _name(op):
+        case "Multiply" | "Contract":
+            return frozenset().union(*(f.zero for f in ports))
+        case "Divide" | "Normalise" if getattr(op, "which", "") != "layernorm":
+            return ports[0].zero
+        case "Expand":
+            return ports[0].zero
+        case "Add" | "Subtract" | "Extremum":
+            return ports[0].zero & ports[1].zero
+        case "Map":
+            zero = ports[0].zero if op.word in KEEP_ZERO else frozenset()
+            return zero | (ports[0].floor if op.word in INFINITY_TO_ZERO else frozenset())
+        case "Softmax":
+            return ports[0].floor
+        case "Where":
+            if ports[2].affine == {"": 0}:
+                return ports[0].holds | ports[1].zero
+            return ports[1].zero & ports[2].zero
+        case "Reduce" if op.word in ("sum", "mean"):
+            return ports[0].zero
+        case _:
+            return frozenset()
+
+
+def _floor(op: Op, ports: list[_Fact]) -> Pairs:
+    match _name(op):
+        case "Mask":
+            return ports[0].holds | ports[1].floor
+        case "Add":
+            return ports[0].floor | ports[1].floor
+        case "Subtract":
+            return ports[0].floor
+        case "Multiply":
+            return frozenset().union(*(ports[k].floor for k in (0, 1) if ports[1 - k].positive))
+        case "Divide" if ports[1].positive:
+            return ports[0].floor
+        case "Expand":
+            return ports[0].floor
+        case _:
+            return frozenset()
+
+
+def _holds(op: Op, ports: list[_Fact]) -> Pairs:
+    match op.word:
+        case "and":
+            return ports[0].holds | ports[1].holds
+        case "or":
+            return ports[0].holds & ports[1].holds
+        case "<=" | "<":
+            return _ordered(ports[0].affine, ports[1].affine)
+        case "==":
+            return _ordered(ports[0].affine, ports[1].affine) | _ordered(ports[1].affine, ports[0].affine)
+        case "expand":
+            return ports[0].holds
+        case _:
+            return frozenset()
+
+
+def _ordered(small: Mapping[str, Fraction] | None, large: Mapping[str, Fraction] | None) -> Pairs:
+    """Pairs that follow from `small <= large`, both sums of positions."""
+    if small is None or large is None:
+        return frozenset()
+    slopes = {a: small.get(a, Fraction(0)) - large.get(a, Fraction(0)) for a in {*small, *large}}
+    offset = slopes.pop("", Fraction(0))
+    slopes = {a: c for a, c in slopes.items() if c}
+    if len(slopes) == 2 and sum(slopes.values()) == 0 and offset >= 0:
+        low, high = sorted(slopes, key=lambda a: -slopes[a])
+        return frozenset({(low, high)})
+    return frozenset()
+
+
+def _affine(op: Op, node: Node, ports: list[_Fact]) -> Mapping[str, Fraction] | None:
+    given = [p.affine for p in ports]
+    match _name(op):
+        case "Iota":
+            return {node.own[0]: Fraction(1)}
+        case "Literal":
+            return {"": op.value}  # type: ignore[attr-defined]
+        case "Map" if op.word == "neg" and given[0] is not None:
+            return {a: -c for a, c in given[0].items()}
+        case "Add" | "Subtract" if given[0] is not None and given[1] is not None:
+            sign = 1 if _name(op) == "Add" else -1
+            a, b = given
+            return {k: a.get(k, Fraction(0)) + sign * b.get(k, Fraction(0)) for k in {*a, *b}}  # type: ignore[union-attr]
+        case "Multiply" if given[0] is not None and given[1] is not None:
+            for a, b in (given, given[::-1]):
+                if set(a) <= {""}:  # type: ignore[arg-type]
+                    factor = a.get("", Fraction(0))  # type: ignore[union-attr]
+                    return {k: c * factor for k, c in b.items()}  # type: ignore[union-attr]
+            return None
+        case _:
+            return None
+
+
+def _positive(op: Op, ports: list[_Fact]) -> bool:
+    match _name(op):
+        case "Literal":
+            return op.value > 0  # type: ignore[attr-defined]
+        case "Size":
+            return True
+        case "Map":
+            return op.word == "exp" or (op.word in ("sqrt", "abs", "square") and ports[0].positive)
+        case "Add" | "Multiply" | "Divide" | "Power":
+            return all(p.positive for p in ports)
+        case _:
+            return False
+
+
