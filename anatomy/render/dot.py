@@ -1,0 +1,156 @@
+"""A scene as Graphviz DOT: walls are nested clusters, a strand is one edge with a colour for every axis."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+
+import graphviz
+
+from anatomy.ir.graph import Frame
+from anatomy.render import palette as p
+from anatomy.render.metrics import FONT, width
+from anatomy.render.scene import Element, Scene, Strand
+
+SIZE = 11.0
+"""Points of the letters in boxes."""
+
+
+def dot(scene: Scene) -> str:
+    """The DOT text, the same for equal scenes; no name in it is read as DOT or HTML."""
+    graph = graphviz.Digraph(name="diagram")
+    graph.attr("graph", rankdir="TB", nodesep="0.28", ranksep="0.32", fontname=FONT, fontsize="10", fontcolor=p.INK,
+               bgcolor="white", pad="0.15", labelloc="b", label=_legend(scene), tooltip=plain(scene.diagram.name))  # fmt: skip
+    graph.attr("node", fontname=FONT, fontsize=f"{SIZE:g}", fontcolor=p.INK, color=p.INK, penwidth="1", fixedsize="true")
+    graph.attr("edge", fontname=FONT, fontsize="9", fontcolor=p.QUIET, arrowhead="none", penwidth="1.7")
+    for shape, rank in (("input", "source"), ("output", "sink")):
+        with graph.subgraph() as row:
+            row.attr(rank=rank)
+            ends = [e for e in scene.elements if e.shape == shape]
+            for e in ends:
+                row.node(f"b{e.number}", **_look(e))
+            for a, b in zip(ends, ends[1:], strict=False):
+                row.edge(f"b{a.number}", f"b{b.number}", style="invis")
+    inner = [e for e in scene.elements if e.shape not in ("input", "output")]
+    _walls(scene, graph, inner, 0, [0])
+    for s in scene.strands:
+        if not s.carry:
+            graph.edge(f"b{s.source}", f"b{s.target}", **_strand(scene, s))
+    return graph.source
+
+
+def _walls(scene: Scene, graph: graphviz.Digraph, elements: Sequence[Element], depth: int, count: list[int]) -> None:
+    """Elements at this depth, and a cluster for each wall around the deeper ones."""
+    inside: dict[int, list[Element]] = {}
+    for e in elements:
+        if len(e.walls) == depth:
+            graph.node(f"b{e.number}", **_look(e))
+        else:
+            inside.setdefault(e.walls[depth].serial, []).append(e)
+    for group in inside.values():
+        wall = group[0].walls[depth]
+        name = f"cluster_{count[0]}"
+        count[0] += 1
+        with graph.subgraph(name=name) as cluster:
+            cluster.attr("graph", **_wall(scene, wall))
+            _walls(scene, cluster, group, depth + 1, count)
+
+
+def _wall(scene: Scene, wall: Frame) -> dict[str, str]:
+    look = {"label": plain(scene.title(wall)), "labeljust": "l", "labelloc": "b", "fontsize": "10", "margin": "9",
+            "tooltip": plain(scene.title(wall)), "penwidth": "1.3"}  # fmt: skip
+    if wall.kind == "simd":
+        axis = wall.label.split(", ")[0]
+        colour = scene.colour.get(scene.names.get(axis, axis), p.QUIET)
+        return look | {"style": "rounded,filled", "color": colour, "fillcolor": p.tint(colour, 0.94), "fontcolor": colour}
+    if wall.kind == "lin":
+        return look | {"style": "rounded", "color": p.LEARNER, "fontcolor": p.LEARNER}
+    times = scene.repeats.get(wall.serial, 1)
+    return look | {"style": "rounded,filled" if times == 1 else "filled", "color": p.FAINT, "fillcolor": p.PAPER,
+                   "fontcolor": p.QUIET, "penwidth": "1.3" if times == 1 else "3"}  # fmt: skip
+
+
+def _look(e: Element) -> dict[str, str]:
+    """Shape, size and colours of an element; the size comes from the text, not from the engine's fonts."""
+    wide = max(width(line, SIZE) for line in e.lines)
+    tall = 13.5 * len(e.lines)
+    look = {"label": "\\n".join(plain(line) for line in e.lines), "tooltip": "\\n".join(plain(t) for t in e.tooltip.split("\n"))}
+    match e.shape:
+        case "input" | "output":
+            size, style = (wide + 8, tall + 6), {"shape": "plain"}
+        case "weight":
+            size = (max(2 * wide + 8, 30), 30)
+            style = {"shape": "triangle", "style": "filled", "color": p.LEARNER, "fillcolor": p.LEARNER_FILL, "fontcolor": p.LEARNER}
+        case "lin":
+            size = (wide + 16, tall + 8)
+            style = {"shape": "box", "style": "filled", "color": p.LEARNER, "fillcolor": p.LEARNER_FILL}
+        case "dot":
+            size = (max(18, wide + 9), max(18, wide + 9))
+            style = {"shape": "circle", "style": "filled", "fillcolor": p.PAPER, "fontsize": "12"}
+        case "cap":
+            size, style = (1.45 * wide + 22, 32 + 13.5 * (len(e.lines) - 1)), {"shape": "invtriangle", "style": "filled", "fillcolor": p.PAPER}
+        case "contract":
+            size, style = (wide + 18, tall + 16), {"shape": "invhouse", "style": "filled", "fillcolor": p.PAPER}
+        case "normalise":
+            size = (wide + 16, tall + 13)
+            style = {"shape": "box", "style": "filled", "color": p.NORMALISER, "fillcolor": p.NORMALISER_FILL}
+        case "mask":
+            size, style = (wide + 16, tall + 9), {"shape": "box", "style": "filled", "fillcolor": p.MASK_FILL}
+        case "source":
+            size = (wide + 16, tall + 7)
+            style = {"shape": "box", "style": "rounded,filled", "color": p.FAINT, "fillcolor": p.SOURCE_FILL}
+        case "structure":
+            size, style = (wide + 14, tall + 6), {"shape": "box", "style": "filled", "color": p.FAINT, "fillcolor": p.PAPER}
+        case "hole":
+            size, style = (wide + 22, tall + 14), {"shape": "box", "style": "rounded,dashed", "penwidth": "1.4"}
+        case _:
+            size, style = (wide + 16, tall + 9), {"shape": "box", "style": "rounded,filled", "fillcolor": p.PAPER}
+    return look | style | {"width": f"{size[0] / 72:.3f}", "height": f"{size[1] / 72:.3f}"}
+
+
+def _strand(scene: Scene, s: Strand) -> dict[str, str]:
+    colours = [p.tint(scene.colour[a], 0.62) if a in s.lanes else scene.colour[a] for a in s.axes]
+    look = {"tooltip": plain(s.tooltip), "edgetooltip": plain(s.tooltip)}
+    if colours:
+        look["color"] = ":".join(colours)
+    else:
+        look |= {"color": p.SCALAR, "penwidth": "0.9"}
+    if scene.diagram.wires[s.wire].kind.name == "mask":
+        look["style"] = "dashed"
+    if s.label:
+        look |= {"label": plain(f" {s.label} "), "labeltooltip": plain(s.tooltip)}
+    if s.place and s.place[1] == 2:
+        look["headport"] = ("nw", "ne")[s.place[0]]
+    elif s.place:
+        look |= {"headlabel": str(s.place[0] + 1), "labeldistance": "1.2", "labelfontsize": "7"}
+    return look
+
+
+def plain(text: str) -> str:
+    """Text as text: no escapes, no HTML, no control characters, which XML cannot hold.
+
+    >>> plain("<b>"), plain("a" + chr(92) + "N")
+    ('<b>', 'a\\\\\\\\N')
+    """
+    clean = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return graphviz.escape(clean) or " "
+
+
+def _legend(scene: Scene) -> str:
+    """The title, and a swatch with name and size for every axis."""
+    cells = []
+    for axis, size in scene.axes.items():
+        words = axis if size == axis else f"{axis} = {size}"
+        cells.append(
+            f'<TD BGCOLOR="{scene.colour[axis]}" WIDTH="12" HEIGHT="6" FIXEDSIZE="TRUE"></TD>'
+            f'<TD ALIGN="LEFT" WIDTH="{width(words, 10) + 10:.0f}" HEIGHT="14" FIXEDSIZE="TRUE">{_safe(words)}</TD>'
+        )
+    rows = "".join(f"<TR>{''.join(cells[i : i + 6])}</TR>" for i in range(0, len(cells), 6))
+    title = f"<TR><TD>{_safe(scene.diagram.name)}</TD></TR>"
+    axes = f'<TR><TD><TABLE BORDER="0" CELLBORDER="0" CELLSPACING="2" CELLPADDING="0">{rows}</TABLE></TD></TR>' if rows else ""
+    return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0">{title}{axes}</TABLE>>'
+
+
+def _safe(text: str) -> str:
+    clean = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return html.escape(clean) or " "

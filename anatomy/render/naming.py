@@ -1,0 +1,58 @@
+"""What axes are called in a picture: a callee's axis goes by its caller's name where nothing is lost by it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from anatomy.ir.graph import Diagram
+
+
+def axis_names(diagram: Diagram, full: bool) -> dict[str, str]:
+    """Axis to the name that is drawn; the identity at full detail.
+
+    An axis of a callee (`sdpa.f`) that is always the same axis of the caller under a new name is
+    drawn as that axis (`e`); else it loses its prefix. Neither is done where two axes of one box or wire
+    would get one name, or one name would stand for two sizes.
+    """
+    shown = {axis: axis for axis in diagram.sizes}
+    if full:
+        return shown
+    meetings = _meetings(diagram)
+    renames: dict[str, set[str]] = {}
+    for port in [p for n in diagram.nodes for p in n.ports] + [o.port for o in diagram.outputs]:
+        for outer, inner in port.renames:
+            if outer != inner:
+                renames.setdefault(inner, set()).add(outer)
+    for axis in shown:
+        if "." not in axis:
+            continue
+        before = {shown[a] for a in renames.get(axis, ())}
+        names = [next(iter(before))] if len(before) == 1 else []
+        for name in [*names, axis.rpartition(".")[2]]:
+            if _fits(shown, axis, name, meetings, diagram):
+                shown[axis] = name
+                break
+    return shown
+
+
+def _meetings(diagram: Diagram) -> dict[str, list[set[str]]]:
+    """For each axis the sets of axes, of a box or a wire, in which it stands."""
+    table: dict[str, list[set[str]]] = {a: [] for a in diagram.sizes}
+    sets = [{*n.own, *n.lifts, *(a for w in n.outs for a in diagram.wires[w].axes)} for n in diagram.nodes]
+    sets += [set(w.axes) for w in diagram.wires]
+    for group in sets:
+        for axis in group:
+            table.setdefault(axis, []).append(group)
+    return table
+
+
+def _fits(
+    shown: Mapping[str, str], axis: str, name: str, meetings: Mapping[str, list[set[str]]], diagram: Diagram
+) -> bool:
+    size = diagram.sizes[axis].rename(lambda v: name if v == axis else shown.get(v, v))
+    for other, label in shown.items():
+        if label == name and other != axis:
+            theirs = diagram.sizes[other].rename(lambda v, o=other: name if v == o else shown.get(v, v))
+            if theirs != size:
+                return False
+    return all(shown.get(other, other) != name for group in meetings[axis] for other in group if other != axis)
