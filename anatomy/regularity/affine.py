@@ -15,7 +15,7 @@ import numpy as np
 
 from anatomy.ir.bound import INF, Bound, Interval, Triple, add, mul, root
 from anatomy.regularity import tensor
-from anatomy.regularity.tensor import Ball, TooLarge, frobenius, guard, spectral
+from anatomy.regularity.tensor import Ball, TooLarge, frobenius, spectral
 
 
 def inside(axis: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -47,30 +46,58 @@ def place(node: Node) -> str:
 
 
 def sizes_of(diagram: Diagram, given: Mapping[str, int]) -> dict[str, int]:
-    """The size of every axis; refuses with `Stuck` where one stays open."""
-    known = {k: int(v) for k, v in given.items()}
-    defaults = dict(diagram.defaults)
-    out: dict[str, int] = {}
+    """The size of every axis from what is given, the equations and the defaults; refuses with `Stuck`."""
+    known: dict[str, int] = {}
+    constraints = [e.left - e.right for e in diagram.equations]
+    loose: dict[str, int] = {}
+    for axis, value in given.items():
+        if axis in diagram.sizes:
+            constraints.append(diagram.sizes[axis] - int(value))
+        else:
+            loose[axis] = int(value)
+    free = diagram.free_sizes()
+    _propagate(constraints, known)
+    for variable in sorted(free - known.keys()):
+        tail = variable.rpartition(".")[2]
+        if variable not in known and tail in loose:
+            constraints.append(Poly.var(variable) - loose[tail])
+            _propagate(constraints, known)
+    for axis, size in diagram.defaults:
+        value = size.substitute(dict(loose | known)).constant()
+        if value is not None and not diagram.sizes[axis].variables() <= known.keys():
+            constraints.append(diagram.sizes[axis] - value)
+            _propagate(constraints, known)
+    out = {}
     for axis, poly in diagram.sizes.items():
-        value = poly
-        for _ in range(len(defaults) + 1):
-            value = value.substitute({v: known[v] for v in value.variables() if v in known})
-            value = value.substitute({v: defaults[v] for v in value.variables() if v in defaults and v not in known})
-        number = value.constant()
+        number = poly.substitute(dict(known)).constant()
         if number is None:
-            if axis not in known:
-                raise Stuck("sizes", f"the size of axis `{axis}` is not known: {value}")
-            number = known[axis]
-        if axis in known and known[axis] != number:
-            raise Stuck("sizes", f"axis `{axis}` is given as {known[axis]}, but its equations make it {number}")
+            raise Stuck("sizes", f"the size of axis `{axis}` is not known: {poly}")
         if number < 1:
             raise Stuck("sizes", f"the size of axis `{axis}` would be {number}")
         out[axis] = number
-    for equation in diagram.equations:
-        left, right = (side.substitute({k: Poly.of(v) for k, v in (known | out).items()}).constant() for side in (equation.left, equation.right))
-        if left is not None and right is not None and left != right:
-            raise Stuck("sizes", f"`{equation.left}` is {left}, but `{equation.right}` is {right}")
     return out
+
+
+def _propagate(constraints: list[Poly], known: dict[str, int]) -> None:
+    """Solve equations `poly = 0` that are linear in one unknown, until nothing changes."""
+    changed = True
+    while changed:
+        changed = False
+        for poly in constraints:
+            rest = poly.substitute(dict(known))
+            names = rest.variables()
+            if not names:
+                if rest.constant() != 0:
+                    raise Stuck("sizes", f"the sizes contradict `{poly} = 0`")
+                continue
+            name = next(iter(names))
+            linear = rest.linear_in(name) if len(names) == 1 else None
+            slope, value = (linear[0].constant(), linear[1].constant()) if linear else (None, None)
+            if slope and value is not None:
+                if -value % slope:
+                    raise Stuck("sizes", f"no size of `{name}` satisfies `{poly} = 0`")
+                known[name] = -value // slope
+                changed = True
 
 
 def compose(diagram: Diagram, sizes: Mapping[str, int], weights: Mapping[str, np.ndarray], radius: float) -> Composition:
@@ -201,6 +228,3 @@ def _explodes(bound: Bound, sizes: dict[str, int], real: set[int]) -> bool:
         identity = set(dict(term.links)) == set(term.base.bound.axes) and np.all(term.map.mid != 0)
         return bool(identity) and attention.explodes(attention.values)
     return attention.explodes(values)
-
-
-

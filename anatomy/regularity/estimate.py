@@ -86,7 +86,7 @@ def estimate(
     """A lower bound of the Lipschitz constant on tokens of norm at most `radius` (an infinite one: at most 4).
 
     `function` takes float64 tensors of the given shapes (last dimension features); `fixed` stands in for inputs
-    that are not varied. Norms: "frobenius", or "max_tokens" (largest token norm in and out).
+    that are not varied. Norms: "frobenius", or "max_token" (largest token norm in and out).
     """
     flat = Flat(function, shapes, fixed)
     if flat.length == 0:
@@ -179,7 +179,7 @@ def token_norm(parts: Sequence[torch.Tensor]) -> torch.Tensor:
 def rayleigh(flat: Flat, x: torch.Tensor, u: torch.Tensor, norm: str = "frobenius") -> float:
     """|J u| / |u| in the norm asked for."""
     _, tangent = torch.func.jvp(flat, (x,), (u,))
-    return _quotient(flat, x, tangent, u, norm)
+    return _quotient(flat, x, tangent.detach(), u, norm)
 
 
 def _quotient(flat: Flat, x: torch.Tensor, change: torch.Tensor, u: torch.Tensor, norm: str) -> float:
@@ -200,7 +200,7 @@ def _secant(flat: Flat, x: torch.Tensor, u: torch.Tensor, reach: float, norm: st
     moved = a - b
     if not bool(torch.any(moved != 0)):
         return 0.0
-    value = _quotient(flat, x, flat(a) - flat(b), moved, norm)
+    value = _quotient(flat, x, (flat(a) - flat(b)).detach(), moved, norm)
     return value if math.isfinite(value) else 0.0
 
 

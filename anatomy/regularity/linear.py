@@ -145,10 +145,7 @@ def evaluate(name: str, b: Ball, slope: float) -> Ball | None:
     argument's contribution, well above what their makers claim.
     """
     with np.errstate(all="ignore"):
-        if name.startswith("power "):
-            mid = np.power(b.mid, int(name.split()[1]))
-        else:
-            mid = FUNCTIONS[name](b.mid)
+        mid = np.power(b.mid, int(name.split()[1])) if name.startswith("power ") else FUNCTIONS[name](b.mid)
     if not np.all(np.isfinite(mid)):
         return None
     exact = b.rad == 0 and (name in ("abs", "sign", "floor", "relu") or (name == "square" and _small_whole(b.mid)))

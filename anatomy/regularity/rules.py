@@ -163,7 +163,7 @@ class Rules:
         what = linear.describe(name, own, self.sizes, tokens, options)
         axes = (x.axes - frozenset(what.gone)) | frozenset(what.new)
         kept = frozenset(a for a in tokens if a in axes)
-        if what.gone and what.gone[0] in tokens:
+        if what.gone != what.new and what.gone and what.gone[0] in tokens:
             kept |= frozenset(what.new)
         slopes = slopes_after(what.norms, x.slopes)
         entry = times(x.entry, 1) if what.reach == 1 else (-mul(what.reach, magnitude(x.entry)), mul(what.reach, magnitude(x.entry)))
@@ -277,7 +277,7 @@ class Rules:
         top = peak(least, x.entry[1] - x.entry[0])
         # The Jacobian diag(p) - p p^T has absolute row and column sums 2 p (1 - p) <= 1/2.
         steep = 0.0 if most <= 1 else min(0.5, mul(2.0, top, up(1.0 - top))) if top < 0.5 else 0.5
-        slopes = slopes_after(Triple.all(steep), x.slopes) if most > 1 else {key: ZERO for key in x.slopes}
+        slopes = slopes_after(Triple.all(steep), x.slopes) if most > 1 else dict.fromkeys(x.slopes, ZERO)
         flow = {}
         if x.tokens == x.axes:
             # max to sum over the axes: sum_j p_j |s_j - E s| <= std(s) <= max |s|.

@@ -18,7 +18,7 @@ from anatomy.regularity.theorems import softmax
 Verdict = Literal[
     "globally_lipschitz", "lipschitz_on_domain", "not_globally_lipschitz", "not_lipschitz_on_domain", "unknown"
 ]
-Norm = Literal["frobenius", "max_tokens"]
+Norm = Literal["frobenius", "max_token"]
 
 
 class Regularity(BaseModel):
@@ -54,15 +54,15 @@ def check(
     """The regularity of a diagram where each token of each real input has Euclidean norm at most `radius`.
 
     The last axis of an input holds features, the others count tokens; the derivative is joint over all real inputs.
-    Norms: "frobenius" in and out, or "max_tokens", the largest token norm in and out. `radius` may be `math.inf`.
+    Norms: "frobenius" in and out, or "max_token", the largest token norm in and out. `radius` may be `math.inf`.
     `function` maps float64 tensors in header order to the outputs; without it there is no lower bound.
 
     Raises `AnatomyError` E901 when a lower bound exceeds the upper one, E902 when the question itself is malformed.
     """
     if math.isnan(radius) or radius < 0:
         raise fail("E902", f"the radius must be a number of at least 0, not {radius}")
-    if norm not in ("frobenius", "max_tokens"):
-        raise fail("E902", f"there is no norm `{norm}`; use `frobenius` or `max_tokens`")
+    if norm not in ("frobenius", "max_token"):
+        raise fail("E902", f"there is no norm `{norm}`; use `frobenius` or `max_token`")
     domain = "the whole space" if radius == INF else f"tokens of Euclidean norm at most {radius:g}"
     try:
         full = sizes_of(diagram, sizes)
@@ -81,7 +81,7 @@ def check(
                 notes=(f"witness: {witness}", f"certificate: {here.trail}", "this is a defect of the checker: please report it"),
             )
     verdict, everywhere = _verdict(diagram, full, weights, radius, norm, here, upper)
-    proof = {"diagram": diagram.name, "frobenius": _finite(here.triple.two), "max_tokens": _finite(here.triple.inf),
+    proof = {"diagram": diagram.name, "frobenius": _finite(here.triple.two), "max_token": _finite(here.triple.inf),
              "sum_tokens": _finite(here.triple.one), "radius": radius, "trail": here.trail, "witness": witness,
              "whole_space": everywhere}  # fmt: skip
     if math.isinf(upper) and verdict == "unknown":
@@ -176,7 +176,7 @@ def _growth(
     for axis in _token_variables(diagram):
         points = [(float(full[axis]), upper)]
         for factor in (2, 4):
-            trial = {k: v for k, v in given.items() if k in diagram.free_sizes()} | {axis: full[axis] * factor}
+            trial = dict(given) | {axis: full[axis] * factor}
             try:
                 sizes = sizes_of(diagram, trial)
                 points.append((float(sizes[axis]), _constant(compose(diagram, sizes, weights, radius), norm)))

@@ -1,0 +1,86 @@
+"""Independent evidence about a function: its dense Jacobian, and quotients in the three norms."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from anatomy.ir.graph import Diagram
+
+
+def jacobian(f: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> np.ndarray:
+    return torch.func.jacrev(f)(x).reshape(-1, x.numel()).detach().numpy()
+
+
+def norm(x: np.ndarray, groups: Sequence[tuple[int, int]], p: float) -> float:
+    """The p-norm over tokens of Euclidean norms over features; groups are (tokens, features) in order."""
+    tops, at = [], 0
+    for tokens, features in groups:
+        tops.append(np.linalg.norm(x[at : at + tokens * features].reshape(tokens, features), axis=1))
+        at += tokens * features
+    return float(np.linalg.norm(np.concatenate(tops), p))
+
+
+def grouping(shapes: Sequence[tuple[int, ...]]) -> list[tuple[int, int]]:
+    return [(math.prod(s[:-1]), s[-1]) if s else (1, 1) for s in shapes]
+
+
+def worst_quotients(j: np.ndarray, ins: list[tuple[int, int]], outs: list[tuple[int, int]], rng: np.random.Generator) -> dict[float, float]:
+    """Large values of |J u| / |u| in the norms for p = 1, 2 and infinity, all attained."""
+    best = {1.0: 0.0, 2.0: 0.0, np.inf: 0.0}
+    directions = [rng.standard_normal(j.shape[1]) for _ in range(3)]
+    vectors = np.linalg.svd(j)[2]
+    directions += list(vectors[:3])
+    at = 0
+    for tokens, features in ins:  # one token alone, in its best direction
+        for t in range(tokens):
+            piece = j[:, at + t * features : at + (t + 1) * features]
+            u = np.zeros(j.shape[1])
+            u[at + t * features : at + (t + 1) * features] = np.linalg.svd(piece)[2][0]
+            directions.append(u)
+        at += tokens * features
+    at = 0
+    for tokens, features in outs:  # every token at full length, towards one output token
+        for t in range(tokens):
+            w = np.linalg.svd(j[at + t * features : at + (t + 1) * features])[0][:, 0]
+            back = w @ j[at + t * features : at + (t + 1) * features]
+            u, i = back.copy(), 0
+            for n, d in ins:
+                rows = u[i : i + n * d].reshape(n, d)
+                rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-300)
+                i += n * d
+            directions.append(u)
+        at += tokens * features
+    for u in directions:
+        for p in best:
+            size = norm(u, ins, p)
+            if size > 0:
+                best[p] = max(best[p], norm(j @ u, outs, p) / size)
+    return best
+
+
+def points(shapes: Sequence[tuple[int, ...]], radius: float, rng: np.random.Generator, count: int) -> list[list[torch.Tensor]]:
+    """Inputs on and inside the ball of every token, some with equal or opposite tokens."""
+    made = []
+    for k in range(count):
+        inputs = []
+        for shape in shapes:
+            d = shape[-1] if shape else 1
+            x = rng.standard_normal((math.prod(shape) // d, d))
+            if k % 4 == 1:
+                x[:] = x[0]
+            if k % 4 == 2:
+                x[:] = x[0] * np.sign(rng.standard_normal((len(x), 1)))
+            x *= radius / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-300)
+            if k % 4 == 3:
+                x *= rng.uniform(0, 1, (len(x), 1)) ** 3
+            inputs.append(torch.tensor(x.reshape(shape) * (1 - 1e-12)))
+        made.append(inputs)
+    return made
+
+
+def shapes_of(diagram: Diagram, sizes: dict[str, int]) -> list[tuple[int, ...]]:
+    return [tuple(sizes[a] for a in item.layout) for item in diagram.inputs]
