@@ -1,0 +1,96 @@
+"""What a sweep was asked to do: one JSON file in its folder, enough to take it up again."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from anatomy.errors import AnatomyError, Source, fail
+from anatomy.language.program import Program
+from anatomy.spaces import Space
+
+NAME = "sweep.json"
+
+
+class Config(BaseModel):
+    """The identity of a sweep and how its space is found again. `jobs` and `transport` are not part of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = 1
+    target: str
+    path: str
+    text: str
+    space: str
+    digest: str
+    members: tuple[int, ...] | None = None
+    sample: int | None = None
+    tasks: tuple[str, ...]
+    budget: int | None = None
+    seed: int = 0
+    sizes: dict[str, int] = {}
+    radius: float = 1.0
+    norm: str = "frobenius"
+    cache: str
+
+    def load(self) -> Space:
+        """The space as it was. Raises AnatomyError E702 when what it uses has changed since."""
+        source = Source(self.path, self.text)
+        try:
+            program = Program.of(source, Path(self.path).parent)
+            definition = program.space(self.space)
+            errors = [d for d in program.diagnostics() if d.severity == "error"]
+            if definition is None or errors:
+                raise AnatomyError(*errors)
+            space = Space(definition)
+        except AnatomyError as error:
+            raise fail(
+                "E702", f"the space `{self.space}` of this sweep can no longer be read: {error.diagnostics[0].message}"
+            ) from None
+        if space.digest != self.digest:
+            raise fail(
+                "E702", f"what the space `{self.space}` uses has changed since this sweep began",
+                help="start a new sweep in another folder; unchanged members are taken from the cache",
+            )  # fmt: skip
+        return space
+
+    def command(self, out: str = "OUT", rank: int | None = None, tasks: str = "") -> str:
+        """The command that makes this sweep, or one member of it, again."""
+        import shlex
+
+        words = ["anatomy", "sweep", "run", self.target, "--out", out]
+        members = (rank,) if rank is not None else self.members
+        words += ["--members", ",".join(map(str, members))] if members is not None else []
+        words += ["--sample", str(self.sample)] if self.sample is not None and rank is None else []
+        words += ["--tasks", tasks or " ".join(self.tasks).replace(" ", ",")] if self.tasks else []
+        words += ["--steps", str(self.budget)] if self.budget is not None else []
+        words += ["--seed", str(self.seed)]
+        for axis, size in sorted(self.sizes.items()):
+            words += ["--size", f"{axis}={size}"]
+        words += ["--radius", f"{self.radius:g}"] if self.radius != 1.0 else []
+        words += ["--norm", self.norm] if self.norm != "frobenius" else []
+        return shlex.join(words)
+
+    def same(self, other: Config) -> bool:
+        """Two sweeps that ask the same question; where the files lie does not matter."""
+        apart = {"target", "path", "cache", "text"}
+        return self.model_dump(exclude=apart) == other.model_dump(exclude=apart)
+
+
+def write(config: Config, folder: Path) -> None:
+    """Write the configuration; a kill leaves the old file or the new one."""
+    draft = folder / (NAME + ".draft")
+    draft.write_text(config.model_dump_json(indent=2) + "\n", "utf-8")
+    os.replace(draft, folder / NAME)
+
+
+def read(folder: Path) -> Config:
+    """The configuration of a sweep's folder. Raises AnatomyError E703 when it is no such folder."""
+    try:
+        return Config.model_validate(json.loads((folder / NAME).read_text("utf-8")))
+    except (OSError, ValueError, ValidationError) as error:
+        raise fail("E703", f"`{folder}` holds no sweep: {str(error).splitlines()[0]}") from None

@@ -1,0 +1,181 @@
+"""How jobs reach the worker function: in this process, or in persistent processes of one thread each.
+
+A transport takes one job at a time per slot and gives back records. Whoever evaluates a job first appends its record
+to a journal of its own, one line of JSON, and only then reports it: what is finished survives the coordinator.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import IO, Protocol
+
+from anatomy.sweep.evaluate import Record, evaluate
+from anatomy.sweep.job import Job
+
+
+class Transport(Protocol):
+    """Slots that evaluate jobs."""
+
+    def free(self) -> int:
+        """How many jobs may be sent now."""
+        ...
+
+    def send(self, job: Job) -> None: ...
+
+    def receive(self, patience: float) -> list[tuple[Job, Record]]:
+        """Finished jobs, after at most `patience` seconds. A job whose worker died has a record of class `lost`."""
+        ...
+
+    def running(self) -> int: ...
+
+    def close(self, kill: bool = False) -> None: ...
+
+
+def write(journal: IO[str], record: Record) -> None:
+    """Append a record as one line and hand it to the operating system."""
+    journal.write(json.dumps(record, sort_keys=True) + "\n")
+    journal.flush()
+
+
+class Inline:
+    """Jobs run in this process, one at a time."""
+
+    def __init__(self, journal: Path):
+        self.journal = journal.open("a", encoding="utf-8")
+        self.job: Job | None = None
+
+    def free(self) -> int:
+        return int(self.job is None)
+
+    def running(self) -> int:
+        return int(self.job is not None)
+
+    def send(self, job: Job) -> None:
+        self.job = job
+
+    def receive(self, patience: float) -> list[tuple[Job, Record]]:
+        if self.job is None:
+            return []
+        job, self.job = self.job, None
+        record = evaluate(job)
+        write(self.journal, record)
+        return [(job, record)]
+
+    def close(self, kill: bool = False) -> None:
+        self.journal.close()
+
+
+def serve(connection: Connection, journal: str) -> None:
+    """The life of a worker: evaluate what comes until the coordinator is gone, and never mind its Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    import torch
+
+    torch.set_num_threads(1)
+    with open(journal, "a", encoding="utf-8") as log:
+        while True:
+            try:
+                job = connection.recv()
+            except (EOFError, OSError):
+                return
+            record = evaluate(job)
+            write(log, record)
+            try:
+                connection.send(record)
+            except OSError:
+                return
+
+
+@dataclass
+class Worker:
+    """One process and what it is doing."""
+
+    process: multiprocessing.process.BaseProcess
+    connection: Connection
+    job: Job | None = None
+    started: float = field(default=0.0)
+
+
+class Processes:
+    """`count` spawned workers, started when they are first needed and replaced when they die."""
+
+    def __init__(self, count: int, journal: Callable[[int], Path], timeout: float | None = None):
+        self.count, self.journal, self.timeout = count, journal, timeout
+        self.context = multiprocessing.get_context("spawn")
+        self.workers: list[Worker] = []
+        self.born = 0
+
+    def free(self) -> int:
+        return self.count - self.running()
+
+    def running(self) -> int:
+        return sum(w.job is not None for w in self.workers)
+
+    def send(self, job: Job) -> None:
+        worker = next((w for w in self.workers if w.job is None), None) or self._spawn()
+        worker.job, worker.started = job, time.monotonic()
+        try:
+            worker.connection.send(job)
+        except OSError:
+            pass  # it is dead; `receive` finds out and reports the job as lost
+
+    def _spawn(self) -> Worker:
+        ours, theirs = self.context.Pipe()
+        process = self.context.Process(target=serve, args=(theirs, str(self.journal(self.born))), daemon=True)
+        process.start()
+        theirs.close()
+        self.born += 1
+        worker = Worker(process, ours)
+        self.workers.append(worker)
+        return worker
+
+    def receive(self, patience: float) -> list[tuple[Job, Record]]:
+        busy = [w for w in self.workers if w.job is not None]
+        ready = wait([w.connection for w in busy] + [w.process.sentinel for w in busy], patience)
+        found: list[tuple[Job, Record]] = []
+        for worker in busy:
+            job = worker.job
+            assert job is not None
+            if worker.connection in ready or worker.process.sentinel in ready:
+                try:
+                    record = worker.connection.recv() if worker.connection.poll() else None
+                except (EOFError, OSError):
+                    record = None
+                worker.job = None
+                if record is None:
+                    worker.process.join(5)
+                    self._bury(worker)
+                    code = worker.process.exitcode
+                    record = {"key": job.key, "state": "failed", "class": "lost", "traceback": f"the worker died with exit status {code}"}
+                found.append((job, record))
+            elif self.timeout is not None and time.monotonic() - worker.started > self.timeout:
+                worker.process.kill()
+                worker.process.join(5)
+                self._bury(worker)
+                words = f"stopped after {self.timeout:g} seconds"
+                found.append((job, {"key": job.key, "state": "failed", "class": "timeout", "traceback": words}))
+        return found
+
+    def _bury(self, worker: Worker) -> None:
+        worker.connection.close()
+        if worker.process.is_alive():
+            worker.process.kill()
+        self.workers.remove(worker)
+
+    def close(self, kill: bool = False) -> None:
+        for worker in list(self.workers):
+            if kill:
+                worker.process.kill()
+            worker.connection.close()
+        for worker in self.workers:
+            worker.process.join(10)
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+        self.workers.clear()
