@@ -1,0 +1,264 @@
+"""The four named equalities of diagrams, never one `==`."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING
+
+from anatomy.errors import AnatomyError
+from anatomy.ir.canonical import Canonical, canonical, live
+from anatomy.ir.equations import Settled, settle
+from anatomy.ir.graph import Diagram, Weight
+from anatomy.ir.poly import Poly
+from anatomy.ir.term import term
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    Build = Callable[[Diagram, Mapping[str, int]], nn.Module]
+
+TOLERANCE = 1e-8
+"""Difference in float64, relative to the greatest entry, up to which two results count as one."""
+PRIMES = (2, 3, 5, 7, 11, 13)
+LARGEST = 200_000
+"""Entries of a wire at which a size assignment is too large for a test."""
+
+
+@dataclass(frozen=True)
+class Equality:
+    """What is known of two diagrams; None is "not decided".
+
+    `isomorphic`: the same graph up to names and order. `same_term`: the same after merging equal boxes.
+    `normal_form`: equal after the terminating rules (not yet there). `evaluation`: equal values at random
+    points; together with `same_term` false it is a conjecture and no proof.
+    """
+
+    isomorphic: bool
+    same_term: bool
+    normal_form: bool | None
+    evaluation: bool | None
+
+
+def equal(a: Diagram, b: Diagram, seed: int = 0, module: Build | None = None) -> Equality:
+    """Compare two diagrams in all four ways.
+
+    Evaluation compiles both in float64 and compares them at random inputs and weights under several sizes,
+    all 1, pairwise coprime, and mixed. Weights are paired by the isomorphism (of terms), else by key and
+    type; where that fails, or a hole is open, evaluation is None. `module` compiles a diagram at given sizes.
+    Raises AnatomyError E505 where a diagram is too symmetric to be compared.
+    """
+    left, right = canonical(a), canonical(b)
+    isomorphic = left == right
+    if not isomorphic:
+        left, right = term(a), term(b)
+    same_term = left == right
+    pairs = _corresponding(a, b, left, right) if same_term else _by_key(a, b)
+    return Equality(isomorphic, same_term, None, _evaluate(a, b, pairs, same_term, seed, module))
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Two weights that get one value: axis by axis, in the layout of the first."""
+
+    left: Weight
+    right: Weight
+    axes: tuple[tuple[str, str], ...]
+
+
+def _corresponding(a: Diagram, b: Diagram, left: Canonical, right: Canonical) -> list[_Pair]:
+    pairs = []
+    for i, j, mine, theirs in zip(left.weights, right.weights, left.axes, right.axes, strict=True):
+        table = dict(zip(mine, theirs, strict=True))
+        pairs.append(_Pair(a.weights[i], b.weights[j], tuple((x, table[x]) for x in a.weights[i].layout)))
+    return pairs
+
+
+def _by_key(a: Diagram, b: Diagram) -> list[_Pair] | None:
+    mine, theirs = ({w.keys: w for w in _used(d)} for d in (a, b))
+    if mine.keys() != theirs.keys():
+        return None
+    pairs = []
+    for keys, left in mine.items():
+        right = theirs[keys]
+        if [len(x) for x in (left.lanes, left.fan_in, left.fan_out)] != [
+            len(x) for x in (right.lanes, right.fan_in, right.fan_out)
+        ]:
+            return None
+        pairs.append(_Pair(left, right, tuple(zip(left.layout, right.layout, strict=True))))
+    return pairs
+
+
+def _used(diagram: Diagram) -> Iterator[Weight]:
+    alive = set(live(diagram))
+    for weight in diagram.weights:
+        if any(k == -1 or k in alive for k, _ in diagram.consumers[weight.wire]):
+            yield weight
+
+
+# sizes ----------------------------------------------------------------------------------------
+
+
+def _signature(d: Diagram) -> tuple[object, ...]:
+    inputs = [(len(i.layout), d.wires[i.wire].kind.name) for i in d.inputs]
+    outputs = [(len(o.layout), d.wires[o.port.wire].kind.name == "mask") for o in d.outputs]
+    return inputs, outputs
+
+
+class _Sizes:
+    """Joint sizes of two diagrams: variables are marked with the side they belong to."""
+
+    def __init__(self, a: Diagram, b: Diagram, pairs: list[_Pair]):
+        self.sides = (a, b)
+        ends = [(x, y) for i, j in zip(a.inputs, b.inputs, strict=True) for x, y in zip(i.layout, j.layout, strict=True)]
+        ends += [(x, y) for i, j in zip(a.outputs, b.outputs, strict=True) for x, y in zip(i.layout, j.layout, strict=True)]
+        kinds = [(a.wires[i.wire].kind, b.wires[j.wire].kind) for i, j in zip(a.inputs, b.inputs, strict=True)]
+        ends += [(k.axis, m.axis) for k, m in kinds if k.name == "index" == m.name]
+        self.equations = [(self.of(0, x), self.of(1, y)) for x, y in ends]
+        for side, d in enumerate(self.sides):
+            self.equations += [(self.mark(side, e.left), self.mark(side, e.right)) for e in d.equations]
+        self.ends = settle(self.equations)
+        self.all = settle([*self.equations, *((self.of(0, x), self.of(1, y)) for p in pairs for x, y in p.axes)])
+
+    def mark(self, side: int, poly: Poly) -> Poly:
+        return poly.rename(lambda v: f"{side}:{v}")
+
+    def of(self, side: int, axis: str) -> Poly:
+        return self.mark(side, self.sides[side].sizes[axis])
+
+    def typed(self) -> bool:
+        """Whether the weights fit without a further condition on the sizes of the inputs."""
+
+        def free(found: Settled) -> int:
+            polys = [found.of(self.of(0, x)) for i in self.sides[0].inputs for x in i.layout]
+            return len(frozenset().union(*(p.variables() for p in polys))) if polys else 0
+
+        return free(self.ends) == free(self.all) and len(self.ends.rest) >= len(self.all.rest)
+
+    def assignments(self, rng: random.Random) -> Iterator[tuple[dict[str, int], dict[str, int]]]:
+        """Sizes of all axes on both sides: all 1, coprime, and mixed ones, as far as the equations allow."""
+        polys = [self.of(side, axis) for side in (0, 1) for axis in self.sides[side].sizes]
+        polys = [self.all.of(p) for p in polys]
+        names = sorted({v for p in (*polys, *self.all.rest) for v in p.variables()})
+        found: list[dict[str, int]] = []
+        for attempt in range(400):
+            if attempt == 0:
+                values = dict.fromkeys(names, 1)
+            elif attempt % 2 and len(names) <= len(PRIMES) and attempt < 40:
+                values = dict(zip(names, rng.sample(PRIMES, len(names)), strict=True))
+            else:
+                values = {v: rng.randint(1, 2 + attempt % 4) for v in names}
+            if values in found or any(p.evaluate(values) for p in self.all.rest):
+                continue
+            if any(not 1 <= p.evaluate(values) <= LARGEST for p in polys):
+                continue
+            sides = tuple(
+                {x: self.all.of(self.of(side, x)).evaluate(values) for x in self.sides[side].sizes} for side in (0, 1)
+            )
+            if any(_volume(d, s) > LARGEST for d, s in zip(self.sides, sides, strict=True)):
+                continue
+            found.append(values)
+            yield sides[0], sides[1]
+            if len(found) == 4 or not names:
+                return
+
+
+def _volume(diagram: Diagram, sizes: Mapping[str, int]) -> int:
+    return max(prod(sizes[a] for a in (*n.own, *n.lifts)) for n in diagram.nodes) if diagram.nodes else 1
+
+
+# values ---------------------------------------------------------------------------------------
+
+
+def _evaluate(
+    a: Diagram, b: Diagram, pairs: list[_Pair] | None, same_term: bool, seed: int, module: Build | None
+) -> bool | None:
+    if a.holes or b.holes:
+        return None
+    if _signature(a) != _signature(b):
+        return False
+    if pairs is None:
+        return None
+    sizes = _Sizes(a, b, pairs)
+    if not same_term and not sizes.typed():
+        return None
+    build = module or _compiled
+    decided = False
+    for mine, theirs in sizes.assignments(random.Random(seed)):
+        try:
+            modules = build(a, mine), build(b, theirs)
+        except AnatomyError:
+            continue
+        same = _agree(a, modules, (mine, theirs), pairs, seed)
+        if same is False:
+            return False
+        decided = decided or same is True
+    return True if decided else None
+
+
+def _compiled(diagram: Diagram, sizes: Mapping[str, int]) -> nn.Module:
+    import torch
+
+    from anatomy.compiler import build
+
+    return build(diagram, sizes, dtype=torch.float64)
+
+
+def _agree(
+    a: Diagram, modules: tuple[nn.Module, nn.Module], sizes: tuple[dict[str, int], dict[str, int]],
+    pairs: list[_Pair], seed: int,
+) -> bool | None:  # fmt: skip
+    """Whether the modules agree at random points; None where nothing but nan came out."""
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    decided = False
+    with torch.no_grad():
+        for scale in (1.0, 0.3):
+            states: tuple[dict[str, torch.Tensor], ...] = ({}, {})
+            for pair in pairs:
+                shape = [sizes[0][x] for x, _ in pair.axes]
+                value = scale * torch.randn(shape, generator=generator, dtype=torch.float64)
+                order = [[y for _, y in pair.axes].index(y) for y in pair.right.layout]
+                states[0].update(dict.fromkeys(pair.left.keys, value))
+                states[1].update(dict.fromkeys(pair.right.keys, value.permute(order)))
+            for module, state in zip(modules, states, strict=True):
+                module.load_state_dict(state, strict=False)
+            inputs = [_input(a, k, sizes[0], scale, generator) for k in range(len(a.inputs))]
+            results = [module(*inputs) for module in modules]
+            pairs_of = zip(*(r if isinstance(r, tuple) else (r,) for r in results), strict=True)
+            for left, right in pairs_of:
+                if left.shape != right.shape or left.dtype.is_floating_point != right.dtype.is_floating_point:
+                    return False
+                if not _close(left.double(), right.double()):
+                    return False
+                decided = decided or not bool(left.isnan().all()) if left.numel() else decided
+    return True if decided else None
+
+
+def _close(left: torch.Tensor, right: torch.Tensor) -> bool:
+    import torch
+
+    finite = left[left.isfinite()]
+    scale = float(finite.abs().max()) if finite.numel() else 0.0
+    return torch.allclose(left, right, rtol=TOLERANCE, atol=TOLERANCE * max(scale, 1e-300), equal_nan=True)
+
+
+def _input(
+    diagram: Diagram, k: int, sizes: Mapping[str, int], scale: float, generator: torch.Generator
+) -> torch.Tensor:
+    import torch
+
+    item = diagram.inputs[k]
+    kind = diagram.wires[item.wire].kind
+    shape = [sizes[x] for x in item.layout]
+    match kind.name:
+        case "mask":
+            return torch.rand(shape, generator=generator) < 0.7
+        case "index":
+            return torch.randint(sizes[kind.axis], shape, generator=generator)
+        case _:
+            return scale * torch.randn(shape, generator=generator, dtype=torch.float64)
