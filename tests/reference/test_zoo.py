@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 import anatomy
 import zoo
@@ -153,7 +153,7 @@ def efficient(x: Tensor, w: Weights, z: Sizes) -> Tensor:
 
 
 def synthesizer_dense(x: Tensor, w: Weights, z: Sizes) -> Tensor:
-    b = F.relu(x @ w["B1"] + w["B1.bias"]) @ w["B2"] + w["B2.bias"]
+    b = functional.relu(x @ w["B1"] + w["B1.bias"]) @ w["B2"] + w["B2.bias"]
     return attend(b, x @ w["Wv"] + w["Wv.bias"])
 
 
@@ -163,10 +163,10 @@ def synthesizer_random(x: Tensor, w: Weights, z: Sizes) -> Tensor:
 
 def mixer(x: Tensor, w: Weights, z: Sizes) -> Tensor:
     def mlp(t: Tensor, first: str, second: str) -> Tensor:
-        return F.gelu(t @ w[first] + w[f"{first}.bias"]) @ w[second] + w[f"{second}.bias"]
+        return functional.gelu(t @ w[first] + w[f"{first}.bias"]) @ w[second] + w[f"{second}.bias"]
 
-    u = x + mlp(F.layer_norm(x, x.shape[-1:]).T, "T1", "T2").T
-    return u + mlp(F.layer_norm(u, u.shape[-1:]), "C1", "C2")
+    u = x + mlp(functional.layer_norm(x, x.shape[-1:]).T, "T1", "T2").T
+    return u + mlp(functional.layer_norm(u, u.shape[-1:]), "C1", "C2")
 
 
 def fnet(x: Tensor, w: Weights, z: Sizes) -> Tensor:
