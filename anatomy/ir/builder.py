@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from anatomy.errors import Span
+from anatomy.errors import Span, fail
 from anatomy.ir.graph import (
     REAL,
     Diagram,
@@ -23,6 +23,10 @@ from anatomy.ir.graph import (
 )
 from anatomy.ir.op import Op, Problem
 from anatomy.ir.poly import Poly, Sizes
+
+
+MAX_AXES = 48
+"""On one wire or at one box; `torch.einsum` has 52 letters, and a few are left for lifts at compile time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,8 @@ class Builder:
         self, axes: Iterable[str], kind: Kind = REAL, name: str = "", span: Span | None = None
     ) -> View:
         axes = tuple(axes)
+        if len(axes) > MAX_AXES:
+            raise fail("E314", f"a wire with {len(axes)} axes; at most {MAX_AXES} can meet")
         for axis in axes:
             self.axis(axis)
         self.wires.append(Wire(axes, kind, name, span))
@@ -133,6 +139,8 @@ class Builder:
                         help=f"rename it first: `x[{axis} -> ...]`",
                     )
             lifts.update((a, None) for a in have if a not in owned)
+        if len(lifts) + len(own) > MAX_AXES:
+            raise Problem("E314", f"{len(lifts) + len(own)} axes meet at this `{op.word}`; at most {MAX_AXES} can")
         op.check(own, [v.axes for v in views])
         kinds = op.kinds([self.kind(v) for v in views])
         prove = prove or self.sizes.equal

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from anatomy.errors import AnatomyError, fail
+
 Monomial = tuple[tuple[str, int], ...]
 
 
@@ -37,7 +39,10 @@ class Poly:
         total: dict[Monomial, int] = {}
         for mono, coeff in terms:
             total[mono] = total.get(mono, 0) + coeff
-        return Poly(tuple(sorted((m, c) for m, c in total.items() if c)))
+        result = Poly(tuple(sorted((m, c) for m, c in total.items() if c)))
+        if len(total) > MAX_TERMS or any(abs(c).bit_length() > MAX_BITS for c in total.values()):
+            raise _too_large()
+        return result
 
     def __add__(self, other: Poly | int) -> Poly:
         return Poly._from((*self.terms, *Poly.of(other).terms))
@@ -52,6 +57,8 @@ class Poly:
 
     def __mul__(self, other: Poly | int) -> Poly:
         right = Poly.of(other)
+        if len(self.terms) * len(right.terms) > 10 * MAX_TERMS:
+            raise _too_large()
         return Poly._from((_times(m, k), c * d) for m, c in self.terms for k, d in right.terms)
 
     __rmul__ = __mul__
@@ -137,10 +144,17 @@ def _times(left: Monomial, right: Monomial) -> Monomial:
     total = dict(left)
     for name, exponent in right:
         total[name] = total.get(name, 0) + exponent
+    if sum(total.values()) > MAX_DEGREE:
+        raise _too_large()
     return tuple(sorted(total.items()))
 
 
 MAX_SIZE = 2**40
+MAX_TERMS, MAX_DEGREE, MAX_BITS = 2000, 64, 2048
+
+
+def _too_large() -> AnatomyError:
+    return fail("E408", f"a size polynomial of more than {MAX_TERMS:,} terms, or of a degree over {MAX_DEGREE}")
 
 
 class Sizes:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from anatomy.errors import Diagnostic, Edit, Label, Span
+from anatomy.errors import AnatomyError, Diagnostic, Edit, Label, Span
 from anatomy.ir.builder import Builder, View
 from anatomy.ir.graph import MASK, REAL, Diagram, Equation, Frame, Init, Kind, Output
 from anatomy.ir.op import Op, Problem
@@ -31,7 +31,14 @@ INITS: dict[str, tuple[int, int]] = {
 }  # fmt: skip
 """Initialisers with the number of their arguments; those in the first row read fan-in and fan-out."""
 FAN_BASED = frozenset({"xavier", "xavier_normal", "kaiming", "kaiming_normal", "lecun"})
-FUNCTIONAL = {"+": "+", "-": "-", "*": "*", "/": "/", "^": "^"}
+MAX_FOUND = 100
+"""Checking stops after so many errors."""
+
+
+def shown(value: int) -> str:
+    """A number in a message; a long one by its order of magnitude."""
+    text = str(value)
+    return text if len(text) <= 24 else f"{text[:6]}… ({len(text.lstrip('-'))} digits)"
 
 
 class Refused(Exception):
@@ -75,6 +82,8 @@ class Body:
     definitions: list[Equation] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     finished: bool = False
+    poisoned: bool = False
+    """It calls a diagram that has errors: what it does is not known, and is not reported."""
     outputs: list[Output] = field(default_factory=list)
 
     # diagnostics ------------------------------------------------------------------------------
@@ -86,11 +95,20 @@ class Body:
         self.diagnostics.append(Diagnostic(code, message, self.span(at), **more))  # type: ignore[arg-type]
         return Refused()
 
+    def placed(self, error: Exception, at: s.Node) -> None:
+        """A refusal from below, which knows no place, is reported here."""
+        if isinstance(error, AnatomyError):
+            self.diagnostics.extend(d if d.span else replace(d, span=self.span(at)) for d in error.diagnostics)
+
     def made(self, view: View) -> tuple[Label, ...]:
         """Where a wire was made."""
         span = self.builder.wires[view.wire].span
         name = self.builder.wires[view.wire].name
         return (Label(span, f"`{name}` made here" if name else "made here"),) if span else ()
+
+    @property
+    def full(self) -> bool:
+        return len(self.diagnostics) >= MAX_FOUND and sum(d.severity == "error" for d in self.diagnostics) >= MAX_FOUND
 
     # axes and sizes ---------------------------------------------------------------------------
 
@@ -133,7 +151,7 @@ class Body:
                 continue
             constant = sizes.norm(value).constant()
             if constant is not None and not 1 <= constant <= MAX_SIZE:
-                raise self.error("E405", f"the size of `{axis}` would be {constant}; sizes are from 1 to 2^40", equation)
+                raise self.error("E405", f"the size of `{axis}` would be {shown(constant)}; sizes are from 1 to 2^40", equation)
             if sizes.define(axis, value):
                 self.definitions.append(Equation(Poly.var(axis), value, self.span(equation)))
                 return
@@ -188,8 +206,6 @@ class Body:
         if view is not None:
             wire = self.builder.wires[view.wire]
             if not wire.name:
-                from dataclasses import replace
-
                 self.builder.wires[view.wire] = replace(wire, name=word, span=self.span(name))
         self.bound[word] = Bound(view, name)
 
@@ -250,12 +266,15 @@ class Body:
 
     def statements(self, body: Sequence[s.Statement]) -> None:
         for statement in body:
+            if self.full:
+                return
             if self.finished:
                 self.error("E504", "nothing may follow `out`", statement)
                 return
             try:
                 self.statement(statement)
-            except Refused:
+            except (Refused, AnatomyError) as error:
+                self.placed(error, statement)
                 match statement:
                     case s.Assign(names=names):
                         for name in names:
@@ -401,7 +420,6 @@ class Body:
             seen.add(name.text)
 
     def tie(self, statement: s.Tie, names: tuple[s.QName, ...]) -> None:
-        from dataclasses import replace
 
         found = []
         for name in names:
@@ -430,7 +448,6 @@ class Body:
 
     def _redirect(self, old: int, new: int, to_old: dict[str, str]) -> None:
         """Every port on the old weight's wire reads the new one, under the old axis names."""
-        from dataclasses import replace
 
         from anatomy.ir.graph import Port
 
@@ -454,6 +471,8 @@ class Body:
                     setattr(learner, field_name, View(port.wire, port.renames))
 
     declared: tuple[tuple[tuple[str, ...], Kind, s.Type], ...] = ()
+    _positions: set[int] = field(default_factory=set)
+    _seen: int = 0
 
     def out(self, statement: s.Out, values: tuple[s.Expr, ...]) -> None:
         self.finished = True
@@ -628,17 +647,11 @@ class Body:
 
     def _positional(self, view: View) -> bool:
         """A wire made of positions and numbers only."""
-        stack, seen = [view.wire], set()
-        made = {w: n for n in self.builder.nodes for w in n.outs} if len(self.builder.nodes) < 400 else {}
-        while stack:
-            wire = stack.pop()
-            if wire in seen:
-                continue
-            seen.add(wire)
-            if wire not in made:
-                return False
-            stack.extend(p.wire for p in made[wire].ports)
-        return True
+        for node in self.builder.nodes[self._seen :]:
+            if all(port.wire in self._positions for port in node.ports):
+                self._positions.update(node.outs)
+        self._seen = len(self.builder.nodes)
+        return view.wire in self._positions
 
     def rename(self, e: s.Rename, positions: bool) -> View | None:
         view = self.value(e.operand, positions)

@@ -195,8 +195,9 @@ def call_diagram(body: Body, e: s.Call, found: tuple[Module, str], names: tuple[
     module, word = found
     if not isinstance(module.names[word], s.DiagramDecl):
         raise body.error("E203", f"`{word}` is not a diagram", e.name)
-    callee = body.program.diagram(module, word, asked=body.span(e.name), by=body)
+    callee = body.program.diagram(module, word)
     if callee is None:
+        body.poisoned = True
         body.operands(e.args, False)
         results = module.names[word].signature.results  # type: ignore[union-attr]
         return [None] * len(results)

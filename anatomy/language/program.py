@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from anatomy.errors import AnatomyError, Diagnostic, Source, Span, fail
 from anatomy.ir.graph import MASK, REAL, Diagram, Kind, Output, index_into
 from anatomy.ir.poly import MAX_SIZE
 from anatomy.language import syntax as s
-from anatomy.language.body import Body, Refused, finish
+from anatomy.language.body import MAX_FOUND, Body, Refused, finish, shown
 from anatomy.language.scope import Library, Module, suggestion
-from anatomy.language.weigh import MAX_NODES, weigh
+from anatomy.language.weigh import MAX_ALL_NODES, MAX_CALLS, MAX_NODES, Calls, callees
+
+
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,12 @@ class Program:
     library: Library
     quiet: bool = False
     diagrams: dict[tuple[int, str], Diagram | None] = field(default_factory=dict)
+    families: dict[tuple[int, str], list[tuple[str, Diagram]]] = field(default_factory=dict)
     found: list[Diagnostic] = field(default_factory=list)
-    _open: list[tuple[int, str]] = field(default_factory=list)
-    _weights: dict[tuple[int, str], int] = field(default_factory=dict)
+    _calls: Calls = field(default_factory=Calls)
+    _built: int = 0
+    _stopped: bool = False
+    _heavy: bool = False
 
     @staticmethod
     def of(source: Source, base: Path | None = None) -> Program:
@@ -68,30 +73,55 @@ class Program:
 
     # diagrams ---------------------------------------------------------------------------------
 
-    def diagram(self, module: Module, name: str, asked: Span | None = None, by: Body | None = None) -> Diagram | None:
-        """The elaborated diagram, or None when it has errors (which are in `found`)."""
+    def diagram(self, module: Module, name: str) -> Diagram | None:
+        """The elaborated diagram, or None when it has errors (which are in `found`).
+
+        Everything that it calls is elaborated first, so a body never waits for another.
+        """
+        self._build(self._calls.order(module, name))
+        return self.diagrams.get((id(module), name))
+
+    def _build(self, order: list[tuple[Module, str]]) -> None:
+        self._heavy = self._heavy or any(self._calls.weights[(id(m), w)] > MAX_NODES for m, w in order)
+        for module, name in order:
+            if not self._full():
+                self._one(module, name)
+
+    def _one(self, module: Module, name: str) -> None:
         key = (id(module), name)
-        if key in self._open:
-            cycle = [n for _, n in self._open[self._open.index(key) :]] + [name]
-            problem = Diagnostic("E206", f"`{name}` calls itself: {' → '.join(cycle)}", asked, help="a diagram is finite; recurrence is written with `scan`")
-            (by.diagnostics if by is not None else self.found).append(problem)
-            return None
-        if key not in self.diagrams:
-            declared = module.names[name]
-            assert isinstance(declared, s.DiagramDecl)
-            total = weigh(module, name, self._weights)
+        declared = module.names[name]
+        assert isinstance(declared, s.DiagramDecl)
+        total = self._calls.weights[key]
+        try:
             if total > MAX_NODES:
-                self.diagrams[key] = None
-                self.found.append(
-                    Diagnostic("E502", f"unfolding `{name}` would make {total:,} boxes; the limit is {MAX_NODES:,}", module.span(declared.name))
-                )
-                return None
-            self._open.append(key)
-            try:
-                self.diagrams[key] = self._elaborate(module, declared)
-            finally:
-                self._open.pop()
-        return self.diagrams[key]
+                if not any(self._calls.weights[(id(m), w)] > MAX_NODES for m, w, _ in callees(module, name)):
+                    message = f"unfolding `{name}` would make {total:,} boxes; the limit is {MAX_NODES:,}"
+                    self.found.append(Diagnostic("E502", message, module.span(declared.name)))
+            elif self._heavy and total > 1000:
+                pass  # The file is refused for its size already; what is small is still checked.
+            elif self._calls.depths[key] > MAX_CALLS:
+                if self._calls.depths[key] == MAX_CALLS + 1 and not self._calls.cycles:
+                    message = f"`{name}` calls diagrams that call diagrams, more than {MAX_CALLS} deep"
+                    self.found.append(Diagnostic("E502", message, module.span(declared.name)))
+            elif self._built + total > MAX_ALL_NODES:
+                if not self._stopped:
+                    message = f"from here on the diagrams of this file would unfold to more than {MAX_ALL_NODES:,} boxes"
+                    self.found.append(Diagnostic("E502", message, module.span(declared.name), help="spread them over several files"))
+                self._stopped = True
+            else:
+                diagram = self.diagrams[key] = self._elaborate(module, declared)
+                self._built += len(diagram.nodes) if diagram else 0
+        except RecursionError:
+            self.found.append(Diagnostic("E104", f"`{name}` is nested too deep", module.span(declared.name)))
+        except AnatomyError as error:
+            place = module.span(declared.name)
+            self.found.extend(d if d.span else replace(d, span=place) for d in error.diagnostics)
+        if key in self._calls.cycles:
+            self.diagrams[key] = None
+            caller, at, circle = self._calls.cycles[key]
+            names = list(circle) if len(circle) <= 8 else [*circle[:4], "…", *circle[-3:]]
+            message = f"`{name}` calls itself: {' → '.join(names)}"
+            self.found.append(Diagnostic("E206", message, caller.span(at), help="a diagram is finite; recurrence will be written with `scan`"))
 
     def kind(self, body: Body, type: s.Type) -> Kind:
         if type.kind is None:
@@ -118,13 +148,13 @@ class Program:
         body = Body(self, module)
         self._header(body, declared.signature.params, declared.signature.results, declared.where)
         body.statements(declared.body)
-        if not body.finished:
+        if not body.finished and not body.full:
             body.error("E503", f"`{declared.name.text}` has no `out`", declared.name, help="its last statement says what comes out: `out y`")
         failed = any(d.severity == "error" for d in body.diagnostics)
-        if not failed:
+        if not failed and not body.poisoned:
             self._unused(body, declared)
         self.found.extend(body.diagnostics)
-        if failed:
+        if failed or body.poisoned:
             return None
         self._defaults(body)
         return finish(body, declared.name.text, declared.name)
@@ -136,7 +166,8 @@ class Program:
             try:
                 layout, kind = self._typed(body, param.type)
                 view = body.builder.input(param.name.text, layout, kind, body.span(param.name))
-            except Refused:
+            except (Refused, AnatomyError) as error:
+                body.placed(error, param)
                 view = None
             body.bind(param.name, view)
         declared = []
@@ -150,13 +181,14 @@ class Program:
         for equation in where:
             try:
                 body.define(equation)
-            except Refused:
-                continue
+            except (Refused, AnatomyError) as error:
+                body.placed(error, equation)
 
     def _unused(self, body: Body, declared: s.DiagramDecl) -> None:
         names = {p.name.text for p in declared.signature.params}
+        room = MAX_FOUND
         for word, bound in body.bound.items():
-            if not bound.used and not word.startswith("_"):
+            if not bound.used and not word.startswith("_") and (room := room - 1) >= 0:
                 what, code = ("input", "W202") if word in names else ("wire", "W201")
                 body.error(code, f"{what} `{word}` is never used", bound.name, help=f"if it is meant, name it `_{word}`")
 
@@ -222,7 +254,7 @@ class Program:
                 if item.size is not None:
                     value = body.poly(item.size).constant()
                     if value is not None and not 1 <= value <= MAX_SIZE:
-                        body.error("E405", f"the size of `{item.name.text}` would be {value}; sizes are from 1 to 2^40", item)
+                        body.error("E405", f"the size of `{item.name.text}` would be {shown(value)}; sizes are from 1 to 2^40", item)
             except Refused:
                 pass
             self.found.extend(body.diagnostics)
@@ -230,13 +262,22 @@ class Program:
     def check(self) -> tuple[Diagnostic, ...]:
         """Elaborate everything; all diagnostics, errors before warnings, then by position."""
         self._axes()
-        for name in self.names():
-            self.diagram(self.root, name)
-        for name in self.names(s.RuleDecl):
-            self.rule(name)
-        for name in self.names(s.SpaceDecl) + self.names(s.FamilyDecl):
-            self.space(name)
+        self._build([place for name in self.names() for place in self._calls.order(self.root, name)])
+        steps = [(self.rule, (name,)) for name in self.names(s.RuleDecl)]
+        steps += [(self.space, (name,)) for name in self.names(s.SpaceDecl) + self.names(s.FamilyDecl)]
+        for step, arguments in steps:
+            if not self._full():
+                step(*arguments)  # type: ignore[operator]
+        if self._full():
+            end = len(self.root.source.text)
+            message = f"more than {MAX_FOUND} errors; the rest of the file was not checked"
+            self.root.diagnostics.append(Diagnostic("E108", message, Span(self.root.source, end, end)))
         return self.diagnostics()
+
+    def _full(self) -> bool:
+        """Enough errors for one run; warnings do not count, because they do not keep a file from being good."""
+        total = len(self.found) + len(self.root.diagnostics)
+        return total >= MAX_FOUND and sum(d.severity == "error" for d in (*self.found, *self.root.diagnostics)) >= MAX_FOUND
 
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         own = [d for m in (self.root, *self.library.modules.values()) for d in m.diagnostics]

@@ -27,7 +27,8 @@ LATER_WORDS = frozenset(
 
 def suggestion(word: str, known: Iterable[str]) -> str:
     """A name that the writer may have meant, or ''."""
-    close = difflib.get_close_matches(word, list(known), 1, 0.6)
+    near = [k for k in known if abs(len(k) - len(word)) <= 1 + len(word) // 3]
+    close = difflib.get_close_matches(word, near[:500], 1, 0.6)
     return close[0] if close else ""
 
 
@@ -172,20 +173,20 @@ def read(path: Path, asked: Span | None = None, shown: str | None = None) -> Sou
     name = shown or str(path)
     try:
         if path.is_dir():
-            raise fail("E100", f"`{name}` is a folder", asked)
+            raise fail("E100", f"`{name}` is a folder", asked, help="name the files in it")
+        if path.exists() and not path.is_file():
+            raise fail("E100", f"`{name}` is a pipe or a device, not a file", asked)
         if path.stat().st_size > MAX_BYTES:
             raise fail("E103", f"`{name}` has {path.stat().st_size:,} bytes; at most {MAX_BYTES:,} are read", asked)
-        data = path.read_bytes()
-    except OSError as error:
-        raise fail("E100", f"`{name}` cannot be read: {error.strerror or error}", asked) from None
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise fail("E100", f"`{name}` cannot be read: {getattr(error, 'strerror', None) or error}", asked) from None
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise fail("E100", f"`{name}` is UTF-16 text; `.anat` files are UTF-8", asked, help="save it as UTF-8")
     if b"\0" in data:
         raise fail("E100", f"`{name}` is not a text: byte {data.index(0)} is zero", asked)
     try:
         return Source(str(path), data.decode("utf-8-sig").replace("\r\n", "\n"))
     except UnicodeDecodeError as error:
-        raise fail("E100", f"`{name}` is not UTF-8: byte {error.start} is {data[error.start]:#04x}", asked) from None
-
-
-def quick_fix(module: Module, at: s.Node, text: str) -> tuple[Edit, ...]:
-    """The edit that replaces a piece of text."""
-    return (Edit(module.span(at), text),)
+        raise fail("E100", f"`{name}` is not UTF-8: byte {error.start} is {data[error.start]:#04x}", asked, help="save it as UTF-8") from None

@@ -42,27 +42,51 @@ def fits(node: Node, filler: Diagram) -> dict[str, int] | str:
 
 
 def members(program: Program, module: Module, name: s.QName) -> list[tuple[str, Diagram]] | None:
-    """The components of a family, or None when it has errors."""
-    found = module.find(name)
-    if found is None:
-        near = suggestion(name.text, module.known())
-        module.report("E203", f"there is no diagram or family `{name.text}`", name, help=f"did you mean `{near}`?" if near else "")
-        return None
-    home, word = found
-    declared = home.names[word]
-    if isinstance(declared, s.FamilyDecl):
-        result: list[tuple[str, Diagram]] = []
-        for member in declared.members:
-            inner = members(program, home, member)
-            if inner is None:
+    """The diagrams of a family, families in it opened up, or None when it has errors.
+
+    The walk keeps its own stack and remembers what it found, so it costs no more than the text is long.
+    """
+    result: list[tuple[str, Diagram]] = []
+    seen: set[tuple[int, str]] = set()
+    path: dict[tuple[int, str], int] = {}
+    stack: list[tuple[Module, s.QName] | None] = [(module, name)]
+    while stack:
+        step = stack.pop()
+        if step is None:
+            family, start = path.popitem()
+            program.families[family] = result[start:]
+            continue
+        here, asked = step
+        found = here.find(asked)
+        if found is None:
+            near = suggestion(asked.text, here.known())
+            here.report("E203", f"there is no diagram or family `{asked.text}`", asked, help=f"did you mean `{near}`?" if near else "")
+            return None
+        home, word = found
+        key = (id(home), word)
+        if key in path:
+            here.report("E206", f"family `{word}` contains itself", asked)
+            return None
+        if key in seen:
+            here.report("E204", f"`{word}` is offered twice", asked, help="a family names each of its members once, also through other families")
+            return None
+        seen.add(key)
+        declared = home.names[word]
+        if key in program.families:
+            result.extend(program.families[key])
+        elif isinstance(declared, s.FamilyDecl):
+            path[key] = len(result)
+            stack.append(None)
+            stack.extend((home, member) for member in reversed(declared.members))
+        elif isinstance(declared, s.DiagramDecl):
+            diagram = program.diagram(home, word)
+            if diagram is None:
                 return None
-            result.extend(inner)
-        return result
-    if not isinstance(declared, s.DiagramDecl):
-        module.report("E601", f"`{name.text}` is neither a diagram nor a family of diagrams", name)
-        return None
-    diagram = program.diagram(home, word)
-    return None if diagram is None else [(word, diagram)]
+            result.append((word, diagram))
+        else:
+            here.report("E601", f"`{asked.text}` is neither a diagram nor a family of diagrams", asked)
+            return None
+    return result
 
 
 def define_space(program: Program, name: str) -> SpaceDefinition | None:
@@ -74,8 +98,8 @@ def define_space(program: Program, name: str) -> SpaceDefinition | None:
     if isinstance(declared, s.FamilyDecl):
         if not declared.members:
             module.report("E602", f"family `{name}` is empty", declared)
-        for member in declared.members:
-            members(program, module, member)
+        else:
+            members(program, module, s.QName(declared.name.at, (declared.name,)))
         return None
     assert isinstance(declared, s.SpaceDecl)
     found = members(program, module, declared.of)

@@ -1,36 +1,95 @@
-"""How large a diagram becomes when every call is unfolded, counted on the syntax before anything is built."""
+"""The calls of a file, walked before anything is built: in which order, how large, and whether they ever end."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from anatomy.language import syntax as s
 from anatomy.language.scope import Module
 
 MAX_NODES = 100_000
+MAX_ALL_NODES = 200_000
+"""For one diagram, and for all diagrams of one file together."""
+MAX_CALLS = 100
+"""Calls within calls within calls: every box keeps the path of calls to it."""
+
+Key = tuple[int, str]
 
 
-def weigh(module: Module, name: str, memo: dict[tuple[int, str], int]) -> int:
-    """Boxes after unfolding; a call on the way to itself counts as 0 (recursion is reported elsewhere)."""
-    key = (id(module), name)
-    if key not in memo:
-        memo[key] = 0
-        declared = module.names.get(name)
-        if isinstance(declared, s.DiagramDecl):
-            total = 0
-            for expression in _expressions(declared.body):
-                total += 1
-                if isinstance(expression, s.Lin):
-                    total += 1
-                if isinstance(expression, s.Call):
-                    found = module.find(expression.name)
-                    if found is not None:
-                        total += weigh(*found, memo) - 1
-            memo[key] = total
-    return memo[key]
+@dataclass
+class Calls:
+    """How many boxes each diagram has when every call in it is unfolded, counted on the syntax.
+
+    The walk keeps its own stack, so a chain of calls may be as long as the file.
+    """
+
+    weights: dict[Key, int] = field(default_factory=dict)
+    depths: dict[Key, int] = field(default_factory=dict)
+    cycles: dict[Key, tuple[Module, s.QName, tuple[str, ...]]] = field(default_factory=dict)
+    """For a diagram that calls itself: where the call that closes the circle stands, and the names on it."""
+
+    def order(self, module: Module, name: str) -> list[tuple[Module, str]]:
+        """What was not weighed yet of a diagram and all that it calls, callees first."""
+        done: list[tuple[Module, str]] = []
+        if (id(module), name) in self.weights:
+            return done
+        path: dict[Key, int] = {}
+        stack: list[tuple[Module, str, Iterator[tuple[Module, str, s.QName]]]] = []
+
+        def enter(module: Module, name: str) -> None:
+            path[(id(module), name)] = _own_boxes(module.names[name])
+            self.depths[(id(module), name)] = 1
+            stack.append((module, name, callees(module, name)))
+
+        enter(module, name)
+        while stack:
+            here, word, rest = stack[-1]
+            key = (id(here), word)
+            for home, callee, at in rest:
+                inner = (id(home), callee)
+                if inner in path:
+                    circle = [w for _, w in path]
+                    circle = [*circle[list(path).index(inner) :], callee]
+                    self.cycles.setdefault(inner, (here, at, tuple(circle)))
+                elif inner in self.weights:
+                    path[key] += self.weights[inner]
+                    self.depths[key] = max(self.depths[key], 1 + self.depths[inner])
+                else:
+                    enter(home, callee)
+                    break
+            else:
+                stack.pop()
+                self.weights[key] = path.pop(key)
+                done.append((here, word))
+                if stack:
+                    outer = (id(stack[-1][0]), stack[-1][1])
+                    path[outer] += self.weights[key]
+                    self.depths[outer] = max(self.depths[outer], 1 + self.depths[key])
+        return done
 
 
-def _expressions(body: tuple[s.Statement, ...]) -> Iterator[s.Expr]:
+def _own_boxes(declared: s.Node) -> int:
+    if not isinstance(declared, s.DiagramDecl):
+        return 0
+    return sum(2 if isinstance(e, s.Lin) else 1 for e in expressions(declared.body))
+
+
+def callees(module: Module, name: str) -> Iterator[tuple[Module, str, s.QName]]:
+    """Every call of a diagram in its body: what it calls, and where."""
+    declared = module.names[name]
+    if not isinstance(declared, s.DiagramDecl):
+        return
+    holes = {x.name.text for x in declared.body if isinstance(x, s.HoleDecl)}
+    for expression in expressions(declared.body):
+        if isinstance(expression, s.Call) and expression.name.text not in holes:
+            found = module.find(expression.name)
+            if found is not None and isinstance(found[0].names[found[1]], s.DiagramDecl):
+                yield (*found, expression.name)
+
+
+def expressions(body: tuple[s.Statement, ...]) -> Iterator[s.Expr]:
+    """The boxes and calls of a body, in no particular order."""
     stack: list[object] = list(body)
     while stack:
         item = stack.pop()
