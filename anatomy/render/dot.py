@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import itertools
 from collections.abc import Sequence
 
 import graphviz
@@ -29,7 +30,7 @@ def dot(scene: Scene) -> str:
             ends = [e for e in scene.elements if e.shape == shape]
             for e in ends:
                 row.node(f"b{e.number}", **_look(e))
-            for a, b in zip(ends, ends[1:], strict=False):
+            for a, b in itertools.pairwise(ends):
                 row.edge(f"b{a.number}", f"b{b.number}", style="invis")
     inner = [e for e in scene.elements if e.shape not in ("input", "output")]
     _walls(scene, graph, inner, 0, [0])
@@ -57,7 +58,7 @@ def _walls(scene: Scene, graph: graphviz.Digraph, elements: Sequence[Element], d
 
 
 def _wall(scene: Scene, wall: Frame) -> dict[str, str]:
-    look = {"label": plain(scene.title(wall)), "labeljust": "l", "labelloc": "b", "fontsize": "10", "margin": "9",
+    look = {"label": _corner(scene.title(wall)), "labeljust": "l", "labelloc": "b", "fontsize": "10", "margin": "9",
             "tooltip": plain(scene.title(wall)), "penwidth": "1.3"}  # fmt: skip
     if wall.kind == "simd":
         axis = wall.label.split(", ")[0]
@@ -70,6 +71,13 @@ def _wall(scene: Scene, wall: Frame) -> dict[str, str]:
                    "fontcolor": p.QUIET, "penwidth": "1.3" if times == 1 else "3"}  # fmt: skip
 
 
+def _corner(title: str) -> str:
+    """A wall's title, with as much room on its right again, so that the strand in the middle passes beside it."""
+    wide = width(title, 10)
+    cell = f'<TD ALIGN="LEFT" WIDTH="{2 * wide + 26:.0f}" HEIGHT="13" FIXEDSIZE="TRUE">{_safe(title)}</TD>'
+    return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0"><TR>{cell}</TR></TABLE>>'
+
+
 def _look(e: Element) -> dict[str, str]:
     """Shape, size and colours of an element; the size comes from the text, not from the engine's fonts."""
     wide = max(width(line, SIZE) for line in e.lines)
@@ -77,9 +85,10 @@ def _look(e: Element) -> dict[str, str]:
     look = {"label": "\\n".join(plain(line) for line in e.lines), "tooltip": "\\n".join(plain(t) for t in e.tooltip.split("\n"))}
     match e.shape:
         case "input" | "output":
-            size, style = (wide + 8, tall + 6), {"shape": "plain"}
+            size, style = (wide + 8, tall + 4), {"shape": "box", "penwidth": "0"}
         case "weight":
-            size = (max(2 * wide + 8, 30), 30)
+            size = (max(2.7 * width(e.lines[0], SIZE), 1.7 * width(e.lines[1], SIZE)) + 12, 54)
+            look["label"] += "\\n "  # Graphviz centres text on the box around the triangle, which sits lower than the room in it
             style = {"shape": "triangle", "style": "filled", "color": p.LEARNER, "fillcolor": p.LEARNER_FILL, "fontcolor": p.LEARNER}
         case "lin":
             size = (wide + 16, tall + 8)
@@ -117,8 +126,13 @@ def _strand(scene: Scene, s: Strand) -> dict[str, str]:
         look |= {"color": p.SCALAR, "penwidth": "0.9"}
     if scene.diagram.wires[s.wire].kind.name == "mask":
         look["style"] = "dashed"
+    if scene.elements[s.source].walls == scene.elements[s.target].walls:
+        look["weight"] = "4"
+    entered = [w.kind for w in scene.elements[s.target].walls if w not in scene.elements[s.source].walls]
+    if "lin" in entered:
+        look["minlen"] = "2"  # so that the weights inside do not have to stand beside the walls above
     if s.label:
-        look |= {"label": plain(f" {s.label} "), "labeltooltip": plain(s.tooltip)}
+        look |= {"label": plain(f"   {s.label} "), "labeltooltip": plain(s.tooltip)}
     if s.place and s.place[1] == 2:
         look["headport"] = ("nw", "ne")[s.place[0]]
     elif s.place:
@@ -142,13 +156,15 @@ def _legend(scene: Scene) -> str:
     for axis, size in scene.axes.items():
         words = axis if size == axis else f"{axis} = {size}"
         cells.append(
-            f'<TD BGCOLOR="{scene.colour[axis]}" WIDTH="12" HEIGHT="6" FIXEDSIZE="TRUE"></TD>'
+            '<TD><TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0"><TR>'
+            f'<TD BGCOLOR="{scene.colour[axis]}" WIDTH="14" HEIGHT="5" FIXEDSIZE="TRUE"></TD></TR></TABLE></TD>'
             f'<TD ALIGN="LEFT" WIDTH="{width(words, 10) + 10:.0f}" HEIGHT="14" FIXEDSIZE="TRUE">{_safe(words)}</TD>'
         )
-    rows = "".join(f"<TR>{''.join(cells[i : i + 6])}</TR>" for i in range(0, len(cells), 6))
-    title = f"<TR><TD>{_safe(scene.diagram.name)}</TD></TR>"
+    columns = -(-len(cells) // max(1, -(-len(cells) // 6)))
+    rows = "".join(f"<TR>{''.join(cells[i : i + columns])}</TR>" for i in range(0, len(cells), columns or 1))
+    title = f'<TR><TD HEIGHT="20" VALIGN="BOTTOM"><FONT POINT-SIZE="12">{_safe(scene.diagram.name)}</FONT></TD></TR>'
     axes = f'<TR><TD><TABLE BORDER="0" CELLBORDER="0" CELLSPACING="2" CELLPADDING="0">{rows}</TABLE></TD></TR>' if rows else ""
-    return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0">{title}{axes}</TABLE>>'
+    return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0">{title}{axes}</TABLE>>'
 
 
 def _safe(text: str) -> str:

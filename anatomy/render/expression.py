@@ -115,6 +115,6 @@ def label(node: Node, sign: str, operands: list[tuple[int, str] | None]) -> str:
             return f"{sign} {wrap(right, level + 1)}"
         assert left is not None
         return f"{sign} {wrap(left, level + 1)}" if node.op.commutative else f"{wrap(left, level + 1)} {sign}"
-    if sum(o is None for o in operands) == 1 and operands[-1] is None or node.op.commutative:
+    if (sum(o is None for o in operands) == 1 and operands[-1] is None) or node.op.commutative:
         return f"{sign} {', '.join(o[1] for o in operands if o is not None)}"
     return f"{sign} {', '.join('·' if o is None else o[1] for o in operands)}"

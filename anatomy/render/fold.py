@@ -130,14 +130,14 @@ class _Folding:
         w = self.diagram.weights[members[0]]
         about = f"{'frozen ' if w.frozen else ''}weight {', '.join(w.keys)} {self._type(w.layout)} ~ {w.init}{where(w.span)}"
         walls = self._common([i for i, _ in self.diagram.consumers[w.wire]])
-        return Element(0, "weight", (w.key,), about, walls, weights=tuple(members), text=w.key)
+        return Element(0, "weight", (w.key, self._type(w.layout)), about, walls, weights=tuple(members), text=w.key)
 
     def _common(self, readers: Sequence[int]) -> tuple[Frame, ...]:
         """A weight that is read inside one call or part is drawn in it, but outside of every SIMD box there."""
         frames = [self.diagram.nodes[self.same[i]].frame if i >= 0 else () for i in readers] or [()]
         walls: list[Frame] = []
         for column in zip(*frames, strict=False):
-            if len({f.serial for f in column}) != 1 or column[0].kind == "lin" and not self.full:
+            if len({f.serial for f in column}) != 1 or (column[0].kind == "lin" and not self.full):
                 break
             walls.append(column[0])
         while walls and walls[-1].kind == "simd":
@@ -164,7 +164,7 @@ class _Folding:
         lines = (f"lin {name}", arrow if bias else f"{arrow}, no bias")
         return Element(
             0, "lin", lines, "\n".join(about), walls[:-1], tuple(members), tuple(weights),
-            text=f"lin {name}[{arrow}]({{0}})",
+            text=f"lin {name}[{arrow}]({{0}})", head=first[-1],
         )  # fmt: skip
 
     def _box(self, head: object, members: list[int]) -> Element:
@@ -184,7 +184,7 @@ class _Folding:
         outs = "; ".join(self._wire(w) for w in node.outs)
         about = f"{node.op.word}{'[' + ', '.join(own) + ']' if own else ''} : {outs}{where(node.span)}"
         text = closed[1] if closed else listing(node, own, glyph.label, [o and o[1] for o in operands])
-        return Element(0, shape, lines, about, node.frame, tuple(members), text=text)
+        return Element(0, shape, lines, about, node.frame, tuple(members), text=text, head=head)
 
     def _type(self, layout: Sequence[str], kind: Kind | None = None) -> str:
         word = "" if kind is None or kind.name == "real" else f"index({self.names[kind.axis]})" if kind.name == "index" else kind.name
@@ -266,18 +266,46 @@ class _Folding:
         return list(order)
 
     def _axes(self, elements: Sequence[Element], strands: Sequence[Strand]) -> dict[str, str]:
+        """Drawn axes with their sizes: those of the header, then the caller's, then callees', each as first met."""
         d = self.diagram
-        used = dict.fromkeys(a for s in strands for a in s.axes)
-        used |= dict.fromkeys(self.names[a] for e in elements for i in e.nodes for a in d.nodes[i].own)
-        used |= dict.fromkeys(self.names[a] for g in (*d.inputs, *d.outputs) for a in g.layout)
-        used |= dict.fromkeys(self.names[a] for e in elements for k in e.weights for a in d.weights[k].layout)
-        used |= dict.fromkeys(a for e in elements for a in self._lanes(e.walls))
-        head = dict.fromkeys(self.names[a] for a in d.header if a in self.names)
+        used = {a for s in strands for a in s.axes}
+        used |= {self.names[a] for e in elements for i in e.nodes for a in d.nodes[i].own}
+        used |= {self.names[a] for g in (*d.inputs, *d.outputs) for a in g.layout}
+        used |= {self.names[a] for e in elements for k in e.weights for a in d.weights[k].layout}
+        used |= {a for e in elements for a in self._lanes(e.walls)}
+        met = dict.fromkeys([*d.header, *self._met()])
+        order = [*d.header, *(a for a in met if "." not in a), *(a for a in met if "." in a), *d.sizes]
         sizes = {}
-        for axis in d.sizes:
-            size = str(d.sizes[axis].rename(lambda v: self.names.get(v, v)))
-            sizes.setdefault(self.names[axis], size.replace(" * ", "·"))
-        return {a: sizes.get(a, a) for a in [*(h for h in head if h in used), *(a for a in used if a not in head)]}
+        for axis in order:
+            if axis in self.names and self.names[axis] in used:
+                size = str(d.sizes[axis].rename(lambda v: self.names.get(v, v)))
+                sizes.setdefault(self.names[axis], size.replace(" * ", "·"))
+        for equation in d.equations:
+            axis = self.names.get(equation.left.as_variable() or "", "")
+            if sizes.get(axis) == axis:
+                size = str(equation.right.rename(lambda v: self.names.get(v, v))).replace(" * ", "·")
+                sizes[axis] = size
+        return sizes | {a: a for a in sorted(used - sizes.keys())}
+
+    def _met(self) -> list[str]:
+        """Axes as a walk back from the outputs meets them: no order of statements, no folding changes it."""
+        d = self.diagram
+        result: list[str] = []
+        done: set[int] = set()
+        stack = [(port.wire, False) for port in reversed([o.port for o in d.outputs])]
+        while stack:
+            wire, ready = stack.pop()
+            maker = d.producer.get(wire)
+            if maker is None or (not ready and maker[0] in done):
+                continue
+            node = d.nodes[maker[0]]
+            if ready:
+                result += [a for port in node.ports for a in port.axes] + list(node.own)
+            else:
+                done.add(maker[0])
+                stack.append((wire, True))
+                stack += [(port.wire, False) for port in reversed(node.ports)]
+        return result
 
 
 def _labelled(scene: Scene) -> tuple[Strand, ...]:
@@ -292,7 +320,7 @@ def _labelled(scene: Scene) -> tuple[Strand, ...]:
         label = ""
         if s.renamed:
             label = ", ".join(f"{a} → {b}" for a, b in s.renamed)
-        elif source.shape != "input" and s.wire not in said:
+        elif source.shape not in ("input", "weight") and s.wire not in said:
             name = scene.diagram.wires[s.wire].name
             several = source.nodes and len(scene.diagram.nodes[source.nodes[-1]].outs) > 1
             axes = " ".join(a for a in s.axes if a not in s.lanes)
@@ -304,7 +332,7 @@ def _labelled(scene: Scene) -> tuple[Strand, ...]:
 
 
 def listing(node: Node, own: Sequence[str], sign: str, operands: Sequence[str | None]) -> str:
-    """The box as text; `{k}` stands for the wire on port k. Braces of names are doubled by nobody: names have none."""
+    """The box as text; `{k}` stands for the wire on port k."""
     args = [o if o is not None else f"{{{k}}}" for k, o in enumerate(operands)]
     word = node.op.word
     if len(args) == 2 and not node.own and not word[0].isalpha():
@@ -316,7 +344,7 @@ def listing(node: Node, own: Sequence[str], sign: str, operands: Sequence[str | 
         new = {a for given in node.op.gives(tuple(own)) for a in given}
         axes = f"{', '.join(a for a in own if a not in new)} → {', '.join(a for a in own if a in new)}"
     bracket = f"[{axes}]" if own else ""
-    return f"{word}{bracket}({', '.join(args)})" if args or not own else f"{word}{bracket}"
+    return f"{word}{bracket}({', '.join(args)})" if args else f"{word}{bracket}"
 
 
 def where(span: Span | None) -> str:

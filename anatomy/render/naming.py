@@ -11,8 +11,9 @@ def axis_names(diagram: Diagram, full: bool) -> dict[str, str]:
     """Axis to the name that is drawn; the identity at full detail.
 
     An axis of a callee (`sdpa.f`) that is always the same axis of the caller under a new name is
-    drawn as that axis (`e`); else it loses its prefix. Neither is done where two axes of one box or wire
-    would get one name, or one name would stand for two sizes.
+    drawn as that axis (`e`); else it loses its prefix, so that equal calls look equal. Neither is done where
+    two axes of one box or wire would get one name, nor where an axis drawn for the caller has that name and
+    another size. Two calls may each have an inner axis `c`, as in the text: its size is then each call's own.
     """
     shown = {axis: axis for axis in diagram.sizes}
     if full:
@@ -23,7 +24,8 @@ def axis_names(diagram: Diagram, full: bool) -> dict[str, str]:
         for outer, inner in port.renames:
             if outer != inner:
                 renames.setdefault(inner, set()).add(outer)
-    for axis in shown:
+    free_first = sorted(shown, key=lambda a: diagram.sizes[a].as_variable() != a)
+    for axis in free_first:
         if "." not in axis:
             continue
         before = {shown[a] for a in renames.get(axis, ())}
@@ -52,6 +54,10 @@ def _fits(
     size = diagram.sizes[axis].rename(lambda v: name if v == axis else shown.get(v, v))
     for other, label in shown.items():
         if label == name and other != axis:
+            if "." not in other:
+                if meetings[other] and diagram.sizes[other] != diagram.sizes[axis]:
+                    return False
+                continue
             theirs = diagram.sizes[other].rename(lambda v, o=other: name if v == o else shown.get(v, v))
             if theirs != size:
                 return False

@@ -31,6 +31,8 @@ class Element:
     inputs: tuple[int, ...] = ()
     outputs: tuple[int, ...] = ()
     text: str = ""
+    head: int = -1
+    """The node whose place in the text is the element's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from anatomy.ir.graph import Frame
@@ -20,7 +21,12 @@ def text(scene: Scene) -> str:
     │ └
     ```
     """
-    return "\n".join(_Listing(scene).lines()) + "\n"
+    return "".join(printable(line) + "\n" for line in _Listing(scene).lines())
+
+
+def printable(line: str) -> str:
+    """No control characters: a name cannot write to the terminal by escapes."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
 
 
 class _Listing:
@@ -31,7 +37,7 @@ class _Listing:
             if not s.carry:
                 self.incoming.setdefault(s.target, []).append(s)
         boxes = [e for e in scene.elements if e.nodes]
-        self.boxes = sorted(boxes, key=lambda e: min(e.nodes) if e.shape != "lin" else e.nodes[0])
+        self.boxes = sorted(boxes, key=lambda e: e.head)
         self.boxes = self._grouped(self.boxes, 0)
         self.names = self._names()
 
@@ -50,7 +56,8 @@ class _Listing:
         taken = {*names.values()}
         anonymous = 0
         for e in self.boxes:
-            for wire in self._outs(e):
+            for wires in self._outs(e):
+                wire = wires[0]
                 name = d.wires[wire].name
                 if not name:
                     anonymous += 1
@@ -59,17 +66,21 @@ class _Listing:
                 while name in taken:
                     name, again = f"{name.rpartition('_')[0] if again > 2 else name}_{again}", again + 1
                 taken.add(name)
-                names[wire] = name
+                names |= dict.fromkeys(wires, name)
         return names
 
-    def _outs(self, e: Element) -> list[int]:
-        """Wires of the drawn copy that are read outside of the element; all of its head's when none is."""
+    def _outs(self, e: Element) -> list[list[int]]:
+        """What comes out of the element, each with the wires of the nodes that are drawn as one."""
         d = self.scene.diagram
         inside = {*e.nodes}
-        outs = [w for i in e.nodes for w in d.nodes[i].outs if any(j not in inside for j, _ in d.consumers[w])]
-        if not outs:
-            return list(d.nodes[e.nodes[-1]].outs)
-        return outs if e.shape == "lin" or len(e.nodes) == 1 else outs
+        leaving: dict[tuple[object, ...], list[int]] = {}
+        for i in e.nodes:
+            node = d.nodes[i]
+            for k, w in enumerate(node.outs):
+                read = any(j not in inside for j, _ in d.consumers[w])
+                if read or not any(d.consumers[v] for v in node.outs):
+                    leaving.setdefault((k, node.op, tuple(self.scene.names[a] for a in node.own)), []).append(w)
+        return list(leaving.values())
 
     def lines(self) -> list[str]:
         d = self.scene.diagram
@@ -102,15 +113,13 @@ class _Listing:
         d = self.scene.diagram
         lanes = self.scene.lanes(e.walls)
         operands = {k: self._operand(s) for s in self.incoming.get(e.number, []) for i, k in s.reads[:1]}
-        order = sorted(operands)
-        right = e.text
-        for k in order if e.shape != "lin" else []:
-            right = right.replace(f"{{{k}}}", operands[k])
         if e.shape == "lin":
-            right = right.replace("{0}", ", ".join(operands[k] for k in order))
+            wires = [s for s in self.incoming.get(e.number, []) if self.scene.elements[s.source].shape != "weight"]
+            operands = {0: ", ".join(self._operand(s) for s in wires)}
+        right = re.sub(r"\{(\d+)\}", lambda m: operands.get(int(m[1]), "?"), e.text)
         outs = self._outs(e)
-        left = ", ".join(self.names[w] for w in outs)
-        types = dict.fromkeys(self._axes(d.wires[w].axes, lanes) for w in outs)
+        left = ", ".join(self.names[w[0]] for w in outs)
+        types = dict.fromkeys(self._axes(d.wires[w[0]].axes, lanes) for w in outs)
         return f"{left} = {right}  : {', '.join(types)}"
 
     def _axes(self, axes: Sequence[str], lanes: frozenset[str]) -> str:

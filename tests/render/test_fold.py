@@ -1,0 +1,158 @@
+"""Folding: what becomes one element, and that nothing is hidden by it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from pictures import ALL, program, sample, unusual
+
+from anatomy.ir.graph import Diagram
+from anatomy.render.coverage import uncovered
+from anatomy.render.dot import dot
+from anatomy.render.fold import fold
+from anatomy.render.scene import Element, Scene
+
+
+def words(scene: Scene, shape: str) -> list[str]:
+    return sorted(" ".join(e.lines) for e in scene.elements if e.shape == shape)
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["folded", "full"])
+@pytest.mark.parametrize("name", ALL)
+def test_everything_is_drawn_exactly_once(name: str, full: bool) -> None:
+    d = ALL[name]
+    scene = fold(d, full)
+    assert uncovered(scene) == []
+    assert sorted(i for e in scene.elements for i in e.nodes) == list(range(len(d.nodes)))
+    if full:
+        assert len(scene.elements) == len(d.nodes) + len(d.weights) + len(d.inputs) + len(d.outputs)
+        assert sum(len(s.reads) for s in scene.strands) == len(d.outputs) + sum(len(n.ports) for n in d.nodes)
+
+
+@pytest.mark.parametrize("field", ["nodes", "weights", "inputs", "outputs"])
+def test_the_check_sees_what_is_left_out_and_what_is_drawn_twice(field: str) -> None:
+    scene = fold(sample("bahdanau"))
+    at = next(e.number for e in scene.elements if getattr(e, field))
+
+    def changed(e: Element, to: tuple[int, ...]) -> Scene:
+        return replace(scene, elements=tuple(replace(f, **{field: to}) if f is e else f for f in scene.elements))
+
+    e = scene.elements[at]
+    have = getattr(e, field)
+    assert uncovered(changed(e, have[1:]))
+    assert uncovered(changed(e, (*have, have[0])))
+    assert uncovered(changed(e, (*have, 999)))
+
+
+def test_the_check_sees_a_lost_strand_and_a_wrong_one() -> None:
+    scene = fold(sample("mha"))
+    assert uncovered(replace(scene, strands=scene.strands[1:]))
+    wrong = replace(scene.strands[0], target=scene.strands[-1].target)
+    assert uncovered(replace(scene, strands=(wrong, *scene.strands[1:])))
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["folded", "full"])
+@pytest.mark.parametrize("name", ALL)
+def test_walls_are_the_frames_of_the_nodes(name: str, full: bool) -> None:
+    d = ALL[name]
+    scene = fold(d, full)
+    copies = scene.repeats
+    for e in scene.elements:
+        for i in e.nodes if not copies else ():
+            frame = d.nodes[i].frame
+            cut = next((k for k, f in enumerate(frame) if f.kind == "lin"), len(frame))
+            assert e.walls == (frame if full else frame[:cut])
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_strand_has_the_axes_that_its_reader_sees(name: str) -> None:
+    d = ALL[name]
+    scene = fold(d)
+    for s in scene.strands:
+        for i, k in s.reads:
+            port = d.nodes[i].ports[k] if i >= 0 else d.outputs[k].port
+            assert set(s.axes) == {scene.names[a] for a in port.axes}
+            assert len(s.axes) == len(port.axes), "two axes of one wire have one name"
+        assert s.lanes <= scene.lanes(scene.elements[s.source].walls) & scene.lanes(scene.elements[s.target].walls)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_name_of_the_caller_never_stands_for_another_size(name: str) -> None:
+    d = ALL[name]
+    names = fold(d).names
+    drawn = {a for w in d.wires for a in w.axes} | {a for n in d.nodes for a in n.own}
+    for axis, shown in names.items():
+        if shown in drawn and "." not in shown:
+            assert d.sizes[axis] == d.sizes[shown], (axis, shown)
+
+
+def test_a_callee_s_axis_keeps_its_path_where_its_name_is_taken_by_another_size() -> None:
+    text = """axis n, d, c
+    diagram inner(x: [n, d]) -> [n, d] { out sum[c](expand[c](x)) }
+    diagram outer(x: [n, d], y: [n, c]) -> [n, d] { out inner(x) + sum[c](y) }"""
+    scene = fold(program(text, "t.anat").get("outer"))
+    assert set(scene.axes) == {"n", "d", "c", "inner.c"}
+
+
+def test_an_axis_of_a_callee_goes_by_the_name_of_the_caller() -> None:
+    assert fold(sample("mha")).names["sdpa.f"] == "e"
+    assert fold(sample("mha"), full=True).names["sdpa.f"] == "sdpa.f"
+    assert set(fold(sample("gqa")).axes) == {"n", "m", "d", "g", "j", "e", "r"}
+
+
+def test_a_lin_is_one_box_with_its_arrow() -> None:
+    assert words(fold(sample("mha")), "lin") == ["lin Wk d → h e", "lin Wo h e → d", "lin Wq d → h e", "lin Wv d → h e"]
+    assert "lin Wv d → h e, no bias" in words(fold(unusual("att")), "lin")
+    assert not words(fold(sample("mha"), full=True), "lin")
+
+
+def test_a_weight_of_two_learners_is_drawn_once_outside_both() -> None:
+    scene = fold(unusual("shared"))
+    assert words(scene, "weight") == ["W [d, c]", "W.bias [c]"]
+    assert len(words(scene, "lin")) == 2
+
+
+def test_constants_are_written_into_their_box() -> None:
+    assert words(fold(sample("sdpa")), "box") == ["÷ √|e|"]
+    assert words(fold(sample("gqa")), "mask") == ["mask m ≤ n"]
+    assert words(fold(sample("rope")), "source") == ["n·10000^(−r/|r|)"]
+    assert words(fold(unusual("scalars")), "box") == ["1 ÷", "3 −", "× (1 − 2·3)", "− 2"]
+    assert words(fold(sample("sdpa"), full=True), "source") == ["|e|"]
+
+
+def test_equal_constants_are_drawn_once_but_equal_boxes_of_wires_are_not() -> None:
+    rope = fold(sample("rope"))
+    assert words(rope, "box") == ["cos", "sin"]
+    assert words(rope, "dot").count("×") == 4
+
+
+def test_calls_in_a_row_are_drawn_once_with_their_number() -> None:
+    tower = fold(unusual("tower"))
+    assert list(tower.repeats.values()) == [3]
+    assert words(tower, "lin") == ["lin C d → c", "lin Wo h e → d", "lin Wq d → h e", "lin Wv d → h e, no bias"]
+    assert [len(e.weights) for e in tower.elements if e.shape == "weight"] == [3]
+    assert [s.carry for s in tower.strands].count(True) > 0
+    assert not fold(unusual("tower"), full=True).repeats
+
+
+@pytest.mark.parametrize("name", ["dense", "swapped"])
+def test_calls_that_are_not_a_plain_row_are_not_folded(name: str) -> None:
+    """`dense` reads the first call's result again; in `swapped` the carry enters by another operand."""
+    assert not fold(unusual(name)).repeats
+
+
+def test_numbers_do_not_depend_on_the_order_of_statements() -> None:
+    text = """axis n, d, e
+    diagram a(x: [n, d]) -> [n, e] {{ {} out p * q }}"""
+    one, two = "p = lin U[d -> e](x) ", "q = tanh(lin W[d -> e](x)) "
+    left, right = (program(text.format(s), "t.anat").get("a") for s in (one + two, two + one))
+    assert dot(fold(left)) == dot(fold(right))
+
+
+def test_the_empty_picture() -> None:
+    d = unusual("straight")
+    scene = fold(d)
+    assert [e.shape for e in scene.elements] == ["input", "input", "output"]
+    assert len(scene.strands) == 1
+    assert isinstance(scene.diagram, Diagram)
