@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from anatomy.ir.graph import Diagram, Node
@@ -118,3 +118,19 @@ def label(node: Node, sign: str, operands: list[tuple[int, str] | None]) -> str:
     if (sum(o is None for o in operands) == 1 and operands[-1] is None) or node.op.commutative:
         return f"{sign} {', '.join(o[1] for o in operands if o is not None)}"
     return f"{sign} {', '.join('·' if o is None else o[1] for o in operands)}"
+
+
+def listing(node: Node, own: Sequence[str], sign: str, operands: Sequence[str | None]) -> str:
+    """The box as text; `{k}` stands for the wire on port k."""
+    args = [o if o is not None else f"{{{k}}}" for k, o in enumerate(operands)]
+    word = node.op.word
+    if len(args) == 2 and not node.own and not word[0].isalpha():
+        return f"{args[0]} {sign} {args[1]}"
+    if word == "neg":
+        return f"−{args[0]}"
+    axes = ", ".join(own)
+    if node.op.form == "arrow":
+        new = {a for given in node.op.gives(tuple(own)) for a in given}
+        axes = f"{', '.join(a for a in own if a not in new)} → {', '.join(a for a in own if a in new)}"
+    bracket = f"[{axes}]" if own else ""
+    return f"{word}{bracket}({', '.join(args)})" if args else f"{word}{bracket}"

@@ -12,8 +12,8 @@ from pathlib import PurePath
 
 from anatomy.errors import Span
 from anatomy.ir.graph import Diagram, Frame, Kind, Node
-from anatomy.render.expression import Expressions, label
-from anatomy.render.naming import axis_names
+from anatomy.render.expression import Expressions, label, listing
+from anatomy.render.naming import axis_names, axis_sizes
 from anatomy.render.repeats import Repeats, find_repeats
 from anatomy.render.scene import Element, Scene, Strand
 
@@ -101,7 +101,7 @@ class _Folding:
         order = self._order(made, strands)
         number = {home: n for n, home in enumerate(order)}
         elements = tuple(replace(made[home], number=n) for home, n in number.items())
-        axes = self._axes(elements, [s for _, _, s in strands])
+        axes = axis_sizes(d, self.names, self._used(elements, [s for _, _, s in strands]))
         rank = {a: n for n, a in enumerate(axes)}
         joined = sorted(
             (
@@ -130,7 +130,10 @@ class _Folding:
         w = self.diagram.weights[members[0]]
         about = f"{'frozen ' if w.frozen else ''}weight {', '.join(w.keys)} {self._type(w.layout)} ~ {w.init}{where(w.span)}"
         walls = self._common([i for i, _ in self.diagram.consumers[w.wire]])
-        return Element(0, "weight", (w.key, self._type(w.layout)), about, walls, weights=tuple(members), text=w.key)
+        key = w.key
+        for call in (f.label for f in walls if f.kind == "call" and not self.full):
+            key = key.removeprefix(f"{call}.")
+        return Element(0, "weight", (key, self._type(w.layout)), about, walls, weights=tuple(members), text=w.key)
 
     def _common(self, readers: Sequence[int]) -> tuple[Frame, ...]:
         """A weight that is read inside one call or part is drawn in it, but outside of every SIMD box there."""
@@ -152,13 +155,14 @@ class _Folding:
         first = members[: sum(1 for i in members if self.same[i] == i)]
         body = [d.nodes[i] for i in first]
         maps = next((n for n in body if n.own), body[0])
-        taken = next((d.weight_of[p.wire], p) for p in maps.ports if p.wire in d.weight_of and set(maps.own) <= set(p.axes))
-        weight, port = taken
-        seen = {a: self.names[b] for a, b in port.renames}
-        lanes, fan_in, fan_out = ([seen[a] for a in axes] for axes in (weight.lanes, weight.fan_in, weight.fan_out))
-        arrow = f"{' '.join(lanes) + '; ' if lanes else ''}{' '.join(fan_in)} → {' '.join(fan_out)}"
-        bias = any(p.wire in d.weight_of for n in body if n is not maps for p in n.ports)
-        name = walls[-1].label
+        found = ((d.weight_of[p.wire], p) for p in maps.ports if p.wire in d.weight_of and set(maps.own) <= set(p.axes))
+        weight, port = next(found, (None, None))
+        name, arrow, bias = walls[-1].label, "", True
+        if weight is not None and port is not None:  # a rewrite may have left a wall without its learner
+            seen = {a: self.names[b] for a, b in port.renames}
+            lanes, fan_in, fan_out = (" ".join(seen[a] for a in axes) for axes in (weight.lanes, weight.fan_in, weight.fan_out))
+            arrow = f"{lanes}{'; ' if lanes else ''}{fan_in} → {fan_out}"
+            bias = any(p.wire in d.weight_of for n in body if n is not maps for p in n.ports)
         about = [f"lin {name}: {arrow}{'' if bias else ', no bias'}{where(node.span)}"]
         about += [f"{', '.join(w.keys)}: {self._type(w.layout)} ~ {w.init}" for w in (d.weights[k] for k in weights[:8])]
         lines = (f"lin {name}", arrow if bias else f"{arrow}, no bias")
@@ -265,47 +269,14 @@ class _Folding:
                     stack.append((following, iter(feeds[following])))
         return list(order)
 
-    def _axes(self, elements: Sequence[Element], strands: Sequence[Strand]) -> dict[str, str]:
-        """Drawn axes with their sizes: those of the header, then the caller's, then callees', each as first met."""
+    def _used(self, elements: Sequence[Element], strands: Sequence[Strand]) -> set[str]:
+        """The drawn axes, by their drawn names."""
         d = self.diagram
         used = {a for s in strands for a in s.axes}
         used |= {self.names[a] for e in elements for i in e.nodes for a in d.nodes[i].own}
         used |= {self.names[a] for g in (*d.inputs, *d.outputs) for a in g.layout}
         used |= {self.names[a] for e in elements for k in e.weights for a in d.weights[k].layout}
-        used |= {a for e in elements for a in self._lanes(e.walls)}
-        met = dict.fromkeys([*d.header, *self._met()])
-        order = [*d.header, *(a for a in met if "." not in a), *(a for a in met if "." in a), *d.sizes]
-        sizes = {}
-        for axis in order:
-            if axis in self.names and self.names[axis] in used:
-                size = str(d.sizes[axis].rename(lambda v: self.names.get(v, v)))
-                sizes.setdefault(self.names[axis], size.replace(" * ", "·"))
-        for equation in d.equations:
-            axis = self.names.get(equation.left.as_variable() or "", "")
-            if sizes.get(axis) == axis:
-                size = str(equation.right.rename(lambda v: self.names.get(v, v))).replace(" * ", "·")
-                sizes[axis] = size
-        return sizes | {a: a for a in sorted(used - sizes.keys())}
-
-    def _met(self) -> list[str]:
-        """Axes as a walk back from the outputs meets them: no order of statements, no folding changes it."""
-        d = self.diagram
-        result: list[str] = []
-        done: set[int] = set()
-        stack = [(port.wire, False) for port in reversed([o.port for o in d.outputs])]
-        while stack:
-            wire, ready = stack.pop()
-            maker = d.producer.get(wire)
-            if maker is None or (not ready and maker[0] in done):
-                continue
-            node = d.nodes[maker[0]]
-            if ready:
-                result += [a for port in node.ports for a in port.axes] + list(node.own)
-            else:
-                done.add(maker[0])
-                stack.append((wire, True))
-                stack += [(port.wire, False) for port in reversed(node.ports)]
-        return result
+        return used | {a for e in elements for a in self._lanes(e.walls)}
 
 
 def _labelled(scene: Scene) -> tuple[Strand, ...]:
@@ -329,22 +300,6 @@ def _labelled(scene: Scene) -> tuple[Strand, ...]:
             said.add(s.wire)
         result.append(replace(s, label=label))
     return tuple(result)
-
-
-def listing(node: Node, own: Sequence[str], sign: str, operands: Sequence[str | None]) -> str:
-    """The box as text; `{k}` stands for the wire on port k."""
-    args = [o if o is not None else f"{{{k}}}" for k, o in enumerate(operands)]
-    word = node.op.word
-    if len(args) == 2 and not node.own and not word[0].isalpha():
-        return f"{args[0]} {sign} {args[1]}"
-    if word == "neg":
-        return f"−{args[0]}"
-    axes = ", ".join(own)
-    if node.op.form == "arrow":
-        new = {a for given in node.op.gives(tuple(own)) for a in given}
-        axes = f"{', '.join(a for a in own if a not in new)} → {', '.join(a for a in own if a in new)}"
-    bracket = f"[{axes}]" if own else ""
-    return f"{word}{bracket}({', '.join(args)})" if args else f"{word}{bracket}"
 
 
 def where(span: Span | None) -> str:

@@ -1,8 +1,8 @@
-"""What axes are called in a picture: a callee's axis goes by its caller's name where nothing is lost by it."""
+"""What axes are called in a picture, and in what order: a callee's axis goes by its caller's name where nothing is lost by it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 from anatomy.ir.graph import Diagram
 
@@ -62,3 +62,42 @@ def _fits(
             if theirs != size:
                 return False
     return all(shown.get(other, other) != name for group in meetings[axis] for other in group if other != axis)
+
+
+def axis_sizes(diagram: Diagram, names: Mapping[str, str], used: Set[str]) -> dict[str, str]:
+    """Drawn axes with their sizes: those of the header, then the caller's, then callees', each as first met."""
+    d = diagram
+    met = dict.fromkeys([*d.header, *_met(d)])
+    order = [*d.header, *(a for a in met if "." not in a), *(a for a in met if "." in a), *d.sizes]
+    sizes = {}
+    for axis in order:
+        if axis in names and names[axis] in used:
+            size = str(d.sizes[axis].rename(lambda v: names.get(v, v)))
+            sizes.setdefault(names[axis], size.replace(" * ", "·"))
+    for equation in d.equations:
+        axis = names.get(equation.left.as_variable() or "", "")
+        if sizes.get(axis) == axis:
+            size = str(equation.right.rename(lambda v: names.get(v, v))).replace(" * ", "·")
+            sizes[axis] = size
+    return sizes | {a: a for a in sorted(used - sizes.keys())}
+
+
+def _met(diagram: Diagram) -> list[str]:
+    """Axes as a walk back from the outputs meets them: no order of statements, no folding changes it."""
+    d = diagram
+    result: list[str] = []
+    done: set[int] = set()
+    stack = [(port.wire, False) for port in reversed([o.port for o in d.outputs])]
+    while stack:
+        wire, ready = stack.pop()
+        maker = d.producer.get(wire)
+        if maker is None or (not ready and maker[0] in done):
+            continue
+        node = d.nodes[maker[0]]
+        if ready:
+            result += [a for port in node.ports for a in port.axes] + list(node.own)
+        else:
+            done.add(maker[0])
+            stack.append((wire, True))
+            stack += [(port.wire, False) for port in reversed(node.ports)]
+    return result

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from pictures import ALL, program, sample, unusual
 
-from anatomy.ir.graph import Diagram
+from anatomy.ir.graph import Diagram, Frame
+from anatomy.render import draw
 from anatomy.render.coverage import uncovered
 from anatomy.render.dot import dot
 from anatomy.render.fold import fold
@@ -105,6 +106,15 @@ def test_a_lin_is_one_box_with_its_arrow() -> None:
     assert words(fold(sample("mha")), "lin") == ["lin Wk d → h e", "lin Wo h e → d", "lin Wq d → h e", "lin Wv d → h e"]
     assert "lin Wv d → h e, no bias" in words(fold(unusual("att")), "lin")
     assert not words(fold(sample("mha"), full=True), "lin")
+
+
+def test_a_wall_that_a_rewrite_left_without_its_learner_is_still_drawn() -> None:
+    d = sample("sdpa")
+    stale = replace(d, nodes=tuple(replace(n, frame=(Frame("lin", "W", 50),)) for n in d.nodes))
+    scene = fold(stale)
+    assert uncovered(scene) == []
+    assert draw(stale).svg
+    assert [e.nodes for e in scene.elements if e.shape == "lin"] == [tuple(range(7))]
 
 
 def test_a_weight_of_two_learners_is_drawn_once_outside_both() -> None:
