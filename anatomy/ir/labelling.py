@@ -12,12 +12,13 @@ from collections.abc import Mapping, Sequence
 
 from anatomy.errors import fail
 
-LIMIT = 20_000
-"""Refinements in one search; a graph that needs more is refused, never guessed."""
+LIMIT = 10_000_000
+"""Vertices individualised over one search, about a minute; a graph that needs more is refused, never guessed."""
 
 Edge = tuple[int, int, str]
 Colouring = Sequence[int] | Mapping[int, int]
 Adjacent = Sequence[list[tuple[int, int]]] | Mapping[int, list[tuple[int, int]]]
+Written = tuple[tuple[int, tuple[tuple[int, int], ...]], ...]
 Form = tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...], tuple[tuple[tuple[int, int], ...], ...]]
 
 
@@ -47,6 +48,8 @@ class _Search:
         rank = {name: i for i, name in enumerate(self.colours)}
         self.names = [rank[name] for name in names]
         self.steps = 0
+        self.found: list[list[tuple[int, int]]] = []
+        """Automorphisms of the part and colouring at hand or of a coarser one, by what they move where."""
 
     def form(self, order: Sequence[int]) -> Form:
         place = [0] * len(order)
@@ -73,8 +76,8 @@ class _Search:
         _refine(self.adjacent, colour, numbered, list(numbered))
         return self.solve(list(everything), colour)
 
-    def solve(self, scope: list[int], colour: Colouring) -> list[int]:
-        """A canonical order of a set of vertices whose colouring is stable."""
+    def solve(self, scope: list[int], colour: Colouring, greedy: bool = False) -> list[int]:
+        """An order of vertices whose colouring is stable: the canonical one, or with `greedy` one of many."""
         cells: dict[int, list[int]] = {}
         for v in scope:
             cells.setdefault(colour[v], []).append(v)
@@ -82,10 +85,24 @@ class _Search:
         if len(order) == len(scope):
             return order
         parts = self.components({c: cell for c, cell in cells.items() if len(cell) > 1}, colour)
-        solved = []
+        solved: list[tuple[Written, list[int]]] = []
+        guessed: dict[Written, tuple[list[int], list[int]]] = {}
         for part in parts:
-            single = len({colour[v] for v in part}) == len(part)
-            best = sorted(part, key=lambda v: colour[v]) if single else self.branch(part, colour)
+            if len({colour[v] for v in part}) == len(part):
+                best = sorted(part, key=lambda v: colour[v])
+            elif greedy or len(parts) == 1:
+                best = self.branch(part, colour, greedy)
+            else:
+                guess = self.branch(part, colour, greedy=True)
+                written = self.written(guess, colour)
+                if written in guessed:
+                    # The same as an earlier part: take over its order.
+                    to = dict(zip(guessed[written][0], guess, strict=True))
+                    best = [to[v] for v in guessed[written][1]]
+                    self.found.append(list(to.items()))
+                else:
+                    best = self.branch(part, colour)
+                    guessed[written] = guess, best
             solved.append((self.written(best, colour), best))
         for _, best in sorted(solved, key=lambda pair: pair[0]):
             order.extend(best)
@@ -94,20 +111,19 @@ class _Search:
     def components(self, cells: dict[int, list[int]], colour: Colouring) -> list[list[int]]:
         """Parts that no edge joins, where an edge from every vertex of one cell to every one of another says nothing."""
         inside = {v: c for c, cell in cells.items() for v in cell}
-        joins: dict[int, dict[int, dict[int, list[int]]]] = {}  # vertex, cell, vertex: edges
-        for v in inside:
-            row: dict[int, dict[int, list[int]]] = {}
+        joins: dict[int, dict[int, dict[int, list[int]]]] = {v: {} for v in inside}
+        for v, row in joins.items():
             for mark, u in self.adjacent[v]:
-                if u in inside:
+                if u in inside and u != v:
                     row.setdefault(inside[u], {}).setdefault(u, []).append(mark)
-            joins[v] = row
         dull: set[tuple[int, int]] = set()
         for c, cell in cells.items():
             for other in {o for v in cell for o in joins[v]}:
-                kinds = {
-                    tuple(sorted(joins[v].get(other, {}).get(u, ()))) for v in cell for u in cells[other] if u != v
-                }
-                # Loops never join two vertices, and equal colours give equal loops.
+                many = len(cells[other]) - (c == other)
+                if any(len(joins[v].get(other, ())) < many for v in cell):
+                    continue
+                # Every vertex of one cell meets every one of the other: if always in one way, it says nothing.
+                kinds = {tuple(sorted(marks)) for v in cell for marks in joins[v][other].values()}
                 if len(kinds) == 1:
                     dull.add((c, other))
         parts: list[list[int]] = []
@@ -120,22 +136,30 @@ class _Search:
             while stack:
                 a = stack.pop()
                 part.append(a)
-                for other, row in joins[a].items():
+                for other, near in joins[a].items():
                     if (inside[a], other) not in dull:
-                        for b in row:
-                            if b not in done:
-                                done.add(b)
-                                stack.append(b)
+                        fresh = near.keys() - done
+                        done |= fresh
+                        stack.extend(fresh)
             parts.append(part)
         return parts
 
-    def branch(self, part: list[int], colour: Colouring) -> list[int]:
-        """Try every vertex of the first cell that is not the image of one tried before."""
+    def branch(self, part: list[int], colour: Colouring, greedy: bool = False) -> list[int]:
+        """Try every vertex of the first cell that no known automorphism takes to one tried before.
+
+        A quick guess at each vertex finds most automorphisms: guesses that read the same give one.
+        """
         cells: dict[int, list[int]] = {}
         for v in part:
             cells.setdefault(colour[v], []).append(v)
         target = min((c for c in cells if len(cells[c]) > 1), key=lambda c: (len(cells[c]), c))
+        members = set(part)
+        inside = {v: [(mark, u) for mark, u in self.adjacent[v] if u in members] for v in part}
+        if greedy:
+            v = cells[target][0]
+            return self.solve(part, self.individual(v, cells, target, inside), greedy=True)
         orbit = {v: v for v in part}
+        known = len(self.found)
 
         def root(v: int) -> int:
             while orbit[v] != v:
@@ -144,26 +168,39 @@ class _Search:
             return v
 
         tried: list[int] = []
-        seen: dict[tuple[object, ...], list[int]] = {}
+        best: tuple[Written, list[int]] | None = None
+        seen: dict[Written, list[int]] = {}
         for v in cells[target]:
+            for moves in self.found[known:]:
+                for a, b in moves:
+                    orbit[root(a)] = root(b)
+            known = len(self.found)
             if any(root(v) == root(w) for w in tried):
                 continue
-            tried.append(v)
-            self.steps += 1
-            if self.steps > LIMIT:
-                raise fail("E505", "this diagram is too symmetric to be compared: it needs more than "
-                           f"{LIMIT:,} steps")  # fmt: skip
-            order = self.solve(part, self.individual(v, cells, target))
-            written = self.written(order, colour)
+            colouring = self.individual(v, cells, target, inside)
+            guess = self.solve(part, colouring, greedy=True)
+            written = self.written(guess, colour)
             if written in seen:
-                for a, b in zip(seen[written], order, strict=True):
-                    orbit[root(a)] = root(b)
-            else:
-                seen[written] = order
-        return seen[min(seen)]
+                self.found.append(list(zip(seen[written], guess, strict=True)))
+                continue
+            seen[written] = guess
+            tried.append(v)
+            order = self.solve(part, colouring)
+            written = self.written(order, colour)
+            if best is not None and written == best[0]:
+                self.found.append(list(zip(best[1], order, strict=True)))
+            elif best is None or written < best[0]:
+                best = written, order
+        assert best is not None
+        return best[1]
 
-    def individual(self, v: int, cells: dict[int, list[int]], target: int) -> dict[int, int]:
+    def individual(
+        self, v: int, cells: dict[int, list[int]], target: int, inside: dict[int, list[tuple[int, int]]]
+    ) -> dict[int, int]:
         """The stable colouring of a part in which one vertex has a colour of its own."""
+        self.steps += len(inside)
+        if self.steps > LIMIT:
+            raise fail("E505", "this diagram is too symmetric to be compared")
         fine: dict[int, list[int]] = {}
         colour: dict[int, int] = {}
         start = 0
@@ -177,11 +214,10 @@ class _Search:
                 for u in piece:
                     colour[u] = start
                 start += len(piece)
-        inside = {u: [(mark, w) for mark, w in self.adjacent[u] if w in colour] for u in colour}
         _refine(inside, colour, fine, [first])
         return colour
 
-    def written(self, order: Sequence[int], colour: Colouring) -> tuple[object, ...]:
+    def written(self, order: Sequence[int], colour: Colouring) -> Written:
         """The part as text: colours and edges among its vertices, in this order."""
         place = {v: i for i, v in enumerate(order)}
         return tuple(

@@ -304,3 +304,22 @@ def copy(diagram: Diagram, rng: random.Random) -> Diagram:
     return Diagram(
         name(), tuple(inputs), tuple(outputs), tuple(weights), tuple(wires), tuple(nodes), sizes, tuple(equations)
     )
+
+
+# symmetric diagrams
+
+
+def of_graph(edges: list[tuple[int, int]]) -> Diagram:
+    """An undirected graph as a closed diagram: vertices are equal weights, edges are products, all in one contraction."""
+    b = Builder()
+    b.axis("a")
+    init = Init("normal", (1.0,))
+    weights = {v: b.weight(f"w{v}", (), ("a",), (), init) for v in sorted({v for edge in edges for v in edge})}
+    products = [b.add(Multiply(), (), [weights[u], weights[v]])[0] for u, v in edges]
+    (y,) = b.add(Contract(), ("a",), products)
+    return b.finish("graph", [Output(y.port, ())])
+
+
+def cycle(start: int, length: int) -> list[tuple[int, int]]:
+    """The edges of a cycle through `start, start + 1, ...`."""
+    return [(start + i, start + (i + 1) % length) for i in range(length)]
