@@ -45,7 +45,7 @@ def regularity(options: argparse.Namespace) -> int:
     if options.plot:
         raise fail("E106", "`--plot` waits for a later version")
     if not options.radius >= 0:
-        raise fail("E408", f"a radius of {options.radius} is no radius", help="give a number from 0 to inf")
+        raise fail("E902", f"a radius of {options.radius} is no radius", help="give a number from 0 to inf")
     diagram = load_diagram(options.target)
     found = certify(diagram, sizes(options.size), options.radius, options.norm, options.seed)
     data = found.model_dump(mode="json")

@@ -96,10 +96,7 @@ def define_space(program: Program, name: str) -> SpaceDefinition | None:
     module = program.root
     declared = module.names[name]
     if isinstance(declared, s.FamilyDecl):
-        if not declared.members:
-            module.report("E602", f"family `{name}` is empty", declared)
-        else:
-            members(program, module, s.QName(declared.name.at, (declared.name,)))
+        members(program, module, s.QName(declared.name.at, (declared.name,)))
         return None
     assert isinstance(declared, s.SpaceDecl)
     found = members(program, module, declared.of)
