@@ -63,7 +63,7 @@ def chosen(options: argparse.Namespace) -> dict[str, Any]:
         try:
             members = [int(m) for m in options.members.split(",")]
         except ValueError:
-            raise fail("E705", f"`--members {options.members}` is no list of ranks", help="for example `--members 0,4,17`") from None
+            raise fail("E805", f"`--members {options.members}` is no list of ranks", help="for example `--members 0,4,17`") from None
     return {
         "tasks": tuple(t.strip() for t in options.tasks.split(",")),
         "sample": options.sample,

@@ -31,21 +31,21 @@ class Picture:
 
     @cached_property
     def svg(self) -> str:
-        """The SVG text. Raises AnatomyError E802 or E803 when the engine fails or there is none."""
+        """The SVG text. Raises AnatomyError E702 or E703 when the engine fails or there is none."""
         from anatomy.render.svg import svg
 
         return svg(self.dot)
 
     @cached_property
     def png(self) -> bytes:
-        """The PNG file. Raises AnatomyError E802 or E803."""
+        """The PNG file. Raises AnatomyError E702 or E703."""
         from anatomy.render.png import png
 
         return png(self.dot)
 
     @cached_property
     def pdf(self) -> bytes:
-        """The PDF file, with its fonts in it. Raises AnatomyError E802 or E803."""
+        """The PDF file, with its fonts in it. Raises AnatomyError E702 or E703."""
         from anatomy.render.pdf import pdf
 
         return pdf(self.svg, self.scene.diagram.name)
@@ -63,18 +63,18 @@ class Picture:
     def save(self, path: str | Path) -> Path:
         """Write the file in the format that its suffix names.
 
-        Raises AnatomyError E801 for another suffix or a place that cannot be written.
+        Raises AnatomyError E701 for another suffix or a place that cannot be written.
         """
         path = Path(path)
         make = PRINTERS.get(path.suffix.lower())
         if make is None:
             known = ", ".join(PRINTERS)
-            raise fail("E801", f"a picture cannot be saved as `{path.name}`", help=f"its suffix is one of {known}")
+            raise fail("E701", f"a picture cannot be saved as `{path.name}`", help=f"its suffix is one of {known}")
         data = make(self)
         try:
             path.write_bytes(data if isinstance(data, bytes) else data.encode())
         except OSError as error:
-            raise fail("E801", f"cannot write `{path}`: {error.strerror}") from None
+            raise fail("E701", f"cannot write `{path}`: {error.strerror}") from None
         return path
 
     def __repr__(self) -> str:

@@ -31,27 +31,27 @@ class Engine:
     path: str
 
     def run(self, source: str, format: Literal["svg", "png"], dpi: int | None = None) -> bytes:
-        """The picture. Raises AnatomyError E802 when the engine fails or is not done within `TIMEOUT` seconds."""
+        """The picture. Raises AnatomyError E702 when the engine fails or is not done within `TIMEOUT` seconds."""
         command = [self.path, f"-T{format}", *([f"-Gdpi={dpi}"] if dpi else [])]
         try:
             done = subprocess.run(command, input=source.encode(), capture_output=True, timeout=TIMEOUT, check=False)
         except subprocess.TimeoutExpired:
-            raise fail("E802", f"`{self.name}` was not done with the picture after {TIMEOUT:g} s", help="draw a part of the diagram, or save it as .dot or .txt") from None
+            raise fail("E702", f"`{self.name}` was not done with the picture after {TIMEOUT:g} s", help="draw a part of the diagram, or save it as .dot or .txt") from None
         except OSError as error:
-            raise fail("E802", f"`{self.name}` could not be started: {error.strerror}") from None
+            raise fail("E702", f"`{self.name}` could not be started: {error.strerror}") from None
         if done.returncode or not done.stdout:
             words = done.stderr.decode(errors="replace").strip().splitlines()
-            raise fail("E802", f"`{self.name}` failed with status {done.returncode}: {words[-1] if words else 'no message'}")
+            raise fail("E702", f"`{self.name}` failed with status {done.returncode}: {words[-1] if words else 'no message'}")
         return done.stdout
 
 
 @cache
 def engine() -> Engine:
-    """The bundled engine beside this Python or on the path, else a system `dot`. Raises AnatomyError E803."""
+    """The bundled engine beside this Python or on the path, else a system `dot`. Raises AnatomyError E703."""
     places = [Path(sys.executable).parent, Path(sysconfig.get_path("scripts")), Path(sys.prefix) / "bin"]
     for name in (BUNDLED, SYSTEM):
         here = [shutil.which(name, path=str(place)) for place in places] if name == BUNDLED else []
         for path in [*here, shutil.which(name)]:
             if path:
                 return Engine(name, path)
-    raise fail("E803", "there is no engine to lay out a picture", help=f"install it with `pip install {BUNDLED}`, or save as .dot or .txt")
+    raise fail("E703", "there is no engine to lay out a picture", help=f"install it with `pip install {BUNDLED}`, or save as .dot or .txt")

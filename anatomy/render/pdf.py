@@ -28,7 +28,7 @@ def pdf(svg: str, title: str) -> bytes:
         from reportlab.pdfbase.ttfonts import TTFont
         from reportlab.pdfgen.canvas import Canvas
     except ImportError:
-        raise fail("E803", "PDF needs the package `reportlab`", help="install it with `pip install reportlab`, or save as .svg") from None
+        raise fail("E703", "PDF needs the package `reportlab`", help="install it with `pip install reportlab`, or save as .svg") from None
     if FACE not in pdfmetrics.getRegisteredFontNames():
         pdfmetrics.registerFont(TTFont(FACE, "Vera.ttf"))
     root = ElementTree.fromstring(svg)

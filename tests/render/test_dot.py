@@ -249,22 +249,22 @@ def test_save_chooses_by_suffix(tmp_path: Path) -> None:
     for suffix, start in starts.items():
         assert picture.save(tmp_path / f"a{suffix}").read_bytes().lstrip().startswith(start)
     assert picture._repr_svg_() == picture.svg == sample("sdpa")._repr_svg_()
-    with pytest.raises(AnatomyError, match="E801"):
+    with pytest.raises(AnatomyError, match="E701"):
         picture.save(tmp_path / "a.jpg")
-    with pytest.raises(AnatomyError, match="E801"):
+    with pytest.raises(AnatomyError, match="E701"):
         picture.save(tmp_path / "none" / "a.dot")
 
 
 def test_the_engine_falls_back_and_says_what_failed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(AnatomyError, match="syntax"):
         engine().run("digraph {", "svg")
-    with pytest.raises(AnatomyError, match="E802"):
+    with pytest.raises(AnatomyError, match="E702"):
         Engine("gone", str(tmp_path / "gone")).run("digraph {}", "svg")
     slow = tmp_path / "slow"
     slow.write_text("#!/bin/sh\nexec sleep 5\n")
     slow.chmod(0o755)
     monkeypatch.setattr(engines, "TIMEOUT", 0.05)
-    with pytest.raises(AnatomyError, match="E802"):
+    with pytest.raises(AnatomyError, match="E702"):
         Engine("slow", str(slow)).run("digraph {}", "svg")
     fake = tmp_path / "dot"
     fake.write_text("#!/bin/sh\n")
@@ -276,7 +276,7 @@ def test_the_engine_falls_back_and_says_what_failed(monkeypatch: pytest.MonkeyPa
         assert engine() == Engine("dot", str(fake))
         fake.unlink()
         engine.cache_clear()
-        with pytest.raises(AnatomyError, match="E803"):
+        with pytest.raises(AnatomyError, match="E703"):
             engine()
     finally:
         engine.cache_clear()
