@@ -24,7 +24,6 @@ from anatomy.ir.graph import (
 from anatomy.ir.op import Op, Problem
 from anatomy.ir.poly import Poly, Sizes
 
-
 MAX_AXES = 48
 """On one wire or at one box; `torch.einsum` has 52 letters, and a few are left for lifts at compile time."""
 
@@ -129,7 +128,7 @@ class Builder:
             have = view.axes
             for axis in own:
                 if axis in needed and axis not in have:
-                    raise Problem("E306", f"`{op.word}` works on axis `{axis}`, which operand {k + 1} lacks", k, axis)
+                    raise Problem("E306", f"`{op.word}` works on axis `{axis}`, which {f'operand {k + 1}' if len(views) > 1 else 'its operand'} lacks", k, axis)
                 if axis in have and axis not in allowed:
                     raise Problem(
                         "E308",

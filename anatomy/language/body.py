@@ -438,7 +438,11 @@ class Body:
                 for a, b in zip(first.layout, other.layout, strict=True)
             )
             if not same or (len(first.lanes), len(first.fan_in)) != (len(other.lanes), len(other.fan_in)):
-                raise self.error("E310", f"`{names[0].text}` and `{name.text}` have different types and cannot be tied", name)
+                types = [f"[{', '.join(w.lanes)}{'; ' * bool(w.lanes)}{', '.join(w.fan_in)} -> {', '.join(w.fan_out)}]" for w in (first, other)]
+                raise self.error(
+                    "E310", f"`{names[0].text}` and `{name.text}` cannot be tied: {types[0]} and {types[1]}", name,
+                    help="tied weights have the same roles and provably equal sizes; sizes are equated by `where`, or by `axis e = d`",
+                )  # fmt: skip
             table = dict(zip(other.layout, first.layout, strict=True))
             self._redirect(other.wire, first.wire, {v: k for k, v in table.items()})
             first = replace(first, keys=(*first.keys, *other.keys))
@@ -590,7 +594,7 @@ class Body:
                 raise self.error("E209", f"`{word}` needs an axis in its brackets", bracket)
         elif kind.form != "plain":
             form = f"`{word}[a -> b](x)`" if kind.form == "arrow" else f"`{word}[a](x)`"
-            raise self.error("E209", f"`{word}` is told the axes it works on: {form}", e)
+            raise self.error("E209", f"`{word}` is told the axes that it works on: {form}", e)
         given_args = list(args)
         for position, option in kind.static.items():
             if position < len(given_args):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from anatomy.errors import Label, Span
+from anatomy.errors import Edit, Label, Span
 from anatomy.ir.builder import View
 from anatomy.ir.graph import REAL, Diagram, Equation, Kind
 from anatomy.language import syntax as s
@@ -168,12 +168,18 @@ def _missing(
     others = {to[f] for f in param.axes if f != formal}
     free = [a for a in have if a not in others]
     shown = f" (bound to `{to[formal]}`)" if to[formal] != formal else ""
-    help = ""
+    help, edits = "", ()
     if free:
         help = f"bind the axis: `{face.name}[{formal}=...](...)`, one of {', '.join(f'`{a}`' for a in free)}"
+    if len(free) == 1 and to[formal] == formal:
+        help = f"bind the axis: `{face.name}[{formal}={free[0]}](...)`"
+        at = body.span(e.name).end if e.bracket is None else e.bracket.at[0] + 1
+        text = f"[{formal}={free[0]}]" if e.bracket is None else f"{formal}={free[0]}, "
+        if e.label is None:
+            edits = (Edit(Span(body.module.source, at, at), text),)
     body.error(
         "E305", f"`{face.name}` wants axis `{formal}`{shown} on its wire `{param.name}`", e.args[k],
-        label=f"this wire has [{', '.join(have)}]", secondary=_declared(param) or body.made(view), help=help,
+        label=f"this wire has [{', '.join(have)}]", secondary=_declared(param) or body.made(view), help=help, edits=edits,
     )  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 Lark makes the tables from `grammar/anat.lark`; `tables.json` keeps them, so that checking a file loads neither Lark
 nor the grammar's automaton builder. `python -m anatomy.language.lalr` writes the file anew, and a test compares both.
+Keywords are never names, but for `where`, which is an operation too; Lark alone would take any keyword for a name where
+the grammar leaves no doubt, and find fault with a later word.
 Non-goals: any grammar but this one's shape (one start rule, all tokens kept, no placeholders).
 """
 
@@ -173,7 +175,7 @@ def _token(
     kind = found.lastgroup
     if kind == "NAME":
         word = words.get(found[0])
-        if word is not None and (word in row or "NAME" not in row):
+        if word is not None and (word != "WHERE" or word in row or "NAME" not in row):
             kind = word
     elif kind == "MARK":
         kind = words[found[0]]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from anatomy.ir.canonical import live
 from anatomy.ir.graph import Diagram, Node, Port, Renames, Weight
+from anatomy.ir.live import live
 from anatomy.ops import Add, Contract, Iota, Size
 
 Path = tuple[tuple[str, ...], ...]

@@ -129,11 +129,12 @@ def _syntax_error(source: Source, error: Unexpected) -> Diagnostic:
             return Diagnostic(
                 "E101", f"`{typo}` is not a word of the language", where, help=f"did you mean `{near[0]}`?", edits=(Edit(where, near[0]),)
             )
-    for word, where in typos[1:]:
-        if word in tables().words and word != "where":
-            help = "put it in brackets: `(not ...)`" if word == "not" else "it is a word of the language and cannot be a name"
-            return Diagnostic("E101", f"`{word}` is not expected here", where, help=help)
-    if token.type.isalpha() and token.type.lower() == token.text and "NAME" in expected:
+    if token.text in tables().words and token.text.isalpha() and "NAME" in expected:
+        if token.text == "not":
+            return Diagnostic("E101", "`not` is not expected here", span, help="put it in brackets: `(not ...)`")
+        if token.text in words:
+            help = "something is missing before it; and it is a word of the language, so it cannot be a name"
+            return Diagnostic("E101", f"`{token.text}` is not expected here", span, help=help)
         return Diagnostic("E101", f"`{token.text}` is a word of the language and cannot be a name", span, help="take another name")
     shown = token.text if len(token.text) <= 40 else token.text[:40] + "…"
     return Diagnostic("E101", f"`{shown}` is not expected here", span, help=_wanted(expected))

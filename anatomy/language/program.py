@@ -14,8 +14,6 @@ from anatomy.language.scope import Library, Module, suggestion
 from anatomy.language.weigh import MAX_ALL_NODES, MAX_CALLS, MAX_NODES, Calls, callees
 
 
-
-
 @dataclass(frozen=True)
 class Rule:
     """`left == right` (or `~=`, `>=`) for all wires of the declared types and any lifts."""

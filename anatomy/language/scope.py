@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from anatomy.errors import AnatomyError, Diagnostic, Edit, Label, Source, Span, fail
+from anatomy.errors import AnatomyError, Diagnostic, Label, Source, Span, fail
 from anatomy.language import syntax as s
 from anatomy.language.parse import MAX_BYTES, parse
 from anatomy.ops import WORDS

@@ -10,7 +10,7 @@ from anatomy.ir.graph import REAL, Diagram, Kind, Port, Renames, Weight
 from anatomy.ir.op import Op
 from anatomy.ir.poly import Poly
 from anatomy.language.layout import OUT, Layout, Path, identity, layout, moved, without
-from anatomy.language.naming import Names, decimal, signed, size, tail
+from anatomy.language.naming import Names, signed, size, tail
 from anatomy.ops import Both, Compare, Hole, Iota, Literal, Mask, Not, Shift
 from anatomy.ops.normalise import EPS, Normalise
 
