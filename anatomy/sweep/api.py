@@ -60,10 +60,10 @@ def configure(
     seed: int, sizes: Mapping[str, int] | None, radius: float, norm: str, cache: Path | str,
 ) -> tuple[Config, Space]:  # fmt: skip
     if sample is not None and members is not None:
-        raise fail("E705", "`sample` and `members` are both given", help="a sweep takes one of them, or neither for all members")
+        raise fail("E805", "`sample` and `members` are both given", help="a sweep takes one of them, or neither for all members")
     for name, value, least in (("sample", sample, 1), ("budget", budget, 0)):
         if value is not None and value < least:
-            raise fail("E705", f"a {name} of {value} is too small; the least is {least}")
+            raise fail("E805", f"a {name} of {value} is too small; the least is {least}")
     if isinstance(space, str):
         from anatomy.target import load_space
 
@@ -103,7 +103,7 @@ def run(
     number of training steps (default: the task's own). `timeout` stops a job after that many seconds (processes only).
     Running again takes up what is unfinished; `retry` also runs failed jobs again. Results are shared through `cache`,
     by default the folder `.anatomy-cache` beside `out_dir`. The first Ctrl-C lets running jobs finish.
-    Raises AnatomyError E701 (task), E702 (the folder holds another sweep), E704 (folder in use), E705 (what to sweep).
+    Raises AnatomyError E801 (task), E802 (the folder holds another sweep), E804 (folder in use), E805 (what to sweep).
     """
     folder = Path(out_dir)
     shared = Path(cache) if cache is not None else folder.resolve().parent / CACHE
@@ -111,7 +111,7 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / settings.NAME).exists() and not settings.read(folder).same(config):
         raise fail(
-            "E702", f"`{folder}` holds another sweep",
+            "E802", f"`{folder}` holds another sweep",
             help="choose another folder, or take that one up with `anatomy sweep resume`; what both need is shared",
         )  # fmt: skip
     return _run(config, found, folder, jobs, transport, timeout, progress, retry)
@@ -121,7 +121,7 @@ def resume(
     out_dir: Path | str, jobs: int | None = None, transport: Literal["process", "inline"] = "process", *,
     timeout: float | None = None, progress: bool | None = None, retry: bool = False,
 ) -> Status:  # fmt: skip
-    """Take up the sweep in a folder where it was left, however it ended. Raises E702, E703, E704."""
+    """Take up the sweep in a folder where it was left, however it ended. Raises E802, E803, E804."""
     folder = Path(out_dir)
     config = settings.read(folder)
     return _run(config, config.load(), folder, jobs, transport, timeout, progress, retry)
@@ -134,7 +134,7 @@ def _run(
     from anatomy.language.unparse import unparse
 
     if transport not in ("process", "inline"):
-        raise fail("E705", f"there is no transport `{transport}`", help="there are `process` and `inline`")
+        raise fail("E805", f"there is no transport `{transport}`", help="there are `process` and `inline`")
     log = folder / LOG
     log.mkdir(exist_ok=True)
     with locked(folder), line(progress) as shown:
@@ -172,12 +172,12 @@ def opened(out_dir: Path | str) -> Store:
     folder = Path(out_dir)
     settings.read(folder)
     if not (folder / NAME).exists():
-        raise fail("E703", f"`{folder}` holds a sweep that has not begun", help="`anatomy sweep resume` begins it")
+        raise fail("E803", f"`{folder}` holds a sweep that has not begun", help="`anatomy sweep resume` begins it")
     return Store(folder, readonly=True)
 
 
 def status(out_dir: Path | str) -> Status:
-    """Counts, failures by class and the best member so far; reads the store only. Raises E703."""
+    """Counts, failures by class and the best member so far; reads the store only. Raises E803."""
     folder, config = Path(out_dir), settings.read(Path(out_dir))
     store = opened(folder)
     try:
@@ -199,7 +199,7 @@ def status(out_dir: Path | str) -> Status:
 
 
 def export(out_dir: Path | str, path: Path | str) -> Path:
-    """Write the final table as `.csv` or `.json`. Raises AnatomyError E703, E706."""
+    """Write the final table as `.csv` or `.json`. Raises AnatomyError E803, E806."""
     store = opened(out_dir)
     try:
         write_table(store, Path(path))
@@ -209,7 +209,7 @@ def export(out_dir: Path | str, path: Path | str) -> Path:
 
 
 def report(out_dir: Path | str, path: Path | str | None = None) -> Path:
-    """Write the self-contained page of a sweep, `report.html` in its folder unless told otherwise. Raises E703."""
+    """Write the self-contained page of a sweep, `report.html` in its folder unless told otherwise. Raises E803."""
     from anatomy.sweep.report import page
     from anatomy.sweep.table import rows
 

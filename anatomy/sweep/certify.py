@@ -9,7 +9,7 @@ from typing import Any
 from anatomy.ir.graph import Diagram
 from anatomy.sweep.check import bound_sizes
 
-TOKENS, FEATURES = 16, 32
+TOKENS, FEATURES = 16, 16
 """The sizes at which every mixer is certified; constants grow with both, so one sweep uses one pair."""
 KEPT = ("verdict", "domain", "norm", "upper", "lower", "ratio", "method", "responsible")
 

@@ -38,7 +38,7 @@ class Config(BaseModel):
     cache: str
 
     def load(self) -> Space:
-        """The space as it was. Raises AnatomyError E702 when what it uses has changed since."""
+        """The space as it was. Raises AnatomyError E802 when what it uses has changed since."""
         source = Source(self.path, self.text)
         try:
             program = Program.of(source, Path(self.path).parent)
@@ -49,11 +49,11 @@ class Config(BaseModel):
             space = Space(definition)
         except AnatomyError as error:
             raise fail(
-                "E702", f"the space `{self.space}` of this sweep can no longer be read: {error.diagnostics[0].message}"
+                "E802", f"the space `{self.space}` of this sweep can no longer be read: {error.diagnostics[0].message}"
             ) from None
         if space.digest != self.digest:
             raise fail(
-                "E702", f"what the space `{self.space}` uses has changed since this sweep began",
+                "E802", f"what the space `{self.space}` uses has changed since this sweep began",
                 help="start a new sweep in another folder; unchanged members are taken from the cache",
             )  # fmt: skip
         return space
@@ -89,8 +89,8 @@ def write(config: Config, folder: Path) -> None:
 
 
 def read(folder: Path) -> Config:
-    """The configuration of a sweep's folder. Raises AnatomyError E703 when it is no such folder."""
+    """The configuration of a sweep's folder. Raises AnatomyError E803 when it is no such folder."""
     try:
         return Config.model_validate(json.loads((folder / NAME).read_text("utf-8")))
     except (OSError, ValueError, ValidationError) as error:
-        raise fail("E703", f"`{folder}` holds no sweep: {str(error).splitlines()[0]}") from None
+        raise fail("E803", f"`{folder}` holds no sweep: {str(error).splitlines()[0]}") from None

@@ -162,7 +162,7 @@ def locked(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise fail("E704", f"another process works in `{folder}`", help="wait for it, or choose another folder") from None
+            raise fail("E804", f"another process works in `{folder}`", help="wait for it, or choose another folder") from None
         yield
     finally:
         os.close(handle)

@@ -128,7 +128,7 @@ def _ranks(config: Config, space: Space) -> Sequence[int]:
     if config.sample is not None:
         order = Permutation(space.count, f"sample/{config.seed}")
         return [order[k] for k in range(min(config.sample, space.count))]
-    raise fail("E705", f"the space has {space.count:,} members; say which to sweep", help="`--sample 100` or `--members 0,1,2`")
+    raise fail("E805", f"the space has {space.count:,} members; say which to sweep", help="`--sample 100` or `--members 0,1,2`")
 
 
 def _chosen(config: Config, space: Space, class_of: dict[int, Any]) -> list[Any]:

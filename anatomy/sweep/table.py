@@ -106,5 +106,5 @@ def export(store: Store, path: Path) -> None:
 
     writers = {".csv": as_csv, ".json": as_json}
     if path.suffix not in writers:
-        raise fail("E706", f"a table is written as .csv or .json, not `{path.suffix or path.name}`")
+        raise fail("E806", f"a table is written as .csv or .json, not `{path.suffix or path.name}`")
     path.write_text(writers[path.suffix](rows(store)), "utf-8")

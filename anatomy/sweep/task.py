@@ -54,32 +54,32 @@ def load_task(spec: str) -> Task:
     """The task of `NAME`, `package.module`, or either with parameters, `recall:pairs=8,length=64`.
 
     A bare name is the module `zoo.tasks.NAME`; it is imported by name because the zoo lies above the sweep in
-    the import stair. Raises AnatomyError E701 when there is no such task or no such parameter.
+    the import stair. Raises AnatomyError E801 when there is no such task or no such parameter.
     """
     name, _, given = spec.partition(":")
     where = name if "." in name else f"zoo.tasks.{name}"
     try:
         found = importlib.import_module(where).task
     except (ImportError, AttributeError, ValueError) as error:
-        raise fail("E701", f"there is no training task `{name}`: {error}", help="a task is a file of `zoo/tasks`") from None
+        raise fail("E801", f"there is no training task `{name}`: {error}", help="a task is a file of `zoo/tasks`") from None
     if not given:
         return found
     if not is_dataclass(found) or isinstance(found, type):
-        raise fail("E701", f"task `{name}` takes no parameters")
+        raise fail("E801", f"task `{name}` takes no parameters")
     kinds = {f.name: type(getattr(found, f.name)) for f in fields(found) if f.name not in ("name", "causal")}
     values: dict[str, Any] = {}
     for item in given.split(","):
         key, _, text = item.partition("=")
         if key not in kinds:
-            raise fail("E701", f"task `{name}` has no parameter `{key}`", help=f"it has: {', '.join(kinds)}")
+            raise fail("E801", f"task `{name}` has no parameter `{key}`", help=f"it has: {', '.join(kinds)}")
         try:
             values[key] = kinds[key](text)
         except ValueError:
-            raise fail("E701", f"`{text}` is no value for `{key}` of task `{name}`") from None
+            raise fail("E801", f"`{text}` is no value for `{key}` of task `{name}`") from None
     try:
         return replace(found, **values)
     except ValueError as error:
-        raise fail("E701", f"task `{name}` refuses these parameters: {error}") from None
+        raise fail("E801", f"task `{name}` refuses these parameters: {error}") from None
 
 
 def identity(task: Task) -> str:

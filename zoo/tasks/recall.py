@@ -161,6 +161,8 @@ class Recall:
                 super().__init__()
                 self.norm = nn.LayerNorm(width)
                 self.taps = drawn(f"{k}.taps", width, 1, 3, scale=3**-0.5)
+                with torch.no_grad():
+                    self.taps[:, 0, 2] += 1.0  # a token passes through at first; without this some seeds learn late
                 self.mixer = mixer(k)
 
             def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -171,7 +173,7 @@ class Recall:
             def __init__(self, task: Recall):
                 super().__init__()
                 self.embed = drawn("embed", task.vocabulary, width, scale=0.1)
-                self.place = drawn("place", task.length, width, scale=0.02)
+                self.place = drawn("place", task.length, width, scale=0.01)
                 self.blocks = nn.Sequential(*(Block(k) for k in range(task.layers)))
                 self.norm = nn.LayerNorm(width)
 
