@@ -16,6 +16,8 @@ from anatomy.ir.graph import Diagram, Node
 
 INLINE = 72
 """An unnamed value that is read once is written inside its reader when its code is at most this long."""
+LIKELY, LIKELY_LIFT = 512, 16
+"""Stand-ins for a size that is read at run time (tokens, mostly) and for a lifted axis (a batch)."""
 STOPS_MASK = frozenset({"softmax", "dot", "sum", "mean", "exp", "sigmoid", "relu", "tanh", "logsumexp"})
 
 
@@ -103,6 +105,12 @@ class Emission:
 
     def size(self, axis: str) -> str:
         return self.poly_code(self.diagram.sizes[axis])
+
+    def likely(self, axis: str) -> int:
+        if axis not in self.diagram.sizes:
+            return LIKELY_LIFT
+        rest = self.solution.size(self.diagram.sizes[axis])
+        return max(1, rest.evaluate(dict.fromkeys(rest.variables(), LIKELY)))
 
     def helper(self, name: str) -> str:
         self.helpers.add(name)

@@ -73,6 +73,10 @@ class Emitter(Protocol):
         """An integer expression for an axis size."""
         ...
 
+    def likely(self, axis: str) -> int:
+        """The size of an axis where it is known, else a plausible one: only to choose between equivalent codes."""
+        ...
+
     def helper(self, name: str) -> str:
         """Ask for a function of the compiler's small run-time library to be written into the module."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -63,15 +64,44 @@ class Contract(Op):
 
 
 def einsum(emit: Emitter, tensors: Sequence[Operand], scalars: Sequence[Operand], summed: frozenset[str]) -> Operand:
-    """One `torch.einsum` over all operands; its order of contraction is chosen by opt_einsum."""
-    letters: dict[str, str] = {}
-    for operand in tensors:
-        for axis in operand.axes:
-            letters.setdefault(axis, chr(ord("a") + len(letters)) if len(letters) < 26 else chr(ord("A") + len(letters) - 26))
-    kept = emit.order(tuple(a for a in letters if a not in summed))
-    spec = ",".join("".join(letters[a] for a in o.axes) for o in tensors)
-    target = "".join(letters[a] for a in kept)
-    code = f'torch.einsum("{spec}->{target}", {", ".join(o.code for o in tensors)})'
+    """One `torch.einsum` for two operands; more are contracted in pairs, in the order that opt_einsum finds cheapest.
+
+    The order is fixed here and not by torch at run time, which would tie a traced module to the sizes it was traced at.
+    """
+    left = list(tensors)
+    wanted = {a for o in tensors for a in o.axes} - summed
+    for pair in _order(emit, tensors, wanted) if len(tensors) > 2 else []:
+        taken = [left[k] for k in pair]
+        left = [o for k, o in enumerate(left) if k not in pair]
+        needed = wanted.union(*(o.axes for o in left))
+        made = _contract(emit, taken, needed)
+        left.append(emit.named(made) if left else made)
+    result = left[0] if len(tensors) > 2 else _contract(emit, left, wanted)
+    code = result.code
     for scalar in scalars:
         code += f" * {scalar.atom}"
-    return Operand(code, kept, bare=not scalars)
+    return Operand(code, result.axes, bare=not scalars)
+
+
+def _contract(emit: Emitter, tensors: Sequence[Operand], kept: set[str]) -> Operand:
+    letters = _letters(tensors)
+    axes = emit.order(tuple(a for a in letters if a in kept))
+    spec = ",".join("".join(letters[a] for a in o.axes) for o in tensors)
+    target = "".join(letters[a] for a in axes)
+    return Operand(f'torch.einsum("{spec}->{target}", {", ".join(o.code for o in tensors)})', axes)
+
+
+def _order(emit: Emitter, tensors: Sequence[Operand], kept: set[str]) -> list[tuple[int, ...]]:
+    from opt_einsum import contract_path
+
+    letters = _letters(tensors)
+    spec = ",".join("".join(letters[a] for a in o.axes) for o in tensors)
+    target = "".join(letter for a, letter in letters.items() if a in kept)
+    shapes = [tuple(emit.likely(a) for a in o.axes) for o in tensors]
+    path, _ = contract_path(f"{spec}->{target}", *shapes, shapes=True)
+    return [tuple(sorted(pair)) for pair in path]
+
+
+def _letters(tensors: Sequence[Operand]) -> dict[str, str]:
+    axes = dict.fromkeys(a for o in tensors for a in o.axes)
+    return dict(zip(axes, string.ascii_letters, strict=False))
