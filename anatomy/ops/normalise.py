@@ -83,6 +83,8 @@ class Normalise(Op):
             norm = down(least * down(math.sqrt(points))) / (scale if scale <= 1 else up(scale)) if least else 0.0
             floor = max(down(math.sqrt(eps)) if eps else 0.0, down(norm) if norm else 0.0)
             slope, radius, top = div(1.0, floor), scale, scale
+        if floor == 0:
+            raise ctx.unproved("its size is not proved to stay away from 0; give it an `eps`")
         return [ctx.normalised(x, own, slope, radius, (-top, top))]
 
     def glyph(self, own: tuple[str, ...]) -> Glyph:

@@ -68,7 +68,7 @@ def check(
         full = sizes_of(diagram, sizes)
         here = compose(diagram, full, weights, radius)
     except Stuck as stuck:
-        return _unknown(domain, norm, stuck, None)
+        return _unknown(domain, norm, stuck, _against(diagram, sizes, function, radius, seed))
     upper = _constant(here, norm)
     lower, witness = None, None
     if function is not None:
@@ -86,6 +86,7 @@ def check(
              "whole_space": everywhere}  # fmt: skip
     if math.isinf(upper) and verdict == "unknown":
         proof["reason"] = f"{here.responsible or 'an operation'} has no finite bound on {domain}"
+        verdict, proof["against"] = _against(diagram, sizes, function, radius, seed)
     finite = _finite(upper)
     return Regularity(
         verdict=verdict,
@@ -109,11 +110,32 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _unknown(domain: str, norm: Norm, stuck: Stuck, lower: float | None) -> Regularity:
+def _unknown(domain: str, norm: Norm, stuck: Stuck, against: tuple[Verdict, dict[str, Any] | None]) -> Regularity:
+    verdict, evidence = against
     return Regularity(
-        verdict="unknown", domain=domain, norm=norm, upper=None, lower=lower, ratio=None, method="none",
-        responsible=stuck.place, growth={}, certificate={"reason": stuck.why},
+        verdict=verdict, domain=domain, norm=norm, upper=None, lower=None, ratio=None, method="none",
+        responsible=stuck.place, growth={}, certificate={"reason": stuck.why, "against": evidence},
     )  # fmt: skip
+
+
+def _against(
+    diagram: Diagram, sizes: Mapping[str, int], function: Callable[..., Any] | None, radius: float, seed: int
+) -> tuple[Verdict, dict[str, Any] | None]:
+    """Without an upper bound: a verdict against, where numbers support it, else `unknown`."""
+    if function is None:
+        return "unknown", None
+    from anatomy.regularity import falsify
+
+    try:
+        shapes, fixed = _inputs(diagram, sizes_of(diagram, sizes))
+    except Stuck:
+        return "unknown", None
+    found = falsify.on_domain(function, shapes, radius, seed, fixed)
+    if found is not None:
+        return ("not_globally_lipschitz" if radius == INF else "not_lipschitz_on_domain"), found
+    if radius == INF:
+        found = falsify.everywhere(function, shapes, seed, fixed)
+    return ("unknown" if found is None else "not_globally_lipschitz"), found
 
 
 def _verdict(
@@ -141,21 +163,30 @@ def _verdict(
 def _lower(
     diagram: Diagram, sizes: Mapping[str, int], function: Callable[..., Any], radius: float, norm: Norm, seed: int
 ) -> tuple[float | None, dict[str, Any] | None]:
-    import torch
-
     from anatomy.regularity.estimate import estimate
 
-    shapes = [tuple(sizes[a] for a in item.layout) for item in diagram.inputs]
-    fixed: list[torch.Tensor | None] = []
-    for item, shape in zip(diagram.inputs, shapes, strict=True):
-        kind = diagram.wires[item.wire].kind.name
-        fixed.append(
-            None if kind == "real" else torch.ones(shape, dtype=torch.bool) if kind == "mask" else torch.zeros(shape, dtype=torch.long)
-        )
+    shapes, fixed = _inputs(diagram, sizes)
     found = estimate(function, shapes, radius, norm, seed, fixed=fixed)
     if not math.isfinite(found.value):
         return None, None
     return found.value, found.witness()
+
+
+def _inputs(diagram: Diagram, sizes: Mapping[str, int]) -> tuple[list[tuple[int, ...]], list[Any]]:
+    """Shapes in header order, and stand-ins for inputs that are not real: full masks, first positions."""
+    import torch
+
+    shapes = [tuple(sizes[a] for a in item.layout) for item in diagram.inputs]
+    fixed: list[Any] = []
+    for item, shape in zip(diagram.inputs, shapes, strict=True):
+        match diagram.wires[item.wire].kind.name:
+            case "real":
+                fixed.append(None)
+            case "mask":
+                fixed.append(torch.ones(shape, dtype=torch.bool))
+            case _:
+                fixed.append(torch.zeros(shape, dtype=torch.long))
+    return shapes, fixed
 
 
 def _growth(
