@@ -76,3 +76,10 @@ def test_make_targets_exist() -> None:
     for block in blocks("sh"):
         for target in re.findall(r"^make (\S+)", block, re.M):
             assert re.search(rf"^{re.escape(target)}:", makefile, re.M), target
+
+
+def test_the_picture_is_the_one_that_the_text_draws() -> None:
+    from anatomy import draw, load
+
+    drawn = draw(load(ROOT / "examples" / "attention.anat::mha")).svg
+    assert (ROOT / "examples" / "mha.svg").read_text("utf-8").splitlines()[3:] == drawn.splitlines()[3:]
