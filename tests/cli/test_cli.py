@@ -43,7 +43,7 @@ def test_check_json_has_the_published_fields(broken: Path, capsys: pytest.Captur
     assert [r["code"] for r in rows] == ["E201", "E202"]
     fields = {"code", "severity", "message", "file", "line", "column", "end_line", "end_column", "notes", "help"}
     assert fields <= rows[0].keys()
-    assert (rows[0]["line"], rows[0]["column"], rows[0]["end_column"]) == (2, 39, 41)
+    assert (rows[0]["line"], rows[0]["column"], rows[0]["end_column"]) == (2, 40, 42)
 
 
 def test_check_fix_mends_the_text(broken: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -142,6 +142,6 @@ def test_show_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "--json", f"{FILE}::mha"]) == 0
     data = json.loads(capsys.readouterr().out)
     assert data["equivariant"] is True
-    assert data["causal"] is False
+    assert data["causal"] is None
     assert data["length_generic"] is True
     assert data["sizes"] == {"d": "e * h", "m": "n"}

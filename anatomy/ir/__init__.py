@@ -1,0 +1,1 @@
+"""The core: sizes, diagrams, operations as data, canonical form, analyses."""
