@@ -72,6 +72,13 @@ def _lin(at: s.At, name: s.Name, *c: Any) -> s.Lin:
     return s.Lin(at, name, bracket, init, groups[-1])
 
 
+def _grouped(children: Children) -> Any:
+    """What stands in round brackets; its place takes them in."""
+    inner = children[1]
+    inner.at = _at(children)
+    return inner
+
+
 class Refusal(Exception):
     """A token that the grammar allows and the language does not."""
 
@@ -105,8 +112,8 @@ def whole(token: Token) -> int:
 
 RULES: dict[str, Callable[[Children], Any]] = {
     "start": lambda children: children,
-    "atom": lambda children: children[1],
-    "size_atom": lambda children: children[1],
+    "atom": _grouped,
+    "size_atom": _grouped,
     "body": lambda children: _Group.of(_at(children), *children),
     "args": lambda children: _Group.of(_at(children), *(c for c in children if type(c) is not Token)),
     "lang": _rule(lambda at, version: s.Lang(at, whole(version))),

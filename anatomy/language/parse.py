@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Callable
+from typing import Any
 
 from anatomy.errors import AnatomyError, Diagnostic, Edit, Label, Source, Span, fail
 from anatomy.language import syntax as s
 from anatomy.language.build import RULES, Refusal, shift
-from anatomy.language.lalr import TooDeep, TooLong, Unexpected, run, tables
+from anatomy.language.lalr import Token, TooDeep, TooLong, Unexpected, run, tables
 
 MAX_BYTES = 4_000_000
 MAX_LINE = 20_000
@@ -17,11 +19,13 @@ MAX_DEPTH = 128
 MAX_TOKENS = 150_000
 
 
-def parse(source: Source) -> s.File:
+def parse(source: Source, shift: Callable[[Token], Any] = shift) -> s.File:
     """The syntax tree of a text.
 
     >>> [item.name.text for item in parse(Source("a.anat", "axis n diagram d(x: [n]) -> [n] { out x }")).items[1:]]
     ['d']
+
+    `shift` makes the value of each token, in the order of the text.
 
     Raises AnatomyError: E101 to E104 and E107 for text that is not in the language, with the place and what would help.
     """

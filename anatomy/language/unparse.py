@@ -197,10 +197,8 @@ class _Text:
     def weight(self, weight: Weight) -> str:
         lanes = f"{self.list(weight.lanes)}; " if weight.lanes else ""
         left, right = self.list(weight.fan_in), self.list(weight.fan_out)
-        if weight.fan_out and (weight.fan_in or not weight.lanes):
-            axes = f"{left} -> {right}".strip()
-        else:
-            axes = left or right
+        arrow = weight.fan_out and (weight.fan_in or not weight.lanes)
+        axes = f"{left} -> {right}".strip() if arrow else left or right
         frozen = "frozen " if weight.frozen else ""
         return f"{frozen}weight {self.wires[weight.wire]}: [{lanes}{axes}] ~ {self.init(weight)}"
 
