@@ -105,16 +105,16 @@ class _Filling:
 
     def prove(self, left: Poly, right: Poly) -> bool:
         """Equality modulo the equations, and modulo those that `axis m = n` licenses (ruling 3)."""
-        sizes = self.builder.sizes
-        saved, tried = dict(sizes.definitions), []
-        licences = dict(self.base.defaults)
-        while not sizes.equal(left, right):
-            open_names = sorted((sizes.norm(left) - sizes.norm(right)).variables() & licences.keys())
-            usable = next((a for a in open_names if a not in sizes.definitions and sizes.define(a, licences[a])), None)
+        if self.builder.sizes.equal(left, right):
+            return True
+        trial, tried, licences = self.builder.sizes.copy(), [], dict(self.base.defaults)
+        while not trial.equal(left, right):
+            free = sorted((trial.norm(left) - trial.norm(right)).variables() & licences.keys())
+            usable = next((a for a in free if trial.define(a, licences[a])), None)
             if usable is None:
-                sizes.definitions = saved
                 return False
             tried.append(Equation(Poly.var(usable), licences[usable], self.base.span))
+        self.builder.sizes = trial
         self.licensed += tried
         return True
 

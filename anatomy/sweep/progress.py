@@ -47,12 +47,12 @@ def progress(wanted: bool | None) -> Iterator[Quiet]:
     if not (sys.stderr.isatty() if wanted is None else wanted):
         yield Quiet()
         return
+    from rich import progress as parts
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
-        TextColumn("{task.fields[words]}"),
+        parts.TextColumn("{task.description}"), parts.BarColumn(), parts.MofNCompleteColumn(), parts.TimeElapsedColumn(),
+        parts.TimeRemainingColumn(), parts.TextColumn("{task.fields[words]}"),
     )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with parts.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         yield Line(bar)

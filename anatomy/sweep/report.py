@@ -179,7 +179,7 @@ def _detail(config: Config, row: Row, tasks: Sequence[str], diagrams: Callable[[
         "canonical hash": row["digest"],
         "checks": row["reason"] or "passed: finite at initialisation, " + ("causal" if row["causal"] else "not causal"),
         "output scale at initialisation": _shown(row["scale"]) + ("" if row["alive"] is not False else " (the output does not move with the input)"),
-        "regularity": f"{_shown(row['verdict'])}; between {_shown(row['lower'])} and {_shown(row['upper'])}; method: {_shown(row['method'])}",
+        "regularity": f"{_shown(row['verdict'])}; between {_shown(row['lower'])} and {_shown(row['upper'])}; method: {_shown(row['method'])}; decided by {_shown(row['responsible'])}",
     }
     for task in tasks:
         scores = ", ".join(f"{s:.4f}" for s in row[f"{task}.scores"]) or "not trained"

@@ -34,7 +34,7 @@ def rows(store: Store) -> list[Row]:
         row |= {k: check.get(k) for k in ("reason", "causal", "finite", "alive", "scale")}
         row["mixer_parameters"] = check.get("parameters")
         bound = _result(mine, "regularity")
-        row |= {k: bound.get(k) for k in ("verdict", "upper", "lower", "method")}
+        row |= {k: bound.get(k) for k in ("verdict", "upper", "lower", "method", "responsible")}
         for task in tasks:
             row |= _trained(task, [j for j in mine if j[1] == "train" and j[2] == task])
         row["failures"] = [

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from anatomy.errors import fail
 
@@ -77,7 +77,7 @@ def load_task(spec: str) -> Task:
         except ValueError:
             raise fail("E801", f"`{text}` is no value for `{key}` of task `{name}`") from None
     try:
-        return replace(found, **values)
+        return cast(Task, replace(found, **values))
     except ValueError as error:
         raise fail("E801", f"task `{name}` refuses these parameters: {error}") from None
 

@@ -11,8 +11,10 @@ import multiprocessing
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -96,7 +98,7 @@ def serve(connection: Connection, journal: str) -> None:
 class Worker:
     """One process and what it is doing."""
 
-    process: multiprocessing.process.BaseProcess
+    process: BaseProcess
     connection: Connection
     job: Job | None = None
     started: float = field(default=0.0)
@@ -120,10 +122,8 @@ class Processes:
     def send(self, job: Job) -> None:
         worker = next((w for w in self.workers if w.job is None), None) or self._spawn()
         worker.job, worker.started = job, time.monotonic()
-        try:
+        with suppress(OSError):  # then it is dead, and `receive` finds out and reports the job as lost
             worker.connection.send(job)
-        except OSError:
-            pass  # it is dead; `receive` finds out and reports the job as lost
 
     def _spawn(self) -> Worker:
         ours, theirs = self.context.Pipe()
