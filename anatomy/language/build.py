@@ -163,7 +163,7 @@ RULES: dict[str, Callable[[Children], Any]] = {
     "derive": _refused("derive"),
     "carry": _rule(_Group.of),
     "turn": _rule(_Group.of),
-    "later": _rule(lambda at, text: s.Later(at, text.text.split()[0], text.text)),
+    "later": _rule(lambda at, text: s.Later(at, text.text.split()[0], text.text.strip())),
 
     "either": _binary("or"),
     "both": _binary("and"),
