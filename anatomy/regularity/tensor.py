@@ -128,16 +128,19 @@ def frobenius(blocks: np.ndarray, dims: int) -> np.ndarray:
     """Upper bounds of the Euclidean norms over the last `dims` dimensions."""
     axes = tuple(range(blocks.ndim - dims, blocks.ndim))
     count = math.prod(blocks.shape[blocks.ndim - dims :])
-    scale = _scale(blocks)
+    scale = _scale(blocks, axes)
     square = np.sum(np.square(blocks / scale), axis=axes) * (1 + 4 * (count + 4) * UNIT)
-    square = np.where(np.any(blocks != 0, axis=axes), square + count * 1e-300, 0.0)  # squares below 1e-308 vanish
-    return np.sqrt(square) * (1 + 4 * UNIT) * scale
+    some = np.any(blocks != 0, axis=axes)
+    square = np.where(some, square + count * 1e-300, 0.0)  # squares below 1e-308 vanish
+    out = np.sqrt(square) * (1 + 4 * UNIT) * scale.reshape(square.shape)
+    return np.where(some & (out < 1e-300), 1e-300, out)  # below that, rounding is not relative
 
 
-def _scale(x: np.ndarray) -> float:
-    """A power of two near the greatest entry, so that squares neither overflow nor vanish."""
-    top = float(np.max(np.abs(x), initial=0.0))
-    return 1.0 if top == 0 or not math.isfinite(top) else 2.0 ** min(max(math.frexp(top)[1], -1000), 1000)
+def _scale(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    """For every block a power of two near its greatest entry, so that squares neither overflow nor vanish."""
+    top = np.max(np.abs(x), axis=axes, initial=0.0, keepdims=True)
+    exponent = np.clip(np.frexp(top)[1], -1000, 1000)
+    return np.where(top > 0, np.ldexp(1.0, exponent), 1.0)
 
 
 def spectral(matrices: np.ndarray, rad: float = 0.0) -> np.ndarray:
@@ -159,8 +162,9 @@ def spectral(matrices: np.ndarray, rad: float = 0.0) -> np.ndarray:
     if rows < cols:
         stack = np.swapaxes(stack, -1, -2)
     k, n = stack.shape[-2:]
-    scale = _scale(stack)
-    stack = stack / scale
+    some = np.any(stack != 0, axis=(-1, -2))
+    scale = _scale(stack, (-2, -1))
+    stack, scale = stack / scale, scale[:, 0, 0]
     loose = _loose(stack)
     gram = np.swapaxes(stack, -1, -2) @ stack
     traces = np.sum(np.square(stack), axis=(-1, -2)) * (1 + 8 * (k * n + 8) * UNIT)
@@ -180,7 +184,7 @@ def spectral(matrices: np.ndarray, rad: float = 0.0) -> np.ndarray:
         proved = (c + 2 * shift + product_error) * (1 + 16 * UNIT)
         break
     value = np.minimum(loose, np.sqrt(proved) * (1 + 4 * UNIT))
-    value = np.where(np.any(stack != 0, axis=(-1, -2)), value * scale, 0.0)
+    value = np.where(some, np.maximum(value * scale, 1e-300), 0.0)
     return (value + extra).reshape(batch) * (1 + 4 * UNIT) if extra else value.reshape(batch)
 
 

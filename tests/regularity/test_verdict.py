@@ -165,8 +165,7 @@ def test_fixed_mixing_does_not_grow_with_the_radius() -> None:
 
 
 def test_unnormalised_linear_attention_grows_linearly_with_length() -> None:
-    found = verdict("linear_sum", n=4, m=4)
-    assert found.growth == {}
-    _, weights, given = module("linear_sum", n=4, m=4)
-    given.pop("m")
-    assert check(variant("linear_sum"), given, weights).growth["n"]["fitted"] == pytest.approx(1.0, abs=1e-6)
+    _, weights, given = module("linear_sum", n=4)
+    growth = check(variant("linear_sum"), given, weights).growth
+    assert growth["n"]["fitted"] == pytest.approx(1.0, abs=1e-6)
+    assert growth["radius"]["fitted"] == pytest.approx(2.0, abs=1e-6)
