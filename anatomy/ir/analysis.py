@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-from anatomy.ir.canonical import live
 from anatomy.ir.causality import reach
 from anatomy.ir.equations import settle
 from anatomy.ir.graph import Diagram
+from anatomy.ir.live import live
 from anatomy.ir.poly import Monomial, Poly
 from anatomy.ir.strands import Strands, strands, tokens
 

@@ -10,8 +10,10 @@ from hashlib import blake2b
 from anatomy.ir.equations import Settled, settle
 from anatomy.ir.graph import Diagram, Kind, Port, Weight
 from anatomy.ir.labelling import label
+from anatomy.ir.live import live
 from anatomy.ir.op import Op
 from anatomy.ir.poly import Monomial, Poly
+from anatomy.ir.repeats import slide
 
 FAN_FREE = frozenset({"normal", "uniform", "constant", "zeros", "ones"})
 """Initialisers for which it is all one which axes are fan-in and which fan-out."""
@@ -21,7 +23,7 @@ FAN_FREE = frozenset({"normal", "uniform", "constant", "zeros", "ones"})
 class Canonical:
     """A normal form of a diagram, compared by `form` only, and the numbering that goes with it.
 
-    `nodes` are the node indices that reach an output, producers first; `weights` the indices of the weights
+    `nodes` are the boxes that reach an output, producers first, repeats left out; `weights` the indices of the weights
     in use, with the axes of each in `axes`; `sizes` the free size variables. Two diagrams with one form
     correspond place by place in all four.
     """
@@ -37,49 +39,46 @@ class Canonical:
         return blake2b(self.form, digest_size=16).hexdigest()
 
 
-Alike = Mapping[int, Mapping[str, str]]
-"""For a wire, axes that may be exchanged without changing it: each goes to the one that stands for it."""
-
-
-def canonical(diagram: Diagram, initialisers: bool = True, alike: Alike | None = None) -> Canonical:
+def canonical(diagram: Diagram) -> Canonical:
     """The normal form of the open hypergraph that reaches the outputs.
 
     Counted: operations and attributes, the order of operands where it matters, tying of weights, kinds,
     the order of inputs and outputs and of the axes in their layouts, sizes as polynomials in the free
-    variables, inherited equations, and (unless `initialisers` is false) initialisers and frozen flags.
-    Not counted: names of axes, wires, weights and diagrams, the order of statements, spans, frames.
-    An axis is local: only the maps from wire axes to node axes at the ports count; with `alike` not even
-    those between axes that may be exchanged. Raises AnatomyError E505 (too symmetric).
+    variables, inherited equations, initialisers and frozen flags. Not counted: names of axes, wires, weights
+    and diagrams, the order of statements, spans, frames, where a wire is repeated along an axis that nothing
+    works on. An axis is local: only the maps from wire axes to node axes at the ports count.
+    Raises AnatomyError E505 (too symmetric).
     """
-    sketch = _Sketch(diagram, initialisers, alike or {})
+    return write(slide(diagram), diagram)
+
+
+Alike = Mapping[int, Mapping[str, str]]
+"""For a wire, axes that may be exchanged without changing it: each goes to the one that stands for it."""
+
+
+def write(slid: Diagram, diagram: Diagram, initialisers: bool = True, alike: Alike | None = None) -> Canonical:
+    """The normal form of a diagram whose repeats have been slid; `diagram` is what it came from.
+
+    Without `initialisers` only the shapes of weights count, with `alike` not even which of such axes is which.
+    """
+    sketch = _Sketch(slid, initialisers, alike or {})
     order, form = label(sketch.names, sketch.edges)
     place = [0] * len(order)
     for i, v in enumerate(order):
         place[v] = i
     nodes, weights = sketch.walk(place)
+    made = diagram.producer
+    boxes = tuple(made[w][0] for i in nodes if (w := slid.nodes[i].outs[0]) in made)
     axes = tuple(
-        tuple(sorted(diagram.weights[w].layout, key=lambda a: place[sketch.slots[sketch.weights[w], a]])) for w in weights
+        tuple(sorted(slid.weights[w].layout, key=lambda a: place[sketch.slots[sketch.weights[w], a]])) for w in weights
     )
     sizes = tuple(sorted(sketch.variables, key=lambda v: place[sketch.variables[v]]))
-    return Canonical(ascii(form).encode(), nodes, weights, axes, sizes)
+    return Canonical(ascii(form).encode(), boxes, weights, axes, sizes)
 
 
 def digest(diagram: Diagram) -> str:
     """The hash of a diagram: blake2b of its canonical form, the same in every process and on every platform."""
     return canonical(diagram).digest
-
-
-def live(diagram: Diagram) -> tuple[int, ...]:
-    """The indices of the nodes that reach an output, in the diagram's order."""
-    producer = diagram.producer
-    found: set[int] = set()
-    stack = [o.port.wire for o in diagram.outputs]
-    while stack:
-        made = producer.get(stack.pop())
-        if made is not None and made[0] not in found:
-            found.add(made[0])
-            stack.extend(p.wire for p in diagram.nodes[made[0]].ports)
-    return tuple(sorted(found))
 
 
 @cache

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from anatomy.ir.canonical import live
 from anatomy.ir.graph import Diagram, Node, Port
+from anatomy.ir.live import live
 from anatomy.ir.op import Op
 from anatomy.ir.strands import strands, tokens
 

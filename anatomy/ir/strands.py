@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from anatomy.ir.canonical import live
 from anatomy.ir.graph import Diagram
+from anatomy.ir.live import live
 
 Slot = tuple[str, int, str]
 """("wire", number, axis), ("box", number, axis) or ("out", number, axis)."""

@@ -7,9 +7,11 @@ from dataclasses import replace
 from itertools import permutations, product
 from math import factorial, prod
 
-from anatomy.ir.canonical import Alike, Canonical, canonical, live
+from anatomy.ir.canonical import Alike, Canonical, write
 from anatomy.ir.equations import settle
 from anatomy.ir.graph import Diagram, Node, Output, Port
+from anatomy.ir.live import live
+from anatomy.ir.repeats import slide
 
 MATCHINGS = 720
 """Ways to match the axes of two boxes that are tried; where more seem equal, the boxes stay apart."""
@@ -23,8 +25,8 @@ def term(diagram: Diagram) -> Canonical:
 
     Initialisers and frozen flags are not counted (ruling 11).
     """
-    smaller, alike = _merge(diagram)
-    return canonical(smaller, False, alike)
+    smaller, alike = _merge(slide(diagram))
+    return write(smaller, diagram, False, alike)
 
 
 def merged(diagram: Diagram) -> Diagram:
@@ -42,7 +44,7 @@ def merged(diagram: Diagram) -> Diagram:
     >>> len(merged(b.finish("twice", [Output(y.port, ("n",))])).nodes)
     2
     """
-    return _merge(diagram)[0]
+    return _merge(slide(diagram))[0]
 
 
 def _merge(diagram: Diagram) -> tuple[Diagram, Alike]:

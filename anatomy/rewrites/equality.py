@@ -9,9 +9,10 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from anatomy.errors import AnatomyError
-from anatomy.ir.canonical import Canonical, canonical, live
+from anatomy.ir.canonical import Canonical, canonical
 from anatomy.ir.equations import Settled, settle
 from anatomy.ir.graph import Diagram, Weight
+from anatomy.ir.live import live
 from anatomy.ir.poly import Poly
 from anatomy.ir.term import term
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-8
 """Difference in float64, relative to the greatest entry, up to which two results count as one."""
-PRIMES = (2, 3, 5, 7, 11, 13)
+PRIMES: tuple[int, ...] = (2, 3, 5, 7, 11, 13)
 LARGEST = 200_000
 """Entries of a wire at which a size assignment is too large for a test."""
 

@@ -12,8 +12,29 @@ from anatomy.ir.graph import Diagram, Frame, Init, Input, Node, Output, Port, Wi
 from anatomy.ir.poly import Poly
 from anatomy.language.program import Program
 from anatomy.ops import (
-    Add, Cat, Compare, Contract, Cumsum, Divide, Expand, Extremum, Fourier, Halves, Iota, Literal, Map, Mask, Merge,
-    Multiply, Normalise, Reduce, Shift, Size, Softmax, Split, Subtract,
+    Add,
+    Cat,
+    Compare,
+    Contract,
+    Cumsum,
+    Divide,
+    Expand,
+    Extremum,
+    Fourier,
+    Halves,
+    Iota,
+    Literal,
+    Map,
+    Mask,
+    Merge,
+    Multiply,
+    Normalise,
+    Reduce,
+    Shift,
+    Size,
+    Softmax,
+    Split,
+    Subtract,
 )  # fmt: skip
 
 
@@ -190,7 +211,7 @@ def _random_box(rng: random.Random, b: Builder, views: list[View]) -> tuple[View
 
     x = pick()
     try:
-        match rng.randrange(18):
+        match rng.randrange(19):
             case 0 | 1:
                 return b.add(Map(rng.choice(["exp", "tanh", "neg"])), (), [x])
             case 2 | 3 | 4:
@@ -216,7 +237,7 @@ def _random_box(rng: random.Random, b: Builder, views: list[View]) -> tuple[View
                 return b.add(*((Split(), ("s", "u", "w")) if "s" in x.axes else (Merge(), ("u", "w", "s"))), [x])
             case 13:
                 return b.add(*rng.choice([(Iota(), ("u",)), (Literal(Fraction(2)), ()), (Size(), ("w",))]), [])
-            case 14:
+            case 14 | 18:
                 return b.add(Expand(), (rng.choice(["h", "u", "v"]),), [x])
             case 15:
                 (i,), (j,) = b.add(Iota(), ("v",), []), b.add(Iota(), ("u",), [])
