@@ -635,9 +635,7 @@ class Body:
             return
         if word in ("<", "<=", "==", "!=") and all(self.builder.kind(v).name == "index" for v in views):
             return
-        if any(self._positional(v) for v in views):
-            return
-        axes = [set(v.axes) - self.lanes.keys() for v in views]
+        axes = [set(v.axes) - self.lanes.keys() for v in views if not self._positional(v)]
         for i in range(len(axes)):
             for j in range(i + 1, len(axes)):
                 if axes[i] - axes[j] and axes[j] - axes[i]:
