@@ -254,10 +254,9 @@ def _random_box(rng: random.Random, b: Builder, views: list[View]) -> tuple[View
 
 def copy(diagram: Diagram, rng: random.Random) -> Diagram:
     """The same diagram: every node with axis names of its own, everything renamed, reordered and re-nested."""
-    fresh = iter(rng.sample(range(10**6), 100_000))
 
     def name() -> str:
-        return f"a{next(fresh)}"
+        return f"a{rng.getrandbits(48)}"
 
     variables: dict[str, str] = {}
     sizes: dict[str, Poly] = {}
