@@ -25,6 +25,7 @@ def render(diagnostic: Diagnostic, colour: bool = False) -> str:
     """One diagnostic: the message, the place with its line, second places, notes and help."""
 
     def paint(text: str, style: str) -> str:
+        text = printable(text)
         return f"\x1b[{style}m{text}\x1b[0m" if colour and text else text
 
     tone = "31;1" if diagnostic.severity == "error" else "33;1"
@@ -46,7 +47,7 @@ def render(diagnostic: Diagnostic, colour: bool = False) -> str:
         digits = max(len(str(p[0].line)) for p in places)
         margin = " " * digits
         blue = "34;1"
-        lines.append(f"{margin}{paint('-->', blue)} {span.source.path}:{line}:{column}")
+        lines.append(f"{margin}{paint('-->', blue)} {printable(span.source.path)}:{line}:{column}")
         lines.append(paint(f"{margin} |", blue))
         previous = None
         for place, words, primary in places:
@@ -60,21 +61,26 @@ def render(diagnostic: Diagnostic, colour: bool = False) -> str:
         for label in elsewhere:
             there, column = label.span.source.position(label.span.start)
             text, start, length = _cut(label.span)
-            lines.append(f"{margin}{paint(':::', blue)} {label.span.source.path}:{there}:{column}")
+            lines.append(f"{margin}{paint(':::', blue)} {printable(label.span.source.path)}:{there}:{column}")
             lines.append(paint(f"{there:>{digits}} |", blue) + f" {text}")
             lines.append(paint(f"{margin} |", blue) + " " * (start + 1) + paint(f"{'-' * length} {label.text}".rstrip(), blue))
     for note in diagnostic.notes:
-        lines.append(f"{margin} = note: {note}")
+        lines.append(f"{margin} = note: {printable(note)}")
     if diagnostic.help:
-        lines.append(f"{margin} = {paint('help', '36;1')}: {diagnostic.help}")
+        lines.append(f"{margin} = {paint('help', '36;1')}: {printable(diagnostic.help)}")
     return "\n".join(lines)
+
+
+def printable(text: str) -> str:
+    """A text without control characters and without signs that turn the direction of what follows."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else "�" for c in text)
 
 
 def _cut(span: Span) -> tuple[str, int, int]:
     """The line of a span, shortened around it; where the mark starts and how long it is."""
     line, column = span.source.position(span.start)
     raw = span.source.line(line).replace("\t", " ")
-    text = "".join(c if c.isprintable() else "�" for c in raw)
+    text = printable(raw)
     start = column - 1
     length = max(1, min(span.end - span.start, len(text) - start))
     if len(text) > WIDTH:

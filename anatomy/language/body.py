@@ -474,7 +474,8 @@ class Body:
                     port = turn(view.port)
                     setattr(learner, field_name, View(port.wire, port.renames))
 
-    declared: tuple[tuple[tuple[str, ...], Kind, s.Type], ...] = ()
+    declared: tuple[tuple[tuple[str, ...], Kind, s.Type] | None, ...] = ()
+    """The results of the header; None where one has an error."""
     _positions: set[int] = field(default_factory=set)
     _seen: int = 0
 
@@ -483,9 +484,10 @@ class Body:
         views = [v for value in values for v in self.values(value, ())]
         if len(views) != len(self.declared):
             raise self.error("E301", f"{len(views)} results where the header declares {len(self.declared)}", statement)
-        for k, (view, (layout, kind, at)) in enumerate(zip(views, self.declared, strict=True)):
-            if view is None:
+        for k, (view, declared) in enumerate(zip(views, self.declared, strict=True)):
+            if view is None or declared is None:
                 continue
+            layout, kind, at = declared
             value = values[k] if len(values) == len(views) else values[0]
             missing = [a for a in layout if a in self.lanes and a not in view.axes]
             if missing:

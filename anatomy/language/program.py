@@ -173,8 +173,7 @@ class Program:
             try:
                 declared.append((*self._typed(body, result), result))
             except Refused:
-                body.finished = False
-                declared.append(((), REAL, result))
+                declared.append(None)
         body.declared = tuple(declared)
         for equation in where:
             try:

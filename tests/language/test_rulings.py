@@ -272,7 +272,7 @@ def test_ruling_20_holes_and_parts():
     keys = [w.key for w in space[0].diagram.weights]
     assert len(keys) == len(set(keys)) == 6, "each use is a call site with its own weights"
     for bad in ("(q: [e]) -> [] { out sum[e](q) }", "(q: [e], k: [c]) -> [] { out sum[e](q) * sum[c](k) }", "(q: [e], k: [e]) -> [e] { out q * k }"):
-        refused(HOLE + f"diagram s{bad}\nfamily all of g {{ choose f in {{ s }} }}", "E604")
+        refused(HOLE + f"diagram s{bad}\nfamily all of host {{ choose fit in {{ s }} }}", "E604")
     refused("diagram t(x: [d]) -> [d] { part s(q: [d]) -> [d] { out q } out x }", "E106")
 
 
