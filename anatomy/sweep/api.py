@@ -57,7 +57,7 @@ class Status:
 
 def configure(
     space: Space | str, tasks: Sequence[str], sample: int | None, members: Sequence[int] | None, budget: int | None,
-    seed: int, sizes: Mapping[str, int] | None, radius: float, norm: str, cache: Path | str,
+    seed: int, sizes: Mapping[str, int] | None, radius: float, norm: str, certify: bool, cache: Path | str,
 ) -> tuple[Config, Space]:  # fmt: skip
     if sample is not None and members is not None:
         raise fail("E805", "`sample` and `members` are both given", help="a sweep takes one of them, or neither for all members")
@@ -74,7 +74,7 @@ def configure(
     chosen = None if members is None else tuple(sorted(set(members)))
     config = Config(
         target=target, path=path, text=text, space=space.name, digest=space.digest, members=chosen, sample=sample,
-        tasks=tuple(tasks), budget=budget, seed=seed, sizes=dict(sizes or {}), radius=radius, norm=norm, cache=str(cache),
+        tasks=tuple(tasks), budget=budget, seed=seed, sizes=dict(sizes or {}), radius=radius, norm=norm, certify=certify, cache=str(cache),
     )  # fmt: skip
     return config, space
 
@@ -82,10 +82,10 @@ def configure(
 def plan(
     space: Space | str, tasks: Sequence[str] = ("recall",), *, sample: int | None = None, members: Sequence[int] | None = None,
     budget: int | None = None, seed: int = 0, sizes: Mapping[str, int] | None = None, radius: float = 1.0,
-    norm: str = "frobenius", progress: bool | None = None,
+    norm: str = "frobenius", certify: bool = True, progress: bool | None = None,
 ) -> Plan:  # fmt: skip
     """What `run` with the same arguments would do: variants, merged aliases, jobs with keys, a forecast."""
-    config, found = configure(space, tasks, sample, members, budget, seed, sizes, radius, norm, "")
+    config, found = configure(space, tasks, sample, members, budget, seed, sizes, radius, norm, certify, "")
     with line(progress) as shown:
         return make(config, found, shown.scanning)
 
@@ -94,20 +94,21 @@ def run(
     space: Space | str, out_dir: Path | str, tasks: Sequence[str] = ("recall",), jobs: int | None = None, seed: int = 0,
     transport: Literal["process", "inline"] = "process", *, sample: int | None = None, members: Sequence[int] | None = None,
     budget: int | None = None, sizes: Mapping[str, int] | None = None, radius: float = 1.0, norm: str = "frobenius",
-    timeout: float | None = None, cache: Path | str | None = None, progress: bool | None = None, retry: bool = False,
+    certify: bool = True, timeout: float | None = None, cache: Path | str | None = None, progress: bool | None = None,
+    retry: bool = False,
 ) -> Status:  # fmt: skip
     """Check, certify and train members of a space, and write `table.csv` and `report.html` into `out_dir`.
 
     Members: all, `sample` different ones at random, or those of the ranks `members`. `jobs` processes of one thread
     each (default: one for each core) or, `inline`, this process; the table is the same, byte for byte. `budget` is the
-    number of training steps (default: the task's own). `timeout` stops a job after that many seconds (processes only).
+    number of training steps (default: the task's own). Without `certify` no bounds are computed. `timeout` stops a job after that many seconds (processes only).
     Running again takes up what is unfinished; `retry` also runs failed jobs again. Results are shared through `cache`,
     by default the folder `.anatomy-cache` beside `out_dir`. The first Ctrl-C lets running jobs finish.
     Raises AnatomyError E801 (task), E802 (the folder holds another sweep), E804 (folder in use), E805 (what to sweep).
     """
     folder = Path(out_dir)
     shared = Path(cache) if cache is not None else folder.resolve().parent / CACHE
-    config, found = configure(space, tasks, sample, members, budget, seed, sizes, radius, norm, shared)
+    config, found = configure(space, tasks, sample, members, budget, seed, sizes, radius, norm, certify, shared)
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / settings.NAME).exists() and not settings.read(folder).same(config):
         raise fail(

@@ -35,6 +35,7 @@ class Config(BaseModel):
     sizes: dict[str, int] = {}
     radius: float = 1.0
     norm: str = "frobenius"
+    certify: bool = True
     cache: str
 
     def load(self) -> Space:
@@ -73,6 +74,7 @@ class Config(BaseModel):
             words += ["--size", f"{axis}={size}"]
         words += ["--radius", f"{self.radius:g}"] if self.radius != 1.0 else []
         words += ["--norm", self.norm] if self.norm != "frobenius" else []
+        words += [] if self.certify else ["--no-regularity"]
         return shlex.join(words)
 
     def same(self, other: Config) -> bool:

@@ -45,7 +45,7 @@ def page(
     for task in tasks:
         out += _finding(ranking(table, task), table)
     if tasks:
-        out += _plots(table, tasks[0])
+        out += _plots(table, tasks[0], config.certify)
     out += _table(config, table, tasks, pictured, diagrams, folder)
     out += _failures(table)
     out += ["<h2>Environment</h2>", _list(environment(config, evaluator, seconds))]
@@ -90,7 +90,7 @@ def _finding(found: Ranking, table: list[Row]) -> list[str]:
     return out
 
 
-def _plots(table: list[Row], task: str) -> list[str]:
+def _plots(table: list[Row], task: str, certified: bool) -> list[str]:
     scored = [r for r in table if r[f"{task}.score"] is not None]
 
     def points(key: str) -> list[Point]:
@@ -104,7 +104,7 @@ def _plots(table: list[Row], task: str) -> list[str]:
         "<h2>Score against cost</h2><p>Circles are members, squares controls; the dashed stair joins what nothing beats on "
         "both axes. Variants without a finite bound stand in the margin. Bounds are those of the weights before training.</p>",
         '<div class="plots">',
-        f"<figure>{scatter(points('upper'), bound, 'no bound')}</figure>",
+        *([f"<figure>{scatter(points('upper'), bound, 'no bound')}</figure>"] if certified else []),
         f"<figure>{scatter(points('mixer_parameters'), 'parameters of one mixing layer', 'none')}</figure>",
         "</div>",
     ]
