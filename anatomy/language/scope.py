@@ -13,6 +13,7 @@ from anatomy.language.parse import MAX_BYTES, parse
 from anatomy.ops import WORDS
 
 LANGUAGE_VERSION = 1
+MAX_FILES = 50
 STD = Path(__file__).resolve().parent / "std"
 
 RESERVED = frozenset(
@@ -79,7 +80,12 @@ class Library:
         return module
 
     def load_file(self, path: Path, asked: Span | None = None, shown: str | None = None) -> Module:
-        key = str(path.resolve())
+        try:
+            key = str(path.resolve())
+        except (OSError, ValueError, RuntimeError) as error:
+            raise fail("E100", f"`{shown or path}` cannot be read: {error}", asked) from None
+        if len(self._loading) > MAX_FILES:
+            raise fail("E104", f"files use files more than {MAX_FILES} deep", asked)
         if key in self._loading:
             raise fail("E206", f"`{path.name}` uses itself, through {len(self._loading)} file(s)", asked)
         if key not in self.modules:
