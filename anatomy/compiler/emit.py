@@ -18,7 +18,8 @@ INLINE = 72
 """An unnamed value that is read once is written inside its reader when its code is at most this long."""
 LIKELY, LIKELY_LIFT = 512, 16
 """Stand-ins for a size that is read at run time (tokens, mostly) and for a lifted axis (a batch)."""
-STOPS_MASK = frozenset({"softmax", "dot", "sum", "mean", "exp", "sigmoid", "relu", "tanh", "logsumexp"})
+STOPS_MASK = frozenset({"softmax", "exp", "sigmoid", "relu", "tanh", "elu", "softplus"})
+"""Boxes that are finite at -inf: a mask upstream is forgotten behind them."""
 
 
 @dataclass

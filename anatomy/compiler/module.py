@@ -10,7 +10,7 @@ from math import prod
 
 from anatomy.compiler.emit import Emission
 from anatomy.compiler.fuse import fuse
-from anatomy.compiler.names import Names, class_name, comment, safe
+from anatomy.compiler.names import MODULE, Names, attribute, class_name, comment, docstring, safe
 from anatomy.compiler.runtime import FUNCTIONS
 from anatomy.compiler.solve import Solution, solve
 from anatomy.errors import fail
@@ -50,7 +50,8 @@ def generate(diagram: Diagram, sizes: Mapping[str, int], lift: Sequence[str] = (
     fused = fuse(diagram)
     names = Names()
     inputs = [names.new(i.name, "x") for i in diagram.inputs]
-    attributes = {w.wire: names.new("w_" + w.key.replace(".", "_")).removeprefix("w_") for w in diagram.weights}
+    held = Names(MODULE)
+    attributes = {w.wire: attribute(held, w.key) for w in diagram.weights}
     reals = [n for n, i in zip(inputs, diagram.inputs, strict=True) if diagram.wires[i.wire].kind.name == "real"]
     like = reals[0] if reals else f"self.{attributes[diagram.weights[0].wire]}" if diagram.weights else "reference"
     emission = Emission(fused, solution, names, tuple(lift), like)
@@ -183,8 +184,8 @@ def _assemble(
     helpers = [n for n in FUNCTIONS if n in emission.helpers or (n == "generator" and weights)]
     out: list[str] = []
     what = ", ".join(f"{a}={solution.size(p).constant() or p}" for a, p in diagram.sizes.items() if "." not in a and "~" not in a)
-    where = f" from {comment(diagram.span.source.path)}" if diagram.span else ""
-    out += [f'"""`{comment(diagram.name)}`{where}, compiled by attention-anatomy. Sizes: {comment(what)}."""', ""]
+    where = f" from {docstring(diagram.span.source.path)}" if diagram.span else ""
+    out += [f'"""`{docstring(diagram.name)}`{where}, compiled by attention-anatomy. Sizes: {docstring(what)}."""', ""]
     imports = ["import hashlib"] if weights else []
     if "math." in text:
         imports.append("import math")
@@ -209,7 +210,7 @@ def _assemble(
 
 
 def _type(layout: Sequence[str], lift: Sequence[str]) -> str:
-    return f"[{', '.join((*lift, *layout))}]"
+    return docstring(f"[{', '.join((*lift, *layout))}]")
 
 
 def _weights(diagram: Diagram, attributes: dict[int, str], solution: Solution, seed: int) -> list[str]:
@@ -217,7 +218,7 @@ def _weights(diagram: Diagram, attributes: dict[int, str], solution: Solution, s
     for w in diagram.weights:
         name = attributes[w.wire]
         empty = f"torch.empty({tuple(_shape(w, diagram, solution))}, dtype=dtype, device=device)"
-        axes = f"[{', '.join(w.layout)}]"
+        axes = comment(f"[{', '.join(w.layout)}]")
         if w.frozen:
             out.append(f'        self.register_buffer("{name}", {empty})  # {axes}')
         else:
@@ -253,18 +254,18 @@ def _weights(diagram: Diagram, attributes: dict[int, str], solution: Solution, s
             "    @staticmethod",
             "    def _save_keys(module, state, prefix, metadata):",
             '        """Attributes to the keys of the diagram."""',
-            "        for name, keys in module.KEYS.items():",
-            "            value = state.pop(prefix + name, None)",
-            "            if value is not None:",
-            "                state.update({prefix + key: value for key in keys})",
+            "        values = {name: state.pop(prefix + name) for name in module.KEYS if prefix + name in state}",
+            "        state.update({prefix + key: value for name, value in values.items() for key in module.KEYS[name]})",
             "",
             "    @staticmethod",
             "    def _load_keys(module, state, prefix, *rest):",
             '        """Keys of the diagram to attributes."""',
+            "        values = {}",
             "        for name, keys in module.KEYS.items():",
-            "            values = [state.pop(prefix + key) for key in keys if prefix + key in state]",
-            "            if values:",
-            "                state[prefix + name] = values[0]",
+            "            for key in keys:",
+            "                if prefix + key in state:",
+            "                    values[prefix + name] = state.pop(prefix + key)",
+            "        state.update(values)",
             "",
         ]
     return out

@@ -6,14 +6,32 @@ import keyword
 import re
 
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,60}\Z")
-TAKEN = frozenset(["torch", "F", "math", "nn", "self", "sizes", "hashlib", "Tensor", "annotations", "seed", "dtype", "device"])
+_TAKEN = """
+    torch F math nn self sizes hashlib Tensor annotations seed dtype device reference
+    ValueError float getattr isinstance staticmethod super range zip enumerate tuple
+    _axes _solve _generator _masked_softmax _shift
+"""
+TAKEN = frozenset(_TAKEN.split())
+"""Names that the text around a value uses: modules, built-in functions, the functions of `runtime`."""
+
+_MODULE = """
+    KEYS T_destination add_module apply bfloat16 buffers call_super_init children compile cpu cuda double dump_patches
+    eval extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half ipu load_state_dict modules
+    mtia named_buffers named_children named_modules named_parameters parameters register_backward_hook register_buffer
+    register_forward_hook register_forward_pre_hook register_full_backward_hook register_full_backward_pre_hook
+    register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module register_parameter
+    register_state_dict_post_hook register_state_dict_pre_hook requires_grad_ reset_parameters set_extra_state
+    set_submodule share_memory source state_dict to to_empty train training type xpu zero_grad
+"""
+MODULE = frozenset(_MODULE.split())
+"""Attributes that a module has already; the keys of its state dict are not touched by this."""
 
 
 class Names:
     """Allocates distinct Python identifiers."""
 
-    def __init__(self) -> None:
-        self.used: set[str] = set(TAKEN)
+    def __init__(self, taken: frozenset[str] = TAKEN) -> None:
+        self.used: set[str] = set(taken)
 
     def new(self, wanted: str, otherwise: str = "t") -> str:
         """The wanted name where it is an identifier, else a plain one; numbered when taken."""
@@ -24,6 +42,12 @@ class Names:
             name = f"{base}_{count}"
         self.used.add(name)
         return name
+
+
+def attribute(names: Names, key: str) -> str:
+    """An attribute for a weight; one that starts with `_` might be the module's own."""
+    wanted = key.replace(".", "_")
+    return names.new("" if wanted.startswith("_") else wanted, "weight")
 
 
 def safe(text: str) -> bool:
@@ -40,3 +64,8 @@ def class_name(name: str) -> str:
 def comment(text: str) -> str:
     """Text that may stand in a comment: one line, printable."""
     return "".join(c if c.isprintable() else " " for c in text).strip()[:100]
+
+
+def docstring(text: str) -> str:
+    """Text that may stand in a string between three quotes: as in a comment, without quotes and backslashes."""
+    return comment(text).replace("\\", "/").replace('"', "'")
