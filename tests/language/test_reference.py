@@ -1,0 +1,48 @@
+"""The reference of the language: its blocks do what they say, and it leaves nothing out."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from anatomy.errors import Source
+from anatomy.language.body import INITS
+from anatomy.language.format import format_text
+from anatomy.language.lalr import tables
+from anatomy.language.scope import LATER_WORDS
+from anatomy.ops import OPS
+from tests.language.trees import codes
+
+TEXT = (Path(__file__).resolve().parents[2] / "grammar" / "README.md").read_text("utf-8")
+BLOCKS = re.findall(r"^```anat *(\w*)\n(.*?)^```$", TEXT, re.M | re.S)
+
+
+@pytest.mark.parametrize(("code", "text"), BLOCKS, ids=[f"{k}{code}" for k, (code, _) in enumerate(BLOCKS)])
+def test_block(code, text):
+    assert codes(text) == ([code] if code else [])
+    assert format_text(Source("README.md", text)) == text, "the reference is written as `fmt` writes"
+
+
+def named() -> set[str]:
+    """Every word in backticks outside of blocks."""
+    prose = re.sub(r"^```.*?^```$", "", TEXT, flags=re.M | re.S)
+    return {word for span in re.findall(r"`([^`]+)`", prose) for word in re.findall(r"[A-Za-z_]\w*|[^\s\w]+", span)} | {
+        span for span in re.findall(r"`([^`]+)`", prose)
+    }
+
+
+def test_every_operation_keyword_and_initialiser_is_named():
+    words = {word for op in OPS for word in op.names} | {"lin", "causal", "mask"} | LATER_WORDS | INITS.keys()
+    words |= {word for word in tables().words if word.isalpha()}
+    assert words <= named(), sorted(words - named())
+
+
+def test_every_limit_is_stated():
+    from anatomy.ir import builder, poly
+    from anatomy.language import body, parse, weigh
+
+    for number in (
+        parse.MAX_BYTES, parse.MAX_TOKENS, parse.MAX_LINE, parse.MAX_DEPTH, builder.MAX_AXES, weigh.MAX_NODES,
+        weigh.MAX_ALL_NODES, weigh.MAX_CALLS, body.MAX_FOUND, poly.MAX_TERMS, poly.MAX_DEGREE,
+    ):  # fmt: skip
+        assert f"{number:,}" in TEXT.partition("## 12.")[2], number
