@@ -30,7 +30,7 @@ def run(command: str) -> None:
 def demo() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", default="demo-out", help="where pictures, the module and the report go")
-    parser.add_argument("--steps", type=int, default=150, help="training steps for each variant")
+    parser.add_argument("--steps", type=int, default=120, help="training steps for each variant")
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
     out = Path(options.out)
