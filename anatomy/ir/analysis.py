@@ -116,7 +116,7 @@ def equivariant(diagram: Diagram) -> bool:
     knows positions, no hole, no weight and no feature axis of an input has such an axis; comparing
     positions by `==` and `!=` is allowed.
     """
-    found = strands(diagram)
+    found = strands(diagram, compared=True)
     token = {found.wire(diagram.inputs[k].wire, axis) for k, axis in tokens(diagram)}
     for item in diagram.inputs:
         if diagram.wires[item.wire].kind.name == "real" and item.layout:

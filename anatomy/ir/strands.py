@@ -25,8 +25,11 @@ class Strands:
         return self.of["box", node, axis]
 
 
-def strands(diagram: Diagram) -> Strands:
-    """Join the axes of wires with the axes of the boxes that make and read them."""
+def strands(diagram: Diagram, compared: bool = False) -> Strands:
+    """Join the axes of wires with the axes of the boxes that make and read them.
+
+    With `compared` also axes of equal size whose positions are tested for equality.
+    """
     parent: dict[Slot, Slot] = {}
 
     def root(s: Slot) -> Slot:
@@ -51,6 +54,12 @@ def strands(diagram: Diagram) -> Strands:
             join((("wire", port.wire, a), ("box", i, b)) for a, b in port.renames)
         for wire in node.outs:
             join((("wire", wire, a), ("box", i, a)) for a in diagram.wires[wire].axes)
+        if compared and node.op.word in ("==", "!="):
+            made = [diagram.producer.get(p.wire) for p in node.ports]
+            positions = all(m is not None and diagram.nodes[m[0]].op.word == "iota" for m in made)
+            ends: list[Slot] = [("box", i, b) for p in node.ports for _, b in p.renames]
+            if positions and len({diagram.sizes[a] for p in node.ports for a, _ in p.renames}) == 1:
+                join([(ends[0], ends[-1])])
     for k, output in enumerate(diagram.outputs):
         join((("wire", output.port.wire, a), ("out", k, b)) for a, b in output.port.renames)
     numbers: dict[Slot, int] = {}

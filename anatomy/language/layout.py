@@ -95,7 +95,7 @@ def _lin(diagram: Diagram, i: int) -> tuple[int, int, Lin] | None:
         return None
     for x, w in (node.ports, node.ports[::-1]):
         weight = diagram.weight_of.get(w.wire)
-        if weight is None or not weight.fan_in or not weight.fan_out or not identity(w):
+        if weight is None or weight.frozen or not weight.fan_in or not weight.fan_out or not identity(w):
             continue
         if set(node.own) != set(weight.fan_in) or set(weight.fan_out) & set(x.axes) or not set(node.own) <= set(x.axes):
             continue

@@ -63,7 +63,8 @@ class _Text:
         self.wires = {i.wire: self.names.new(i.name) for i in diagram.inputs}
         self.declared: set[int] = set()
         self.views: dict[tuple[int, Renames], str] = {}
-        self.learners = {lin.weight.wire: self.named(lin.weight) for lin in self.layout.lins.values()}
+        learned = {lin.weight.wire: lin.weight for lin in self.layout.lins.values()}
+        self.learners = {wire: self.named(weight) for wire, weight in learned.items()}
         in_lins = {w.wire for lin in self.layout.lins.values() for w in (lin.weight, lin.bias) if w}
         self.plain = [w for w in diagram.weights if w.wire not in in_lins and self.readers(w.wire)]
         self.wires |= {w.wire: self.named(w) for w in self.plain}
@@ -235,7 +236,7 @@ class _Text:
         for k, out in enumerate(node.outs):
             unused = not self.readers(out)
             wanted = self.diagram.wires[out].name or f"t{i}" + (f"_{k}" if k else "")
-            names.append(self.names.new(f"_{wanted}" if unused else wanted))
+            names.append(self.names.new(f"_{wanted}" if unused and wanted[0] != "_" else wanted))
             self.wires[out] = names[-1]
         yield path, f"{', '.join(names)} = {text}"
         for out in node.outs:
@@ -343,8 +344,8 @@ class _Text:
         if weight.wire not in self.declared:
             self.declared.add(weight.wire)
             lanes = f"{self.list(weight.lanes)}; " if weight.lanes else ""
-            options = ("" if lin.bias else ", bias=false") + (", frozen=true" if weight.frozen else "")
-            axes = f"[{lanes}{self.list(weight.fan_in)} -> {self.list(weight.fan_out)}{options}]"
+            bias = "" if lin.bias else ", bias=false"
+            axes = f"[{lanes}{self.list(weight.fan_in)} -> {self.list(weight.fan_out)}{bias}]"
             if str(weight.init) != "xavier":
                 init = f" ~ {self.init(weight)} "
         return f"lin {name}{axes}{init}({self.operand(lin.x, OR)[0]})"
