@@ -19,7 +19,7 @@ def add(name: str, parser: argparse.ArgumentParser) -> None:
         sub.add_argument("--tasks", default="recall", help="task names, separated by commas")
         sub.add_argument("--sample", type=int, metavar="K", help="K different members at random, rather than all")
         sub.add_argument("--members", metavar="I,J", help="the members of these ranks, rather than all")
-        sub.add_argument("--budget", type=int, metavar="STEPS", help="training steps; default: the task's own")
+        sub.add_argument("--steps", "--budget", dest="budget", type=int, metavar="N", help="training steps; default: the task's own")
         sub.add_argument("--radius", type=float, default=1.0, help="of the token ball for the Lipschitz bound")
         sub.add_argument("--norm", choices=("frobenius", "max_token"), default="frobenius")
         sub.add_argument("--seed", type=int, default=0)
