@@ -178,7 +178,7 @@ def token_norm(parts: Sequence[torch.Tensor]) -> torch.Tensor:
 
 def rayleigh(flat: Flat, x: torch.Tensor, u: torch.Tensor, norm: str = "frobenius") -> float:
     """|J u| / |u| in the norm asked for."""
-    _, tangent = torch.func.jvp(flat, (x,), (u,))
+    tangent = torch.func.jvp(flat, (x,), (u,))[1]
     return _quotient(flat, x, tangent.detach(), u, norm)
 
 
@@ -206,13 +206,14 @@ def _secant(flat: Flat, x: torch.Tensor, u: torch.Tensor, reach: float, norm: st
 
 def _refine(flat: Flat, x: torch.Tensor, u: torch.Tensor, norm: str) -> torch.Tensor:
     """A better direction at a fixed point: the dense Jacobian where it is small, else power iterations."""
-    output, pull = torch.func.vjp(flat, x)
+    pulled = torch.func.vjp(flat, x)
+    output, pull = pulled[0], pulled[1]
     if flat.length * output.numel() <= 65_536:
         jacobian = torch.func.jacrev(flat)(x).reshape(output.numel(), -1)
         if norm == "frobenius" and bool(torch.isfinite(jacobian).all()):
             return torch.linalg.svd(jacobian, full_matrices=False)[2][0]
     for _ in range(12 if norm == "frobenius" else 6):
-        _, tangent = torch.func.jvp(flat, (x,), (u,))
+        tangent = torch.func.jvp(flat, (x,), (u,))[1]
         if norm != "frobenius":
             tangent = _largest_token(flat, x, tangent)
         (back,) = pull(tangent)

@@ -66,8 +66,9 @@ def product(ctx: Rules, factors: Sequence[Bound], summed: frozenset[str]) -> Bou
             form = None
     elif len(data) == 2 and summed:
         from anatomy.regularity.theorems import softmax
+        from anatomy.regularity.theorems.recognise import match
 
-        theorem = softmax.match(data, known, summed, ctx.sizes)
+        theorem = match(data, known, summed, ctx.sizes)
         if theorem is not None:
             slopes = slopes_meet(slopes, theorem.slopes(axes, tokens & axes, ctx.sizes))
             out = ctx.finish(axes, tokens & axes, entry, min(radius, theorem.radius(axes, tokens & axes, ctx.sizes)), slopes, None)

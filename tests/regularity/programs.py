@@ -10,8 +10,30 @@ from anatomy.ir.graph import Diagram, Init, Output
 from anatomy.ir.op import Op, Problem
 from anatomy.ir.poly import Poly
 from anatomy.ops import (
-    Add, Cat, Compare, Contract, Cumsum, Divide, Expand, Extremum, Fourier, Halves, Iota, Literal, Map, Mask, Merge, Multiply,
-    Normalise, Power, Reduce, Shift, Softmax, Split, Subtract, Where,
+    Add,
+    Cat,
+    Compare,
+    Contract,
+    Cumsum,
+    Divide,
+    Expand,
+    Extremum,
+    Fourier,
+    Halves,
+    Iota,
+    Literal,
+    Map,
+    Mask,
+    Merge,
+    Multiply,
+    Normalise,
+    Power,
+    Reduce,
+    Shift,
+    Softmax,
+    Split,
+    Subtract,
+    Where,
 )  # fmt: skip
 from anatomy.ops.elementwise import CODE
 

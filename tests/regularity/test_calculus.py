@@ -43,7 +43,8 @@ def attack(seed: int) -> bool:
         x = torch.cat([a.reshape(-1) for a in inputs])
         y = f(x)
         slack = 1e-9 * (1 + float(y.abs().max()))
-        assert bound.entry[0] - slack <= float(y.min()) and float(y.max()) <= bound.entry[1] + slack, seed
+        assert bound.entry[0] - slack <= float(y.min()), seed
+        assert float(y.max()) <= bound.entry[1] + slack, seed
         j = jacobian(f, x + 1e-9 * torch.tensor(rng.standard_normal(len(x))))  # off the kinks
         if not np.isfinite(j).all():
             continue

@@ -72,17 +72,17 @@ def test_a_kink_is_confirmed_by_a_secant() -> None:
             return x.abs()
 
         @staticmethod
-        def setup_context(ctx, inputs, output) -> None:  # noqa: ANN001
+        def setup_context(ctx, inputs, output) -> None:
             ctx.save_for_backward(*inputs)
             ctx.save_for_forward(*inputs)
 
         @staticmethod
-        def backward(ctx, grad):  # noqa: ANN001, ANN205
+        def backward(ctx, grad):
             (x,) = ctx.saved_tensors
             return grad * torch.where(x == 0, 100.0, torch.sign(x))
 
         @staticmethod
-        def jvp(ctx, tangent):  # noqa: ANN001, ANN205
+        def jvp(ctx, tangent):
             (x,) = ctx.saved_tensors
             return tangent * torch.where(x == 0, 100.0, torch.sign(x))
 

@@ -12,7 +12,6 @@ from anatomy.compiler import build
 from anatomy.regularity import check
 from anatomy.regularity.compose import compose, sizes_of
 from anatomy.regularity.estimate import Flat
-
 from tests.regularity.oracle import jacobian
 from tests.regularity.variants import sizes, variant
 
@@ -27,7 +26,7 @@ def attention(x: torch.Tensor, a: torch.Tensor, v: torch.Tensor, causal: bool = 
     return torch.softmax(s, -1) @ x @ v
 
 
-def spectral(f, x: torch.Tensor) -> float:  # noqa: ANN001
+def spectral(f, x: torch.Tensor) -> float:
     flat = Flat(f, [tuple(x.shape)])
     return float(np.linalg.norm(jacobian(flat, x.reshape(-1)), 2))
 
@@ -100,7 +99,7 @@ def test_item_5_one_token_against_all_others(g: int, n: int, value: float) -> No
     [("linear_mean", lambda n, r: 3 * r**2), ("relu_mean", lambda n, r: 3 * r**2), ("linear_sum", lambda n, r: 3 * n * r**2),
      ("square_relu_mean", lambda n, r: 5 * r**4)],
 )  # fmt: skip
-def test_item_9_pointwise_scores_are_exact(name: str, factor, radius: float) -> None:  # noqa: ANN001
+def test_item_9_pointwise_scores_are_exact(name: str, factor, radius: float) -> None:
     n = 4
     given = sizes(name, n=n, m=n, d=1)
     net = build(variant(name), given, dtype=torch.float64)

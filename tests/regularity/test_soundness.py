@@ -20,7 +20,7 @@ WITHOUT = {"hard_choice", "relu_rows", "by_data", "cosine_without_eps", "given_m
 BOUNDED = [n for n in NAMES if n not in WITHOUT]
 
 
-def drawn(name: str, rng: np.random.Generator, scale: float, **changed: int):  # noqa: ANN201
+def drawn(name: str, rng: np.random.Generator, scale: float, **changed: int):
     """A module with random weights, those weights, and its sizes."""
     given = sizes(name, **changed)
     net = build(variant(name), given, dtype=torch.float64)
@@ -44,7 +44,7 @@ def test_no_quotient_exceeds_the_bound(name: str) -> None:
         counts = [math.prod(s) for s in shapes]
         outs = grouping([tuple(full[a] for a in diagram.outputs[0].layout)])
 
-        def f(v: torch.Tensor, net=net, counts=counts, shapes=shapes) -> torch.Tensor:  # noqa: ANN001
+        def f(v: torch.Tensor, net=net, counts=counts, shapes=shapes) -> torch.Tensor:
             return net(*(p.reshape(s) for p, s in zip(torch.split(v, counts), shapes, strict=True))).reshape(-1)
 
         for inputs in points(shapes, radius, rng, 4):
@@ -82,7 +82,7 @@ def test_the_score_matrix_is_not_transposed() -> None:
         given = sizes(name, n=5, m=5, d=d, e=d, f=d)
         limit = compose(variant(name), sizes_of(variant(name), given), weights, 1.0).triple.inf
 
-        def f(x: torch.Tensor, a=a, v=v) -> torch.Tensor:  # noqa: ANN001
+        def f(x: torch.Tensor, a=a, v=v) -> torch.Tensor:
             x = x.reshape(5, 3)
             return (torch.softmax(x @ torch.tensor(a) @ x.T, -1) @ x @ torch.tensor(v.T)).reshape(-1)
 

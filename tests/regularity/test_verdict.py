@@ -17,7 +17,7 @@ from tests.regularity.variants import sizes, variant
 torch.set_num_threads(1)
 
 
-def module(name: str, seed: int = 0, **changed: int):  # noqa: ANN201
+def module(name: str, seed: int = 0, **changed: int):
     given = sizes(name, **changed)
     net = build(variant(name), given, seed=seed, dtype=torch.float64)
     for p in net.parameters():
@@ -32,7 +32,7 @@ def verdict(name: str, radius: float = 1.0, with_function: bool = False, **chang
 
 @pytest.mark.parametrize("name", ["plain", "single", "mha", "causal_single", "residual", "alibi"])
 def test_dot_product_softmax_is_not_lipschitz_on_the_whole_space(name: str) -> None:
-    net, weights, given = module(name)
+    _, weights, given = module(name)
     for key in weights:
         if key.endswith(".bias"):
             weights[key][...] = 0
