@@ -27,7 +27,10 @@ class Analysis:
 
 
 def analyse(diagram: Diagram) -> Analysis:
-    """All analyses of a diagram, open or closed."""
+    """All analyses of a diagram, open or closed. Nothing is claimed of tokens where no input has any."""
+    if not tokens(diagram):
+        nothing = (length_generic(diagram), None, None, None)
+        return Analysis(parameters(diagram), flops(diagram), memory(diagram), *nothing)
     found = reach(diagram)
     return Analysis(
         parameters(diagram),
@@ -112,12 +115,16 @@ def length_generic(diagram: Diagram) -> bool:
 def equivariant(diagram: Diagram) -> bool:
     """Whether permuting tokens permutes the outputs in the same way: True where it is proved.
 
-    A permutation acts on a token axis and on every axis that is joined with it. Proved when no box that
+    A permutation acts on a token axis, on every axis that is joined with it, and on output axes of the same
+    size. Proved when no box that
     knows positions, no hole, no weight and no feature axis of an input has such an axis; comparing
     positions by `==` and `!=` is allowed.
     """
     found = strands(diagram, compared=True)
     token = {found.wire(diagram.inputs[k].wire, axis) for k, axis in tokens(diagram)}
+    sizes = {diagram.sizes[axis] for _, axis in tokens(diagram)}
+    for k, output in enumerate(diagram.outputs):
+        token |= {found.of["out", k, axis] for axis in output.layout if diagram.sizes[axis] in sizes}
     for item in diagram.inputs:
         if diagram.wires[item.wire].kind.name == "real" and item.layout:
             if found.wire(item.wire, item.layout[-1]) in token:

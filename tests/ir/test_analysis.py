@@ -136,6 +136,18 @@ def test_equality_of_positions_is_equivariant() -> None:
     assert analyse(read(AXES + text.format("m == n + 1"))).equivariant is None
 
 
+def test_positions_on_the_output_alone() -> None:
+    """The token axis is summed away, and the output knows where it is along an axis of the same size."""
+    text = "diagram f(x: [n, d]) -> [n, d] { out sum[m](x[n -> m]) * iota[n] }"
+    assert analyse(read(AXES + text)).equivariant is None
+    assert analyse(read(AXES + text.replace("* iota[n]", "+ expand[n](0)"))).equivariant is True
+
+
+def test_nothing_is_claimed_without_tokens() -> None:
+    found = analyse(read(AXES + "diagram f(x: [d]) -> [n, d] { out x * iota[n] }"))
+    assert (found.causal, found.equivariant, found.lane_local) == (None, None, None)
+
+
 def test_equivariance_of_values() -> None:
     import torch
 
