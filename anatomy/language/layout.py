@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from anatomy.ir.graph import Diagram, Node, Port, Renames, Weight
 from anatomy.ir.live import live
@@ -43,6 +44,14 @@ class Layout:
         """The nodes that are statements of their own, in an order that respects the wires."""
         return [i for i in self.nodes if i not in self.inside and i not in self.absorbed]
 
+    @cached_property
+    def alive(self) -> frozenset[int]:
+        return frozenset(self.nodes)
+
+    def readers(self, wire: int) -> list[tuple[int, int]]:
+        """The (node, port) pairs of live nodes and outputs that read a wire."""
+        return [(k, p) for k, p in self.diagram.consumers[wire] if k == OUT or k in self.alive]
+
     def ports(self, i: int) -> tuple[Port, ...]:
         """The operands as written."""
         return (self.lins[i].x,) if i in self.lins else self.diagram.nodes[i].ports
@@ -75,13 +84,12 @@ def _lins(found: Layout) -> None:
         group = _lin(diagram, i)
         if group is not None:
             groups.setdefault(group[2].weight.wire, []).append(group)
-    alive = set(found.nodes)
     for wire, group in groups.items():
         biases = {lin.bias.wire if lin.bias else None for _, _, lin in group}
         if len(biases) > 1:
             continue
         uses = [(wire, len(group)), *((b, len(group)) for b in biases if b is not None)]
-        if any(len([k for k, _ in diagram.consumers[w] if k == -1 or k in alive]) != count for w, count in uses):
+        if any(len(found.readers(w)) != count for w, count in uses):
             continue
         for first, last, lin in group:
             found.lins[last] = lin

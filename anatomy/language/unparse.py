@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 
-from anatomy.ir.equations import settle
 from anatomy.ir.graph import REAL, Diagram, Kind, Port, Renames, Weight
 from anatomy.ir.op import Op
-from anatomy.ir.poly import Poly
+from anatomy.language.axes import Axes
 from anatomy.language.layout import OUT, Layout, Path, identity, layout, moved, without
-from anatomy.language.naming import Names, signed, size, tail
+from anatomy.language.naming import Names, signed, tail
 from anatomy.ops import Both, Compare, Hole, Iota, Literal, Mask, Not, Shift
 from anatomy.ops.normalise import EPS, Normalise
 
@@ -50,116 +49,24 @@ class _Text:
     def __init__(self, diagram: Diagram):
         self.diagram = diagram
         self.layout: Layout = layout(diagram)
-        self.alive = set(self.layout.nodes)
         holes = {diagram.nodes[i].op.hole: i for i in reversed(self.layout.nodes) if diagram.nodes[i].op.hole}
         self.holes = dict(sorted(holes.items(), key=lambda item: item[1]))
         self.names = Names(self.holes)
         self.title = self.names.new(diagram.name)
-        self.settled = settle((e.left, e.right) for e in diagram.equations)
-        self.axes: dict[str, str] = {}
-        self.variables: dict[str, str] = {}
-        for axis in self.used():
-            self.axis(axis)
+        self.axes = Axes(diagram, self.layout, self.names)
+        self.axis = self.axes.axis
         self.wires = {i.wire: self.names.new(i.name) for i in diagram.inputs}
         self.declared: set[int] = set()
         self.views: dict[tuple[int, Renames], str] = {}
         learned = {lin.weight.wire: lin.weight for lin in self.layout.lins.values()}
         self.learners = {wire: self.named(weight) for wire, weight in learned.items()}
         in_lins = {w.wire for lin in self.layout.lins.values() for w in (lin.weight, lin.bias) if w}
-        self.plain = [w for w in diagram.weights if w.wire not in in_lins and self.readers(w.wire)]
+        self.plain = [w for w in diagram.weights if w.wire not in in_lins and self.layout.readers(w.wire)]
         self.wires |= {w.wire: self.named(w) for w in self.plain}
 
     def named(self, weight: Weight) -> str:
         parts = 2 if weight.key.endswith(".bias") else 1
         return self.names.new(tail(weight.key, parts), weight.key)
-
-    def readers(self, wire: int) -> list[tuple[int, int]]:
-        return [(k, p) for k, p in self.diagram.consumers[wire] if k == OUT or k in self.alive]
-
-    # axes and sizes ---------------------------------------------------------------------------
-
-    def used(self) -> Iterator[str]:
-        diagram = self.diagram
-        for item in diagram.inputs:
-            kind = diagram.wires[item.wire].kind
-            yield from ((kind.axis,) if kind.name == "index" else ())
-            yield from item.layout
-        for output in diagram.outputs:
-            yield from output.layout
-        for weight in diagram.weights:
-            if self.readers(weight.wire):
-                yield from weight.layout
-        for i in self.layout.nodes:
-            yield from diagram.nodes[i].own
-            yield from diagram.nodes[i].lifts
-            for kind in getattr(diagram.nodes[i].op, "takes_kinds", ()) + getattr(diagram.nodes[i].op, "gives_kinds", ()):
-                if kind.name == "index" and kind.axis in diagram.sizes:
-                    yield kind.axis
-
-    def axis(self, name: str) -> str:
-        if name not in self.axes:
-            if name in self.variables and self.diagram.sizes[name] == Poly.var(name):
-                self.axes[name] = self.variables[name]
-            else:
-                self.axes[name] = self.names.new(tail(name), name)
-        return self.axes[name]
-
-    def variable(self, name: str) -> str:
-        """A size variable is the axis of its name, where that axis is free."""
-        if name not in self.variables:
-            free = self.diagram.sizes.get(name) == Poly.var(name)
-            self.variables[name] = self.axis(name) if free else self.names.new(tail(name), name)
-        return self.variables[name]
-
-    def poly(self, poly: Poly) -> Poly:
-        return self.settled.of(poly).rename(self.variable)
-
-    def equations(self) -> tuple[list[str], dict[str, str], list[str], list[str]]:
-        """The `where` clause, the right sides in the `axis` declaration, helper diagrams, and their uses."""
-        where: list[str] = []
-        licences: dict[str, str] = {}
-        renamed = self.renamed()
-        header = {a for i in self.diagram.inputs for a in i.layout} | {a for o in self.diagram.outputs for a in o.layout}
-        for axis, name in list(self.axes.items()):
-            value = self.poly(self.diagram.sizes[axis])
-            other = value.as_variable()
-            if other == name:
-                continue
-            if other and axis not in header and frozenset({name, other}) in renamed:
-                licences[name] = other
-            else:
-                where.append(f"{name} = {size(value)}")
-        helpers, uses = [], []
-        for k, rest in enumerate(self.settled.rest):
-            rest = rest.rename(self.variable)
-            left = Poly(tuple(t for t in rest.terms if t[1] > 0))
-            right = -Poly(tuple(t for t in rest.terms if t[1] < 0))
-            if right.as_variable():
-                left, right = right, left
-            if not left.terms or not right.terms:
-                continue
-            axis = left.as_variable()
-            if axis is None or axis in right.variables():
-                axis = self.names.new("q")
-                where.append(f"{axis} = {size(left)}")
-                self.variables[axis] = axis
-            law, x = self.names.new(f"law{k + 1}"), self.names.new("x")
-            helpers.append(f"diagram {law}({x}: [{axis}]) -> [{axis}] where {axis} = {size(right)} {{ out {x} }}\n")
-            bound = ", ".join(f"{v}={v}" for v in sorted(right.variables()))
-            bound = f"[{bound}]" if bound else ""
-            uses.append(f"{self.names.new('_' + law)} = {law}{bound}(iota[{axis}])")
-        for axis, value in self.diagram.defaults:
-            name = self.axes.get(axis)
-            if name and self.settled.of(self.diagram.sizes[axis]) == Poly.var(axis) and name not in licences:
-                if all(v in self.variables for v in value.variables()):
-                    licences[name] = size(value.rename(self.variable))
-        return where, licences, helpers, uses
-
-    def renamed(self) -> set[frozenset[str]]:
-        """Pairs of axes of which the text renames one to the other."""
-        ports = [p for i in self.layout.nodes if i not in self.layout.absorbed for p in self.layout.ports(i)]
-        ports += [o.port for o in self.diagram.outputs]
-        return {frozenset({self.axis(a), self.axis(b)}) for p in ports for a, b in p.renames}
 
     def list(self, axes: tuple[str, ...]) -> str:
         return ", ".join(map(self.axis, axes))
@@ -178,8 +85,8 @@ class _Text:
             lines += self.statement(i)
         results = ", ".join(self.operand(o.port, OR)[0] for o in diagram.outputs)
         lines.append((self.layout.path[OUT], f"out {results}"))
-        where, licences, helpers, uses = self.equations()
-        known = dict.fromkeys([*self.axes.values(), *self.variables.values()])
+        where, licences, helpers, uses = self.axes.equations()
+        known = dict.fromkeys(self.axes.names())
         declared = ", ".join(f"{a} = {licences[a]}" if a in licences else a for a in known)
         inputs = ", ".join(f"{self.wires[i.wire]}: {self.type(diagram.wires[i.wire].kind, i.layout)}" for i in diagram.inputs)
         outputs = ", ".join(self.type(self.given(o.port), o.layout) for o in diagram.outputs)
@@ -215,7 +122,7 @@ class _Text:
         def types(axes: tuple[tuple[int, ...], ...], kinds: tuple[Kind, ...]) -> list[str]:
             return [self.type(k, tuple(node.own[p] for p in places)) for places, k in zip(axes, kinds, strict=True)]
 
-        names = Names([*self.axes.values()])
+        names = Names(self.axes.names())
         params = ", ".join(f"{names.new(f'x{k + 1}')}: {t}" for k, t in enumerate(types(op.takes_axes, op.takes_kinds)))
         return f"hole {label}({params}) -> {', '.join(types(op.gives_axes, op.gives_kinds))}"
 
@@ -224,7 +131,7 @@ class _Text:
         text, level = self.box(i, OR)
         wire = node.outs[0]
         views = self.layout.views.get(wire, [])
-        ports = [self.port(wire, k, p) for k, p in self.readers(wire)]
+        ports = [self.port(wire, k, p) for k, p in self.layout.readers(wire)]
         if len(node.outs) == 1 and views and all(moved(p) == views[0] for p in ports):
             if without(path, {a for pair in views[0] for a in pair}) == path:
                 # Every reader wants the renamed wire: name that.
@@ -234,7 +141,7 @@ class _Text:
                 return
         names = []
         for k, out in enumerate(node.outs):
-            unused = not self.readers(out)
+            unused = not self.layout.readers(out)
             wanted = self.diagram.wires[out].name or f"t{i}" + (f"_{k}" if k else "")
             names.append(self.names.new(f"_{wanted}" if unused and wanted[0] != "_" else wanted))
             self.wires[out] = names[-1]
