@@ -27,7 +27,16 @@ class Analysis:
 
 
 def analyse(diagram: Diagram) -> Analysis:
-    """All analyses of a diagram, open or closed. Nothing is claimed of tokens where no input has any."""
+    """All analyses of a diagram, open or closed. Nothing is claimed of tokens where no input has any.
+
+    >>> from anatomy.ir.builder import Builder
+    >>> from anatomy.ir.graph import Output
+    >>> from anatomy.ops import Softmax
+    >>> b = Builder(); x = b.input("x", ["n", "d"]); (y,) = b.add(Softmax(), ["n"], [x])
+    >>> found = analyse(b.finish("over_tokens", [Output(y.port, ("n", "d"))]))
+    >>> str(found.flops), found.equivariant, found.causal
+    ('5 * d * n', True, None)
+    """
     if not tokens(diagram):
         nothing = (length_generic(diagram), None, None, None)
         return Analysis(parameters(diagram), flops(diagram), memory(diagram), *nothing)

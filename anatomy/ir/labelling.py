@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 
 from anatomy.errors import fail
 
-LIMIT = 10_000_000
-"""Vertices individualised over one search, about a minute; a graph that needs more is refused, never guessed."""
+LIMIT = 1_000_000
+"""Vertices coloured anew in one search, about ten seconds; a graph that needs more is refused, never guessed."""
 
 Edge = tuple[int, int, str]
 Colouring = Sequence[int] | Mapping[int, int]

@@ -51,6 +51,13 @@ def equal(a: Diagram, b: Diagram, seed: int = 0, module: Build | None = None) ->
     all 1, pairwise coprime, and mixed. Weights are paired by the isomorphism (of terms), else by key and
     type; where that fails, or a hole is open, evaluation is None. `module` compiles a diagram at given sizes.
     Raises AnatomyError E505 where a diagram is too symmetric to be compared.
+
+    >>> from anatomy.errors import Source
+    >>> from anatomy.language.program import Program
+    >>> text = "axis n diagram a(x: [n]) -> [n] { out x * 2 } diagram b(x: [n]) -> [n] { out x + x }"
+    >>> program = Program.of(Source("two.anat", text))
+    >>> equal(program.get("a"), program.get("b"))
+    Equality(isomorphic=False, same_term=False, normal_form=None, evaluation=True)
     """
     left, right = canonical(a), canonical(b)
     isomorphic = left == right

@@ -8,6 +8,7 @@ from itertools import chain, combinations
 import networkx as nx
 import pytest
 
+from anatomy.errors import AnatomyError
 from anatomy.ir.canonical import canonical
 from anatomy.ir.labelling import label
 from tests.ir.samples import copy, cycle, of_graph
@@ -127,6 +128,13 @@ def test_regular_pairs_differ(left: list[tuple[int, int]], right: list[tuple[int
     assert len(a.nodes) == len(b.nodes)
     assert canonical(a) != canonical(b)
     assert canonical(a) == canonical(copy(a, random.Random(0)))
+
+
+def test_a_search_that_is_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("anatomy.ir.labelling.LIMIT", 1000)
+    with pytest.raises(AnatomyError) as refused:
+        canonical(of_graph(gadgets(nx.complete_graph(4), False)))
+    assert refused.value.diagnostics[0].code == "E505"
 
 
 @pytest.mark.parametrize("name", ["complete", "bipartite", "petersen", "star", "edges"])
