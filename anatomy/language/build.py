@@ -72,6 +72,17 @@ def _lin(at: s.At, name: s.Name, *c: Any) -> s.Lin:
     return s.Lin(at, name, bracket, init, groups[-1])
 
 
+def _diagram(at: s.At, name: s.Name, signature: s.Signature, *c: Any) -> s.DiagramDecl:
+    *where, body = c
+    return s.DiagramDecl(at, name, signature, tuple(where[0]) if where else (), tuple(body))
+
+
+def _type(at: s.At, *c: Any) -> s.Type:
+    kind = _one(_Group, c)
+    word, of = kind if kind is not None else (None, None)
+    return s.Type(at, word, of, _of(s.Name, c))
+
+
 def _grouped(children: Children) -> Any:
     """What stands in round brackets; its place takes them in."""
     inner = children[1]
@@ -120,24 +131,18 @@ RULES: dict[str, Callable[[Children], Any]] = {
     "axis_decl": _rule(lambda at, *c: s.AxisDecl(at, c)),
     "axis_item": _rule(lambda at, name, size=None: s.AxisItem(at, name, size)),
     "use_names": _rule(lambda at, module, *names: s.Use(at, module, names, None, module.at)),
-    "use_file": _rule(
-        lambda at, path, alias: s.Use(at, path.text[1:-1], (), alias, path.at)
-    ),
-    "diagram": _rule(
-        lambda at, name, signature, *c: s.DiagramDecl(at, name, signature, tuple(c[0]) if len(c) > 1 else (), tuple(c[-1]))
-    ),
+    "use_file": _rule(lambda at, path, alias: s.Use(at, path.text[1:-1], (), alias, path.at)),
+    "diagram": _rule(_diagram),
     "signature": _rule(lambda at, *c: s.Signature(at, _of(s.Param, c), _of(s.Type, c))),
     "param": _rule(lambda at, name, type: s.Param(at, name, type)),
     "result": _rule(lambda at, type: type),
-    "type": _rule(
-        lambda at, *c: s.Type(at, *(c[0] if c and isinstance(c[0], _Group) else (None, None)), _of(s.Name, c))
-    ),
+    "type": _rule(_type),
     "type_kind": _rule(lambda at, kind, of=None: _Group.of(at, kind, of)),
     "where": _rule(_Group.of),
     "equation": _rule(s.Equation),
     "size_int": _rule(lambda at, value: s.SizeInt(at, whole(value))),
     "size_neg": _rule(lambda at, value: s.SizeInt(at, -whole(value))),
-    "size_name": _rule(s.SizeName),
+    "size_name": _rule(lambda at, name: s.SizeName(at, name)),
     "size_add": _rule(lambda at, a, b: s.SizeOp(at, "+", a, b)),
     "size_sub": _rule(lambda at, a, b: s.SizeOp(at, "-", a, b)),
     "size_mul": _rule(lambda at, a, b: s.SizeOp(at, "*", a, b)),

@@ -61,10 +61,9 @@ def mutated(rng: random.Random, text: str) -> str:
         return shift(token)
 
     parse(Source("a.anat", text), keep)
-    out, number = "", 0
-    for token in seen:
+    out = ""
+    for number, token in enumerate(seen):
         gap = rng.choice([" ", " ", " ", "  ", "\n", "\n\n\n", "\t", " # one%d\n", "\n# own%d\n", "\n\n   # two%d\n# three\n"])
-        number += 1
         out += (gap % number if "%" in gap else gap) + token.text
     return out + rng.choice(["", "\n", "# end", "\n\n# end\n"])
 

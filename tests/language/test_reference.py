@@ -26,9 +26,7 @@ def test_block(code, text):
 def named() -> set[str]:
     """Every word in backticks outside of blocks."""
     prose = re.sub(r"^```.*?^```$", "", TEXT, flags=re.M | re.S)
-    return {word for span in re.findall(r"`([^`]+)`", prose) for word in re.findall(r"[A-Za-z_]\w*|[^\s\w]+", span)} | {
-        span for span in re.findall(r"`([^`]+)`", prose)
-    }
+    return {word for span in re.findall(r"`([^`]+)`", prose) for word in re.findall(r"[A-Za-z_]\w*|[^\s\w]+", span)} | set(re.findall(r"`([^`]+)`", prose))
 
 
 def test_every_operation_keyword_and_initialiser_is_named():

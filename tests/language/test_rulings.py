@@ -136,7 +136,8 @@ def test_ruling_08_own_axes():
     refused("diagram t(x: [n]) -> [n] { out softmax[d](x) }", "E306")
     refused("diagram t(x: [n, c]) -> [n, c] { out lin W[d -> c](x) }", "E308")
     joint = run("diagram t(x: [n, d]) -> [n, d] { out softmax[n, d](x) }", [[0.0, 0.0], [0.0, 0.0]])
-    assert joint.sum().item() == pytest.approx(1) and joint.max().item() == pytest.approx(0.25)
+    assert joint.sum().item() == pytest.approx(1)
+    assert joint.max().item() == pytest.approx(0.25)
 
 
 def test_ruling_09_weights_of_calls():
@@ -215,7 +216,8 @@ def test_ruling_15_masks_and_kinds():
     s = torch.zeros(2, 2, dtype=torch.float64, requires_grad=True)
     y = net(s)
     y.sum().backward()
-    assert y[0].tolist() == [0.0, 0.0] and s.grad[0].tolist() == [0.0, 0.0], "a row of -inf gives 0, gradient 0"
+    assert y[0].tolist() == [0.0, 0.0], "a row of -inf gives 0"
+    assert s.grad[0].tolist() == [0.0, 0.0], "and gradient 0"
 
 
 def test_ruling_16_initialisers():
@@ -230,11 +232,13 @@ def test_ruling_16_initialisers():
     net = anatomy.compile(d, sizes={"d": 30, "e": 20})
     state = net.state_dict()
     limit = math.sqrt(6 / 50)
-    assert state["W"].abs().max() <= limit < 1.1 * state["W"].abs().max() and not state["W.bias"].any()
+    assert state["W"].abs().max() <= limit < 1.1 * state["W"].abs().max()
+    assert not state["W.bias"].any()
     again = anatomy.compile(diagram("diagram t(x: [n, d]) -> [n, e] { weight V: [d] out lin W[d -> e](x * V) }"), sizes={"d": 30, "e": 20})
     assert torch.equal(again.state_dict()["W"], state["W"]), "drawn from hash(seed, key)"
     frozen = anatomy.compile(diagram("diagram t(x: [d]) -> [d] { frozen weight u: [d] out x * u }"), sizes={"d": 3})
-    assert not list(frozen.parameters()) and len(list(frozen.buffers())) == 1
+    assert not list(frozen.parameters())
+    assert len(list(frozen.buffers())) == 1
 
 
 def test_ruling_17_conventions():
@@ -326,7 +330,8 @@ def test_ruling_26_what_regularity_measures():
     # Tokens in the unit ball: over all tokens jointly the derivative of x * x has norm 2, along the last axis.
     d = diagram("diagram t(x: [n, d]) -> [n, d] { out x * x }")
     found = anatomy.regularity(d, sizes={"n": 3, "d": 2}, radius=1.0)
-    assert found.lower == pytest.approx(2, rel=1e-3) and found.upper >= found.lower
+    assert found.lower == pytest.approx(2, rel=1e-3)
+    assert found.upper >= found.lower
     # With the axes in the other order a token is a column, and the same function is measured on another ball.
     pair = diagram("diagram t(x: [n, d]) -> [n] { out sum[d](x) }")
     assert anatomy.regularity(pair, sizes={"n": 3, "d": 4}, radius=1.0).lower == pytest.approx(2, rel=1e-6)

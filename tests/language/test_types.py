@@ -114,13 +114,16 @@ def test_two_files_in_one_message(tmp_path):
     from anatomy.language.program import Program
 
     shown = plain(Program.of_file(tmp_path / "main.anat").check()).replace(str(tmp_path) + "/", "")
-    assert "main.anat:3:43" in shown and "::: mine.anat:2:15" in shown and "`v` declared here" in shown
+    assert "main.anat:3:43" in shown
+    assert "::: mine.anat:2:15" in shown
+    assert "`v` declared here" in shown
 
 
 def test_what_cannot_be_printed_is_not_printed():
     for text in ("axis \u202en", "axis \x1b[31mn", "# \x07\naxis n, n", 'use "a\u202e\x1b[2J" as b'):
         shown = plain(check(text) if "n, n" in text or "use" in text else found(text))
-        assert shown and all(c.isprintable() or c == "\n" for c in shown)
+        assert shown
+        assert all(c.isprintable() or c == "\n" for c in shown)
 
 
 def found(text):
