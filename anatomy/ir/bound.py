@@ -312,6 +312,10 @@ class BoundContext(Protocol):
         """-inf outside the mask."""
         ...
 
+    def unmasked(self, x: Bound) -> tuple[Bound, Bound | None]:
+        """What stands inside a mask, and the mask; None where there is none."""
+        ...
+
     def chosen(self, mask: Bound, a: Bound, b: Bound) -> Bound:
         """One of two wires by a mask."""
         ...

@@ -142,6 +142,12 @@ DOMAIN: dict[str, float] = {"log": 0.0, "sqrt": 0.0}
 """Functions that are defined above a point only."""
 
 
+AT_MINUS_INFINITY: dict[str, int] = {
+    "exp": 0, "sigmoid": 0, "relu": 0, "softplus": 0, "tanh": -1, "elu": -1,
+}  # fmt: skip
+"""Values at a masked score; silu and gelu are not here, for they compute -inf times 0."""
+
+
 @dataclass(frozen=True)
 class Map(Op):
     """One function of `CODE`, entry by entry."""
@@ -178,7 +184,10 @@ class Map(Op):
         low = DOMAIN.get(self.function)
         if low is not None and (x.entry[0] < low or (self.function == "log" and x.entry[0] <= low)):
             raise ctx.unproved(f"the argument of `{self.function}` is not proved to be positive")
-        return [ctx.pointwise(x, self.function, *CURVES[self.function])]
+        x, mask = ctx.unmasked(x) if self.function in AT_MINUS_INFINITY else (x, None)
+        y = ctx.pointwise(x, self.function, *CURVES[self.function])
+        # f(where(p, s, -inf)) = where(p, f(s), f(-inf)), and f(-inf) is a constant.
+        return [y if mask is None else ctx.chosen(mask, y, ctx.number(AT_MINUS_INFINITY[self.function]))]
 
     def glyph(self, own: tuple[str, ...]) -> Glyph:
         return Glyph("box", "−" if self.function == "neg" else self.function, minor=self.function in ("neg", "stop"))

@@ -309,6 +309,13 @@ class Rules:
         ball = constant(mask)
         return replace(wide, form=x.form, facts={"mask": ball if ball is not None else "any"})
 
+    def unmasked(self, x: Bound) -> tuple[Bound, Bound | None]:
+        fact = mask_of(x)
+        if fact is None:
+            return x, None
+        inside = replace(x, facts={k: v for k, v in x.facts.items() if k != "mask"})
+        return inside, self.known(fact) if isinstance(fact, Ball) else Bound(x.axes, frozenset(), (0.0, 1.0))
+
     def chosen(self, mask: Bound, a: Bound, b: Bound) -> Bound:
         if not mask.constant:
             raise Unproved("the choice depends on the input, so values may jump")
