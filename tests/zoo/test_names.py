@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-import zoo
 
+import zoo
 from anatomy import AnatomyError
 from anatomy.language.program import Program
 from anatomy.target import zoo_folder
