@@ -14,7 +14,7 @@ from anatomy.spaces import Space
 from anatomy.sweep import config as settings
 from anatomy.sweep.config import Config
 from anatomy.sweep.engine import Engine, draining, locked
-from anatomy.sweep.plan import Plan, make, source_of
+from anatomy.sweep.planning import Plan, make, source_of
 from anatomy.sweep.progress import progress as line
 from anatomy.sweep.store import NAME, Cache, Store
 from anatomy.sweep.table import export as write_table
@@ -139,8 +139,8 @@ def _run(
     log = folder / LOG
     log.mkdir(exist_ok=True)
     with locked(folder), line(progress) as shown:
-        settings.write(config, folder)
         made = make(config, space, shown.scanning)
+        settings.write(config, folder)
         store = Store(folder)
         try:
             store.replay(log)
@@ -211,7 +211,7 @@ def export(out_dir: Path | str, path: Path | str) -> Path:
 
 def report(out_dir: Path | str, path: Path | str | None = None) -> Path:
     """Write the self-contained page of a sweep, `report.html` in its folder unless told otherwise. Raises E803."""
-    from anatomy.sweep.report import page
+    from anatomy.sweep.page import page
     from anatomy.sweep.table import rows
 
     folder, config = Path(out_dir), settings.read(Path(out_dir))

@@ -14,7 +14,7 @@ from typing import Any
 from anatomy.errors import fail
 from anatomy.sweep.evaluate import Record
 from anatomy.sweep.job import Job
-from anatomy.sweep.plan import Plan
+from anatomy.sweep.planning import Plan
 from anatomy.sweep.store import Cache, Store
 from anatomy.sweep.task import load_task
 from anatomy.sweep.transport import Transport

@@ -15,8 +15,12 @@ from typing import Literal
 from anatomy.ir.graph import Diagram
 
 Stage = Literal["check", "regularity", "train"]
-WATCHED = ("ir", "ops", "compiler", "regularity", "sweep/evaluate.py", "sweep/check.py", "sweep/certify.py")
-"""What of this package decides results; a change in any of these files makes every result stale."""
+RUN = ("ir", "ops", "compiler", "sweep/evaluate.py", "sweep/check.py")
+WATCHED: dict[Stage, tuple[str, ...]] = {
+    "check": RUN, "train": RUN, "regularity": (*RUN, "regularity", "api.py", "sweep/certify.py")
+}  # fmt: skip
+"""What of this package decides the results of a stage; a change in any of these files makes them stale."""
+PACKAGES = ("torch", "numpy", "opt_einsum", "python-flint")
 
 
 @dataclass(frozen=True)
@@ -94,15 +98,17 @@ def job(
 
 
 @cache
-def evaluator_version() -> str:
-    """A hash of the code that makes results and of the libraries it calls; torch is asked for its version only."""
+def evaluator_version(stage: Stage = "train") -> str:
+    """A hash of the code that makes a stage's results and of the libraries it calls; nothing is imported for it."""
     root = Path(__file__).resolve().parent.parent
     found = blake2b(digest_size=8)
-    for name in WATCHED:
+    for name in WATCHED[stage]:
         path = root / name
-        for file in [path] if path.is_file() else sorted(path.rglob("*.py")):
+        files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.suffix in (".py", ".anat"))
+        for file in files:
             found.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes().replace(b"\r\n", b"\n"))
-    found.update("/".join([f"{sys.version_info[0]}.{sys.version_info[1]}", *map(_version, ("torch", "numpy"))]).encode())
+    python = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    found.update("/".join([python, *map(_version, PACKAGES)]).encode())
     return found.hexdigest()
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from anatomy.sweep.evaluate import Record
-from anatomy.sweep.plan import Plan
+from anatomy.sweep.planning import Plan
 
 NAME = "store.sqlite"
 SCHEMA = """

@@ -12,7 +12,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -80,6 +80,8 @@ def serve(connection: Connection, journal: str) -> None:
     import torch
 
     torch.set_num_threads(1)
+    with suppress(OSError):
+        connection.send(None)  # ready: from here on time counts
     with open(journal, "a", encoding="utf-8") as log:
         while True:
             try:
@@ -96,12 +98,16 @@ def serve(connection: Connection, journal: str) -> None:
 
 @dataclass
 class Worker:
-    """One process and what it is doing."""
+    """One process and what it is doing; the time of a job does not count before the process is ready."""
 
     process: BaseProcess
     connection: Connection
     job: Job | None = None
-    started: float = field(default=0.0)
+    ready: bool = False
+    started: float = 0.0
+
+    def late(self, timeout: float | None) -> bool:
+        return timeout is not None and self.ready and time.monotonic() - self.started > timeout
 
 
 class Processes:
@@ -143,10 +149,13 @@ class Processes:
             job = worker.job
             assert job is not None
             if worker.connection in ready or worker.process.sentinel in ready:
-                try:
-                    record = worker.connection.recv() if worker.connection.poll() else None
-                except (EOFError, OSError):
-                    record = None
+                record = None
+                with suppress(EOFError, OSError):
+                    if worker.connection.poll():
+                        record = worker.connection.recv()
+                        if record is None:
+                            worker.ready, worker.started = True, time.monotonic()
+                            continue
                 worker.job = None
                 if record is None:
                     worker.process.join(5)
@@ -154,7 +163,7 @@ class Processes:
                     code = worker.process.exitcode
                     record = {"key": job.key, "state": "failed", "class": "lost", "traceback": f"the worker died with exit status {code}"}
                 found.append((job, record))
-            elif self.timeout is not None and time.monotonic() - worker.started > self.timeout:
+            elif worker.late(self.timeout):
                 worker.process.kill()
                 worker.process.join(5)
                 self._bury(worker)

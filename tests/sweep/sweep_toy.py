@@ -41,6 +41,8 @@ class Toy:
     width: int = 4
     budget: int = 3
     pause: float = 0.0
+    stuck: int = -1
+    """The one seed for which `pause` holds; -1 for all."""
     die: str = ""
     """A file: where it is missing, the worker makes it and dies."""
     spend: str = ""
@@ -49,7 +51,7 @@ class Toy:
     causal: bool = True
 
     def digest(self) -> str:
-        return repr(sorted((k, v) for k, v in asdict(self).items() if k not in ("die", "spend", "pause")))
+        return repr(sorted((k, v) for k, v in asdict(self).items() if k not in ("die", "spend", "pause", "stuck")))
 
     def data_digest(self, seed: int) -> str:
         return str(self.row(seed).sum())
@@ -66,7 +68,7 @@ class Toy:
         if self.spend:
             with open(self.spend, "a") as log:
                 log.write(f"{seed}\n")
-        time.sleep(self.pause)
+        time.sleep(self.pause if self.stuck in (-1, seed) else 0)
         net = mixer(0)
         y = net(torch.from_numpy(self.row(seed)).float())
         score = torch.sigmoid(y.mean()).item()

@@ -15,7 +15,7 @@ from anatomy.ir.graph import Diagram
 from anatomy.sweep.certify import FEATURES, TOKENS
 from anatomy.sweep.config import Config
 from anatomy.sweep.environment import environment
-from anatomy.sweep.plan import controls
+from anatomy.sweep.planning import controls
 from anatomy.sweep.plots import Point, curves, scatter
 from anatomy.sweep.ranking import Ranking, ranking
 from anatomy.sweep.table import Row

@@ -107,18 +107,17 @@ def make(config: Config, space: Space, progress: Callable[[int, int], None] | No
     else:
         every = classes(space, _ranks(config, space))
         found = every
-    evaluator = evaluator_version()
     variants = []
     for place, (name, diagram) in enumerate(controls()):
         seeds = (config.seed, config.seed + 1) if place == 0 else (config.seed,)
-        variants.append(_variant(config, tasks, evaluator, "control", name, None, (), (), seeds, diagram))
+        variants.append(_variant(config, tasks, "control", name, None, (), (), seeds, diagram))
     for item in found:
         member = space[item.index]
         choices = tuple(member.choices.items())
         variants.append(
-            _variant(config, tasks, evaluator, "member", f"{space.name}_{item.index}", item.index, choices, item.aliases, (config.seed,), member.diagram)
+            _variant(config, tasks, "member", f"{space.name}_{item.index}", item.index, choices, item.aliases, (config.seed,), member.diagram)
         )  # fmt: skip
-    return Plan(config, tuple(variants), space.derivations, space.count, len(every) if scanned else None, evaluator)
+    return Plan(config, tuple(variants), space.derivations, space.count, len(every) if scanned else None, evaluator_version())
 
 
 def _ranks(config: Config, space: Space) -> Sequence[int]:
@@ -155,21 +154,23 @@ def _rank(space: Space, index: int) -> int:
 
 
 def _variant(
-    config: Config, tasks: list[tuple[str, Task]], evaluator: str, role: str, name: str, rank: int | None,
+    config: Config, tasks: list[tuple[str, Task]], role: str, name: str, rank: int | None,
     choices: tuple[tuple[str, str], ...], aliases: tuple[Alias, ...], seeds: tuple[int, ...], diagram: Diagram,
 ) -> Variant:  # fmt: skip
     plain, code = bare(diagram), digest(diagram)
     variant = variant_hash(plain, code)
     tokens, features = (tasks[0][1].length, tasks[0][1].width) if tasks else (32, 64)
     sizes = config.sizes
-    work = [job("check", variant, plain, sizes, evaluator, seed=config.seed, options={"tokens": tokens, "features": features})]
+    rows = {"tokens": tokens, "features": features}
+    work = [job("check", variant, plain, sizes, evaluator_version("check"), seed=config.seed, options=rows)]
     if config.certify:
         asked = {"radius": config.radius, "norm": config.norm}
-        work.append(job("regularity", variant, plain, sizes, evaluator, seed=config.seed, options=asked))
+        work.append(job("regularity", variant, plain, sizes, evaluator_version("regularity"), seed=config.seed, options=asked))
     for spec, task in tasks:
         for seed in seeds:
             budget = task.budget if config.budget is None else config.budget
-            work.append(job("train", variant, plain, sizes, evaluator, spec, identity(task), _data(spec, seed), budget, seed))
+            version = evaluator_version("train")
+            work.append(job("train", variant, plain, sizes, version, spec, identity(task), _data(spec, seed), budget, seed))
     return Variant(variant, code, role, name, rank, choices, aliases, seeds, diagram, tuple(work))
 
 
