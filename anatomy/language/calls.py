@@ -15,7 +15,7 @@ from anatomy.language.weigh import MAX_NODES
 from anatomy.ops import Hole
 
 if TYPE_CHECKING:
-    from anatomy.language.body import Body
+    from anatomy.language.expressions import Expressions
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,11 @@ class Binding:
     views: tuple[View, ...]
 
 
-def bind(body: Body, e: s.Call, face: Interface, path: str, views: Sequence[View]) -> Binding:
+def bind(body: Expressions, e: s.Call, face: Interface, path: str, views: Sequence[View]) -> Binding:
     """Match formal axes by name or by `[f=e]`; every other axis is a lift."""
     explicit, sizes = _explicit(body, e, face)
     to: dict[str, str] = dict(explicit)
-    from anatomy.language.body import Refused
+    from anatomy.language.bindings import Refused
 
     for formal in face.header:
         if formal not in to:
@@ -136,7 +136,7 @@ def bind(body: Body, e: s.Call, face: Interface, path: str, views: Sequence[View
     return Binding(to, place, sizes, seen)
 
 
-def _explicit(body: Body, e: s.Call, face: Interface) -> tuple[dict[str, str], dict[str, str]]:
+def _explicit(body: Expressions, e: s.Call, face: Interface) -> tuple[dict[str, str], dict[str, str]]:
     to: dict[str, str] = {}
     sizes: dict[str, str] = {}
     for entry in e.bracket.entries if e.bracket else ():
@@ -162,7 +162,7 @@ def _declared(param: Formal) -> tuple[Label, ...]:
 
 
 def _missing(
-    body: Body, e: s.Call, face: Interface, k: int, param: Formal, formal: str, to: dict[str, str], view: View
+    body: Expressions, e: s.Call, face: Interface, k: int, param: Formal, formal: str, to: dict[str, str], view: View
 ) -> None:
     have = sorted(a for a in view.axes if a not in body.lanes)
     others = {to[f] for f in param.axes if f != formal}
@@ -183,7 +183,7 @@ def _missing(
     )  # fmt: skip
 
 
-def _arguments(body: Body, e: s.Call, face: Interface) -> list[View] | None:
+def _arguments(body: Expressions, e: s.Call, face: Interface) -> list[View] | None:
     if len(e.args) != len(face.params):
         lacking = len(e.args) < len(face.params)
         names = ", ".join(p.name for p in face.params)
@@ -197,7 +197,7 @@ def _arguments(body: Body, e: s.Call, face: Interface) -> list[View] | None:
     return None if any(v is None for v in views) else [v for v in views if v is not None]
 
 
-def call_diagram(body: Body, e: s.Call, found: tuple[Module, str], names: tuple[str, ...]) -> list[View | None]:
+def call_diagram(body: Expressions, e: s.Call, found: tuple[Module, str], names: tuple[str, ...]) -> list[View | None]:
     module, word = found
     if not isinstance(module.names[word], s.DiagramDecl):
         raise body.error("E203", f"`{word}` is not a diagram", e.name)
@@ -253,7 +253,7 @@ def inner_bound(equation: Equation, binding: Binding) -> bool:
     return bool((equation.left.variables() | equation.right.variables()) & binding.sizes.keys())
 
 
-def hole_interface(body: Body, hole: s.HoleDecl) -> Interface:
+def hole_interface(body: Expressions, hole: s.HoleDecl) -> Interface:
     def formal(name: str, type: s.Type) -> Formal:
         return Formal(name, tuple(a.text for a in type.axes), body.program.kind(body, type), body.span(type))
 
@@ -261,7 +261,7 @@ def hole_interface(body: Body, hole: s.HoleDecl) -> Interface:
     return Interface(hole.name.text, params, tuple(formal("", t) for t in hole.signature.results))
 
 
-def call_hole(body: Body, e: s.Call, hole: s.HoleDecl, names: tuple[str, ...]) -> list[View | None]:
+def call_hole(body: Expressions, e: s.Call, hole: s.HoleDecl, names: tuple[str, ...]) -> list[View | None]:
     """A use of a hole: an opaque node with the hole's interface; every use gets the same filler."""
     face = hole_interface(body, hole)
     views = _arguments(body, e, face)

@@ -9,7 +9,8 @@ from anatomy.errors import AnatomyError, Diagnostic, Source, Span, fail
 from anatomy.ir.graph import MASK, REAL, Diagram, Kind, Output, index_into
 from anatomy.ir.poly import MAX_SIZE
 from anatomy.language import syntax as s
-from anatomy.language.body import MAX_FOUND, Body, Refused, finish, shown
+from anatomy.language.bindings import MAX_FOUND, Bindings, Refused, shown
+from anatomy.language.body import Body, finish
 from anatomy.language.scope import Library, Module, suggestion
 from anatomy.language.weigh import MAX_ALL_NODES, MAX_CALLS, MAX_NODES, Calls, callees
 
@@ -121,7 +122,7 @@ class Program:
             message = f"`{name}` calls itself: {' → '.join(names)}"
             self.found.append(Diagnostic("E206", message, caller.span(at), help="a diagram is finite; recurrence will be written with `scan`"))
 
-    def kind(self, body: Body, type: s.Type) -> Kind:
+    def kind(self, body: Bindings, type: s.Type) -> Kind:
         if type.kind is None:
             return REAL
         match type.kind.text:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from anatomy.errors import Source
-from anatomy.language.body import INITS
+from anatomy.language.brackets import INITS
 from anatomy.language.format import format_text
 from anatomy.language.lalr import tables
 from anatomy.language.scope import LATER_WORDS
@@ -37,10 +37,10 @@ def test_every_operation_keyword_and_initialiser_is_named():
 
 def test_every_limit_is_stated():
     from anatomy.ir import builder, poly
-    from anatomy.language import body, parse, weigh
+    from anatomy.language import bindings, parse, weigh
 
     for number in (
         parse.MAX_BYTES, parse.MAX_TOKENS, parse.MAX_LINE, parse.MAX_DEPTH, builder.MAX_AXES, weigh.MAX_NODES,
-        weigh.MAX_ALL_NODES, weigh.MAX_CALLS, body.MAX_FOUND, poly.MAX_TERMS, poly.MAX_DEGREE,
+        weigh.MAX_ALL_NODES, weigh.MAX_CALLS, bindings.MAX_FOUND, poly.MAX_TERMS, poly.MAX_DEGREE,
     ):  # fmt: skip
         assert f"{number:,}" in TEXT.partition("## 12.")[2], number
