@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -95,7 +96,7 @@ def _plots(table: list[Row], task: str, certified: bool) -> list[str]:
 
     def points(key: str) -> list[Point]:
         return [
-            Point(r["name"], r[key] if isinstance(r[key], int | float) else None, r[f"{task}.score"], r["role"] == "control", r["name"])
+            Point(r["name"], outward(r[key], True) if isinstance(r[key], int | float) else None, r[f"{task}.score"], r["role"] == "control", r["name"])
             for r in scored
         ]
 
@@ -123,8 +124,8 @@ def _columns(table: list[Row], tasks: Sequence[str]) -> list[Column]:
     for task in tasks:
         found += [(task, get(f"{task}.score"), True), ("steps", lambda r, t=task: max(r[f"{t}.steps"], default=None), True)]
     found += [
-        ("parameters", get("mixer_parameters"), True), ("regularity", get("verdict"), False), ("upper", get("upper"), True),
-        ("lower", get("lower"), True), ("causal", get("causal"), False), ("merged", lambda r: len(r["aliases"]) or None, True),
+        ("parameters", get("mixer_parameters"), True), ("regularity", get("verdict"), False), ("upper", lambda r: outward(r["upper"], True), True),
+        ("lower", lambda r: outward(r["lower"], False), True), ("causal", get("causal"), False), ("merged", lambda r: len(r["aliases"]) or None, True),
         ("state", get("state"), False),
     ]  # fmt: skip
     return found
@@ -160,6 +161,13 @@ def _table(
     return out
 
 
+def outward(value: Any, up: bool) -> Any:
+    """A bound in four digits that is still one: an upper bound is rounded up, a lower bound down."""
+    if not isinstance(value, float):
+        return value
+    return float(Context(prec=4, rounding=ROUND_CEILING if up else ROUND_FLOOR).create_decimal(Decimal(value)))
+
+
 def _raw(value: Any) -> str:
     return "" if value is None else str(value)
 
@@ -179,7 +187,7 @@ def _detail(config: Config, row: Row, tasks: Sequence[str], diagrams: Callable[[
         "canonical hash": row["digest"],
         "checks": row["reason"] or "passed: finite at initialisation, " + ("causal" if row["causal"] else "not causal"),
         "output scale at initialisation": _shown(row["scale"]) + ("" if row["alive"] is not False else " (the output does not move with the input)"),
-        "regularity": f"{_shown(row['verdict'])}; between {_shown(row['lower'])} and {_shown(row['upper'])}; method: {_shown(row['method'])}; decided by {_shown(row['responsible'])}",
+        "regularity": f"{_shown(row['verdict'])}; between {_shown(outward(row['lower'], False))} and {_shown(outward(row['upper'], True))}; method: {_shown(row['method'])}; decided by {_shown(row['responsible'])}",
     }
     for task in tasks:
         scores = ", ".join(f"{s:.4f}" for s in row[f"{task}.scores"]) or "not trained"

@@ -2,12 +2,15 @@
 
 import json
 import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from anatomy import sweep
+from anatomy.sweep.page import outward
 from anatomy.sweep.plots import Point, curves, front, scatter, ticks
 from anatomy.sweep.ranking import ranking
 
@@ -36,7 +39,7 @@ class Page(HTMLParser):
         self.attributes += [(tag, name, value or "") for name, value in attrs]
 
     def handle_endtag(self, tag: str) -> None:
-        assert self.stack and self.stack[-1] == tag, (tag, self.stack[-4:])
+        assert self.stack[-1:] == [tag], (tag, self.stack[-4:])
         self.stack.pop()
 
     def handle_data(self, data: str) -> None:
@@ -92,7 +95,6 @@ def test_it_says_that_it_cannot_rank_when_it_cannot(swept: Path) -> None:
 
 
 def test_hostile_text_stays_text(swept: Path, tmp_path: Path) -> None:
-    import shutil
     import sqlite3
 
     shutil.copytree(swept / "good", tmp_path / "evil")
@@ -112,6 +114,28 @@ def test_hostile_text_stays_text(swept: Path, tmp_path: Path) -> None:
 def test_a_report_is_made_again_from_the_folder(swept: Path, tmp_path: Path) -> None:
     first = (swept / "good" / "report.html").read_text("utf-8")
     assert sweep.report(swept / "good", tmp_path / "again.html").read_text("utf-8") == first
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no browser here")
+def test_rows_sort_filter_and_open_in_a_browser(swept: Path, tmp_path: Path) -> None:
+    script = """<script>
+    const names = () => [...document.querySelectorAll("tr.row")].filter(r => !r.hidden).map(r => r.id);
+    const said = [];
+    [...document.querySelectorAll("#variants th button")].find(b => b.textContent.startsWith("tests")).click();
+    said.push(names()[0]);
+    filter.value = "twice linear"; filter.dispatchEvent(new Event("input"));
+    said.push(names().join("+"), document.getElementById("count").textContent);
+    document.querySelector("tr.row:not([hidden]) button").click();
+    said.push([...document.querySelectorAll("tr.detail:not([hidden])")].map(r => r.id).join("+"));
+    document.body.setAttribute("data-said", said.join("|"));
+    </script></body>"""
+    page = tmp_path / "page.html"
+    page.write_text((swept / "good" / "report.html").read_text("utf-8").replace("</body>", script), "utf-8")
+    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", page.as_uri()]
+    dom = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    found = json.loads(sweep.export(swept / "good", tmp_path / "t.json").read_text("utf-8"))
+    best = max(found, key=lambda r: r["tests.sweep.sweep_toy.score"])["name"]
+    assert re.search('data-said="([^"]*)"', dom)[1] == f"{best}|good_5|1 of 7|good_5-detail"  # type: ignore[index]
 
 
 # what the page is made of --------------------------------------------------------------------------
@@ -140,6 +164,14 @@ def test_ticks_are_inside_and_few(low: float, high: float) -> None:
     found = ticks(low, high)
     assert 2 <= len(found) <= 9
     assert all(10 ** (low - 1e-9) <= t <= 10 ** (high + 1e-9) for t in found)
+
+
+def test_bounds_stay_bounds_when_they_are_shortened() -> None:
+    for value in (7.063805, 2.2516753, 217870.97, 1e-9 / 3):
+        assert outward(value, False) <= value <= outward(value, True)
+        assert outward(value, True) <= value * 1.001
+    assert outward(None, True) is None
+    assert outward("inf", True) == "inf"
 
 
 def rows(**scores: list[float]) -> list[dict[str, object]]:
