@@ -13,7 +13,7 @@ from anatomy.compiler.fuse import fuse
 from anatomy.compiler.names import MODULE, Names, attribute, class_name, comment, docstring, safe
 from anatomy.compiler.runtime import FUNCTIONS
 from anatomy.compiler.solve import Solution, solve
-from anatomy.errors import fail
+from anatomy.errors import Span, fail
 from anatomy.ir.code import Operand
 from anatomy.ir.graph import Diagram, Weight
 
@@ -70,6 +70,11 @@ def generate(diagram: Diagram, sizes: Mapping[str, int], lift: Sequence[str] = (
     return Generated(source, title, tuple(inputs), solution)
 
 
+def file_name(span: Span) -> str:
+    """The file's name without its folders, so that the source does not depend on where the file lies."""
+    return re.split(r"[/\\\\]", span.source.path)[-1]
+
+
 def _prologue(diagram: Diagram, solution: Solution, emission: Emission, inputs: list[str]) -> list[str]:
     """Check the shapes of the inputs and read the sizes that are not known yet."""
     lines: list[str] = []
@@ -83,7 +88,7 @@ def _prologue(diagram: Diagram, solution: Solution, emission: Emission, inputs: 
     emission.helper("axes")
     lines.append(f"sizes = {{{', '.join(f'{a!r}: {v}' for a, v in known.items())}}}")
     for name, item in zip(inputs, diagram.inputs, strict=True):
-        where = f"{comment(item.span.source.path)}:{item.span.line}" if item.span else diagram.name
+        where = f"{comment(file_name(item.span))}:{item.span.line}" if item.span else diagram.name
         axes = ", ".join(map(repr, (*emission.lift, *item.layout)))
         comma = "," if len(emission.lift) + len(item.layout) == 1 else ""
         lines.append(f"_axes({diagram.name!r}, {item.name!r}, {name}, ({axes}{comma}), sizes, {where!r})")
@@ -184,7 +189,7 @@ def _assemble(
     helpers = [n for n in FUNCTIONS if n in emission.helpers or (n == "generator" and weights)]
     out: list[str] = []
     what = ", ".join(f"{a}={solution.size(p).constant() or p}" for a, p in diagram.sizes.items() if "." not in a and "~" not in a)
-    where = f" from {docstring(diagram.span.source.path)}" if diagram.span else ""
+    where = f" from {docstring(file_name(diagram.span))}" if diagram.span else ""
     out += [f'"""`{docstring(diagram.name)}`{where}, compiled by attention-anatomy. Sizes: {docstring(what)}."""', ""]
     imports = ["import hashlib"] if weights else []
     if "math." in text:

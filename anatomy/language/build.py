@@ -51,6 +51,11 @@ class _Group(tuple):  # type: ignore[type-arg]
         return group
 
 
+def _named(word: s.Name | Token) -> s.Name:
+    """A keyword where a name may stand: the option `frozen=true`."""
+    return s.Name(word.at, word.text) if isinstance(word, Token) else word
+
+
 def _binary(op: str) -> Callable[[Children], Any]:
     return _rule(lambda at, a, b: s.Binary(at, op, a, b))
 
@@ -189,7 +194,7 @@ RULES: dict[str, Callable[[Children], Any]] = {
     "lin_init": _rule(_lin),
     "lin_init_args": _rule(_lin),
     "table": _rule(s.Table),
-    "option": _rule(s.Option),
+    "option": _rule(lambda at, name, value: s.Option(at, _named(name), value)),
     "bracket": _bracket,
 
     "rule": _rule(

@@ -57,7 +57,7 @@ def _affine(e: s.Expr, axes: frozenset[str]) -> Affine | None:
             return {}, e.value
         case s.Ref(name=name) if name.text in axes:
             return {name.text: Fraction(1)}, Fraction(0)
-        case s.Call(name=name, bracket=s.Bracket(entries=(s.Ref(name=axis),)), args=()) if name.text == "iota":
+        case s.Rename(operand=s.Ref(name=name), bracket=s.Bracket(entries=(s.Ref(name=axis),))) if name.text == "iota":
             return {axis.text: Fraction(1)}, Fraction(0)
         case s.Unary(op="-", operand=operand):
             inner = _affine(operand, axes)

@@ -101,7 +101,7 @@ class Library:
 
         def claim(name: s.Name) -> bool:
             word = name.text
-            if word in RESERVED or word in WORDS:
+            if word in RESERVED or word in WORDS or word == "causal":
                 module.report("E205", f"`{word}` is a word of the language and cannot be declared", name)
                 return False
             if word in places:
