@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from anatomy.regularity import Regularity
+    from anatomy.regularity import Norm, Regularity
     from anatomy.render import Picture
     from anatomy.rewrites.equality import Equality
     from anatomy.spaces import Space
@@ -104,7 +104,7 @@ def regularity(
     diagram: Diagram,
     sizes: Mapping[str, int],
     radius: float = 1.0,
-    norm: str = "frobenius",
+    norm: Norm = "frobenius",
     seed: int = 0,
     module: nn.Module | None = None,
 ) -> Regularity:

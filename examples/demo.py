@@ -50,7 +50,8 @@ def demo() -> None:
     import torch
 
     spec = importlib.util.spec_from_file_location("mha", out / "mha.py")
-    assert spec and spec.loader
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     torch.manual_seed(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import itertools
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 import graphviz
 
@@ -25,7 +26,7 @@ def dot(scene: Scene) -> str:
     graph.attr("node", fontname=FONT, fontsize=f"{SIZE:g}", fontcolor=p.INK, color=p.INK, penwidth="1", fixedsize="true")
     graph.attr("edge", fontname=FONT, fontsize="9", fontcolor=p.QUIET, arrowhead="none", penwidth="1.7")
     for shape, rank in (("input", "source"), ("output", "sink")):
-        with graph.subgraph() as row:
+        with _within(graph, None) as row:
             row.attr(rank=rank)
             ends = [e for e in scene.elements if e.shape == shape]
             for e in ends:
@@ -40,6 +41,13 @@ def dot(scene: Scene) -> str:
     return graph.source
 
 
+def _within(graph: graphviz.Digraph, name: str | None) -> AbstractContextManager[graphviz.Digraph]:
+    """A subgraph to be filled; the library's own signature says it may be None."""
+    made = graph.subgraph(name=name)
+    assert made is not None
+    return made
+
+
 def _walls(scene: Scene, graph: graphviz.Digraph, elements: Sequence[Element], depth: int, count: list[int]) -> None:
     """Elements at this depth, and a cluster for each wall around the deeper ones."""
     inside: dict[int, list[Element]] = {}
@@ -52,7 +60,7 @@ def _walls(scene: Scene, graph: graphviz.Digraph, elements: Sequence[Element], d
         wall = group[0].walls[depth]
         name = f"cluster_{count[0]}"
         count[0] += 1
-        with graph.subgraph(name=name) as cluster:
+        with _within(graph, name) as cluster:
             cluster.attr("graph", **_wall(scene, wall))
             _walls(scene, cluster, group, depth + 1, count)
 
