@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from anatomy.ir.graph import Diagram
 from anatomy.sweep.check import bound_sizes
+
+if TYPE_CHECKING:
+    from anatomy.regularity import Norm
 
 TOKENS, FEATURES = 16, 16
 """The sizes at which every mixer is certified; constants grow with both, so one sweep uses one pair."""
@@ -22,7 +25,7 @@ def certify(diagram: Diagram, sizes: Mapping[str, int], radius: float, norm: str
     """
     from anatomy.api import regularity
 
-    found = regularity(diagram, bound_sizes(diagram, TOKENS, FEATURES, sizes), radius, norm, seed)
+    found = regularity(diagram, bound_sizes(diagram, TOKENS, FEATURES, sizes), radius, cast("Norm", norm), seed)
     data = found.model_dump(mode="python")
     return {key: plain(data.get(key)) for key in KEPT}
 
