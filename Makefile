@@ -16,7 +16,7 @@ test-slow: $(READY)
 
 check: $(READY)
 	@$(BIN)/ruff check anatomy zoo tests examples benchmarks
-	@$(BIN)/pyright
+	@$(BIN)/pyright --pythonpath $(BIN)/python
 	@$(BIN)/lint-imports
 
 golden: $(READY)
