@@ -62,7 +62,7 @@ def demo() -> None:
     run("space count zoo:spaces/scores")
     run("space funnel zoo:spaces/scores")
     run("space sample zoo:spaces/scores -k 3 --seed 1")
-    run(f"sweep run zoo:spaces/scores --sample 6 --steps {options.steps} --jobs {options.jobs} --out {out}/sweep")
+    run(f"sweep run zoo:spaces/scores --members 0,12,18,32,96,149 --steps {options.steps} --jobs {options.jobs} --out {out}/sweep")
 
     print(f"\nDone in {time.monotonic() - started:.0f} s.")
     print(f"Picture:  {out}/mha.svg")

@@ -22,6 +22,7 @@ def add(name: str, parser: argparse.ArgumentParser) -> None:
         sub.add_argument("--steps", "--budget", dest="budget", type=int, metavar="N", help="training steps; default: the task's own")
         sub.add_argument("--radius", type=float, default=1.0, help="of the token ball for the Lipschitz bound")
         sub.add_argument("--norm", choices=("frobenius", "max_token"), default="frobenius")
+        sub.add_argument("--no-regularity", action="store_true", help="train without certifying")
         sub.add_argument("--seed", type=int, default=0)
         add_sizes(sub)
         add_json(sub)
@@ -73,6 +74,7 @@ def chosen(options: argparse.Namespace) -> dict[str, Any]:
         "sizes": sizes(options.size),
         "radius": options.radius,
         "norm": options.norm,
+        "certify": not options.no_regularity,
     }
 
 
