@@ -222,6 +222,11 @@ class Bindings:
 
     def key(self, name: s.Name) -> str:
         """A weight's name, once per diagram (ruling 9)."""
+        if name.text in self.labels:
+            raise self.error(
+                "E204", f"`{name.text}` is already the path of a call, and weights are named by their paths", name,
+                help=f"give the weight another name, or the call a label: `{name.text}@other(...)`",
+            )  # fmt: skip
         if name.text in self.keys:
             raise self.error(
                 "E204", f"weight `{name.text}` is declared twice", name, label="again here",

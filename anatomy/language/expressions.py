@@ -293,7 +293,7 @@ class Expressions(Brackets):
             return None
         if self.builder.kind(p) == MASK and causal_pair(predicate, frozenset(self.module.axes)) is None:
             raise self.error(
-                "E312", "this predicate is not causal: it lets a position read a later one", predicate,
+                "E312", "this predicate is not proved to be causal: it may let a position read a later one", predicate,
                 help="a causal predicate implies `m <= n`; a mask that need not be causal is `mask(p, s)`",
             )  # fmt: skip
         (y,) = self.add(find("mask", False)(), (), [p, scores], e, (predicate, e.args[0]), names)  # type: ignore[misc]

@@ -13,7 +13,7 @@ def causal_pair(predicate: s.Expr, axes: frozenset[str]) -> tuple[str, str] | No
     """Axes `(a, b)` such that the predicate implies `position a <= position b`, or None.
 
     A conjunction implies what one side implies, a disjunction what both imply; a comparison is
-    read as an affine inequality `a - b + k <= 0` with `k >= 0`.
+    read as an affine inequality between whole positions.
     """
     found = sorted(_implied(predicate, axes))
     return found[0] if found else None
@@ -28,10 +28,14 @@ def _implied(e: s.Expr, axes: frozenset[str]) -> set[tuple[str, str]]:
         left, right = _affine(e.left, axes), _affine(e.right, axes)
         if left is not None and right is not None:
             match e.op:
-                case "<=" | "<":
+                case "<=":
                     return _ordered(left, right)
-                case ">=" | ">":
+                case "<":
+                    return _ordered(left, right, strict=True)
+                case ">=":
                     return _ordered(right, left)
+                case ">":
+                    return _ordered(right, left, strict=True)
                 case "==":
                     return _ordered(left, right) | _ordered(right, left)
                 case _:
@@ -39,15 +43,20 @@ def _implied(e: s.Expr, axes: frozenset[str]) -> set[tuple[str, str]]:
     return set()
 
 
-def _ordered(small: Affine, large: Affine) -> set[tuple[str, str]]:
-    """Pairs implied by `small <= large`."""
+def _ordered(small: Affine, large: Affine, strict: bool = False) -> set[tuple[str, str]]:
+    """Pairs implied by `small <= large` (or `<`).
+
+    With `c * (a - b) + k <= 0`, `c > 0` and whole positions, `a - b <= -k / c < 1` gives `a <= b` when `k > -c`,
+    and `a - b < -k / c <= 1` when the inequality is strict and `k >= -c`.
+    """
     slopes = {a: small[0].get(a, Fraction(0)) - large[0].get(a, Fraction(0)) for a in small[0] | large[0]}
     slopes = {a: c for a, c in slopes.items() if c}
     offset = small[1] - large[1]
-    if len(slopes) == 2 and sum(slopes.values()) == 0 and offset >= 0:
+    if len(slopes) == 2 and sum(slopes.values()) == 0:
         low = next(a for a, c in slopes.items() if c > 0)
         high = next(a for a, c in slopes.items() if c < 0)
-        return {(low, high)}
+        if offset > -slopes[low] or (strict and offset == -slopes[low]):
+            return {(low, high)}
     return set()
 
 
