@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from bench_language import layers
+
 from anatomy.compiler import generate
 from anatomy.errors import Source
 from anatomy.ir.canonical import digest
@@ -19,19 +21,6 @@ from anatomy.language.program import Program
 from anatomy.render import draw
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-def stack(layers: int) -> str:
-    """Attention layers of ten boxes each, written out."""
-    lines, x = [], "x0"
-    for k in range(layers):
-        lines += [
-            f"  q{k} = lin Wq{k}[d -> e]({x})", f"  k{k} = lin Wk{k}[d -> e]({x})[n -> m]", f"  v{k} = lin Wv{k}[d -> f]({x})[n -> m]",
-            f"  s{k} = dot[e](q{k}, k{k}) / sqrt(size[e])", f"  w{k} = softmax[m](s{k})", f"  y{k} = dot[m](w{k}, v{k})",
-            f"  o{k} = lin Wo{k}[f -> d](y{k})", f"  x{k + 1} = layernorm[d]({x} + o{k})",
-        ]  # fmt: skip
-        x = f"x{k + 1}"
-    return "axis n, m = n, d, e, f\ndiagram net(x0: [n, d]) -> [n, d] {\n" + "\n".join(lines) + f"\n  out {x}\n}}\n"
 
 
 def measure(name: str, action: Callable[[], object], times: int = 11) -> None:
@@ -44,13 +33,12 @@ def measure(name: str, action: Callable[[], object], times: int = 11) -> None:
 
 
 def main() -> None:
-    text = stack(10)
+    text = layers(10)
     net = Program.of(Source("net.anat", text)).get("net")
     small = Program.of_file(ROOT / "examples" / "attention.anat").get("mha")
     print(f"{'milliseconds':<44}   median      least .. greatest")
     measure(f"parse and check, {len(net.nodes)} boxes", lambda: Program.of(Source("net.anat", text)).check())
-    measure("hash", lambda: digest(Program.of(Source("net.anat", text)).get("net")))
-    measure("hash, without parsing", lambda: digest.__wrapped__(net) if hasattr(digest, "__wrapped__") else digest(net))
+    measure("hash", lambda: digest(net))
     measure("picture as SVG, multi-head attention", lambda: draw(small).svg)
     measure("picture as SVG, ten layers", lambda: draw(net).svg)
     measure("source, multi-head attention", lambda: generate(small, {"d": 64, "h": 4}, ("b",)))

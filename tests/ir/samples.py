@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 from anatomy.errors import Source
 from anatomy.ir.builder import Builder, View
@@ -51,77 +52,10 @@ def codes(text: str) -> list[str]:
     return [d.code for d in Program.of(Source("test.anat", text)).check() if d.severity == "error"]
 
 
-SAMPLES = """
-axis b, n, m = n, d, h, e, f, a, c, g, j, r, p
-
-diagram sdpa(q: [n, e], k: [m, e], v: [m, f]) -> [n, f] {
-  simd n {
-    simd m { s = dot[e](q, k) / sqrt(size[e]) }
-    w = softmax[m](s)
-    out sum[m](w * v)
-  }
-}
-diagram mha(x: [n, d]) -> [n, d] where d = h * e {
-  z = x[n -> m]
-  q = lin Wq[d -> h, e](x)
-  k = lin Wk[d -> h, e](z)
-  v = lin Wv[d -> h, e](z)
-  simd h { y = sdpa[f=e](q, k, v) }
-  out lin Wo[h, e -> d](y)
-}
+SAMPLES = (Path(__file__).parents[1] / "language" / "sample.anat").read_text("utf-8") + """
 diagram two(x: [n, d]) -> [n, d] { out mha(x + mha(x)) }
-diagram bahdanau(s: [n, d], x: [m, c]) -> [n, c] {
-  weight u: [a] ~ xavier
-  p1 = lin W[d -> a](s)
-  p2 = lin U[c -> a](x)
-  simd n {
-    simd m { t = dot[a](u, tanh(p1 + p2)) }
-    w = softmax[m](t)
-    out sum[m](w * x)
-  }
-}
-diagram linear(q: [n, e], k: [m, e], v: [m, f]) -> [n, f] {
-  fq = elu(q) + 1
-  fk = elu(k) + 1
-  kv = dot[m](fk, v)
-  z  = sum[m](fk)
-  simd n { out dot[e](fq, kv) / dot[e](fq, z) }
-}
-diagram mixer(x: [n, d]) -> [n, d] {
-  u = layernorm[d](x)
-  simd d { t = x + lin T2[p -> n](gelu(lin T1[n -> p](u))) }
-  w = layernorm[d](t)
-  simd n { out t + lin C2[c -> d](gelu(lin C1[d -> c](w))) }
-}
-diagram rope(x: [n, e]) -> [n, e] where e = 2 * r {
-  w = iota[n] * 10000 ^ (-iota[r] / size[r])
-  lo, hi = halves[e -> r](x)
-  out cat[r -> e](lo * cos(w) - hi * sin(w), hi * cos(w) + lo * sin(w))
-}
-diagram gqa(x: [n, d]) -> [n, d] where d = g * j * e {
-  q = rope(lin Wq[d -> g, j, e](x))
-  k = rope(lin Wk[d -> g, e](x))[n -> m]
-  v = lin Wv[d -> g, e](x)[n -> m]
-  simd g, j, n {
-    simd m { s = dot[e](q, k) / sqrt(size[e]) }
-    w = softmax[m](causal[m <= n](s))
-    y = sum[m](w * v)
-  }
-  out lin Wo[g, j, e -> d](y)
-}
-diagram generic(x: [n, d]) -> [n, f] {
-  hole score(q: [e], k: [e]) -> []
-  z = x[n -> m]
-  q = lin Wq[d -> e](x)
-  k = lin Wk[d -> e](z)
-  v = lin Wv[d -> f](z)
-  simd n {
-    simd m { s = score(q, k) }
-    out dot[m](softmax[m](s), v)
-  }
-}
 diagram odd(x: [n, d], i: index(a)[n], pm: mask[n, m], qm: mask[n, m])
-    -> [n, m, d], [n, d, h], mask[n, m], [h, g] where d = 3 * c, j = c * e {
+    -> [n, m, d], [n, d, h], mask[n, m], [h, g] where d = 3 * c, j = c * e, r = 2 * f {
   weight t: [n, a] ~ normal(0.5)
   frozen weight s: [a -> d, h] ~ uniform(-1, 0.25)
   weight l: [h; e -> c] ~ lecun
@@ -141,7 +75,8 @@ diagram twins(x: [n, d], y: [n, d]) -> [n, d] where d = e {
   w = dot[d](x * u, y)
   out (aa * bb + lin A(aa[e -> d]) * w)[e -> d] - x ^ 2
 }
-""".replace("where d = 3 * c, j = c * e {", "where d = 3 * c, j = c * e, r = 2 * f {")
+"""
+"""The text of the language's design, and diagrams that use what it leaves out."""
 
 
 def samples() -> dict[str, Diagram]:
