@@ -1,0 +1,7 @@
+"""Formulas of `zoo/pooling/`, each from its paper."""
+
+from __future__ import annotations
+
+from formulas.common import Case
+
+CASES: dict[str, Case] = {}
