@@ -58,6 +58,14 @@ class Bindings:
     bound: dict[str, Bound] = field(default_factory=dict)
     learners: dict[str, Learner] = field(default_factory=dict)
     holes: dict[str, s.HoleDecl] = field(default_factory=dict)
+    parts: dict[str, str] = field(default_factory=dict)
+    """Parts declared so far, and their names in the module."""
+    called: set[str] = field(default_factory=set)
+    """Parts that are used."""
+    within: s.DiagramDecl | None = None
+    """What this body is the body of."""
+    opened: frozenset[str] = frozenset()
+    """Parts that are left open, as holes, for a space to choose."""
     keys: dict[str, s.Node] = field(default_factory=dict)
     labels: dict[str, int] = field(default_factory=dict)
     lanes: dict[str, s.Node] = field(default_factory=dict)
@@ -211,14 +219,20 @@ class Bindings:
                 "E202", f"`{word}` is an axis, not a wire", name,
                 help=f"its size is `size[{word}]`, its positions are `iota[{word}]`",
             )  # fmt: skip
-        if word in self.learners or word in self.holes or self.module.find(name):
+        if word in self.learners or word in self.holes or word in self.parts or self.module.find(name):
             raise self.error("E202", f"`{word}` is not a wire", name, help=f"apply it: `{word}(...)`")
         near = suggestion(word, self.bound)
         fix = (Edit(self.span(name), near),) if near else ()
         raise self.error(
             "E202", f"there is no wire `{word}`", name, edits=fix,
-            help=f"did you mean `{near}`?" if near else "a wire is bound before it is used: `name = ...`",
+            help=f"did you mean `{near}`?" if near else self._unbound,
         )  # fmt: skip
+
+    @property
+    def _unbound(self) -> str:
+        if isinstance(self.within, s.PartDecl):
+            return "a part reads nothing but its operands: pass it in, `part name(..., wire: [axes]) -> ...`"
+        return "a wire is bound before it is used: `name = ...`"
 
     def key(self, name: s.Name) -> str:
         """A weight's name, once per diagram (ruling 9)."""

@@ -55,8 +55,18 @@ class Body(Expressions):
             case s.Simd(axes=axes, body=body):
                 with self.inside(axes):
                     self.statements(body)
+            case s.PartDecl(name=name, signature=signature):
+                if isinstance(self.within, s.PartDecl):
+                    self.holes[name.text] = s.HoleDecl(statement.at, name, signature)
+                    raise self.error("E209", "a part has no parts of its own", name, help="declare it beside the other, in the diagram")
+                if name.text in self.opened:
+                    self.statement(s.HoleDecl(statement.at, name, signature))
+                elif name.text in self.holes:
+                    raise self.error("E204", f"`{name.text}` is taken", name)
+                elif self.within is not None:
+                    self.parts[name.text] = f"{self.within.name.text}.{name.text}"
             case s.HoleDecl(name=name, signature=signature):
-                if name.text in self.holes or name.text in WORDS:
+                if name.text in self.holes or name.text in self.parts or name.text in WORDS:
                     raise self.error("E204", f"`{name.text}` is taken", name)
                 self.holes[name.text] = statement
                 for axis in (a for p in signature.params for a in p.type.axes):

@@ -77,9 +77,9 @@ def _lin(at: s.At, name: s.Name, *c: Any) -> s.Lin:
     return s.Lin(at, name, bracket, init, groups[-1])
 
 
-def _diagram(at: s.At, name: s.Name, signature: s.Signature, *c: Any) -> s.DiagramDecl:
+def _diagram(at: s.At, name: s.Name, signature: s.Signature, *c: Any, made: type[s.DiagramDecl] = s.DiagramDecl) -> s.DiagramDecl:
     *where, body = c
-    return s.DiagramDecl(at, name, signature, tuple(where[0]) if where else (), tuple(body))
+    return made(at, name, signature, tuple(where[0]) if where else (), tuple(body))
 
 
 def _type(at: s.At, *c: Any) -> s.Type:
@@ -158,6 +158,7 @@ RULES: dict[str, Callable[[Children], Any]] = {
     ),
     "simd": _rule(lambda at, *c: s.Simd(at, c[:-1], tuple(c[-1]))),
     "hole": _rule(s.HoleDecl),
+    "part": _rule(lambda at, *c: _diagram(at, *c, made=s.PartDecl)),
     "tie": _rule(lambda at, *c: s.Tie(at, c)),
     "out": _rule(lambda at, *c: s.Out(at, c)),
     "init": _rule(lambda at, name, *c: s.Init(at, name, c or None)),
@@ -166,7 +167,6 @@ RULES: dict[str, Callable[[Children], Any]] = {
     "literal": _rule(lambda at, text: number(text)),
 
     "noise": _refused("noise"),
-    "part": _refused("part"),
     "next": _refused("next"),
     "scan": _refused("scan"),
     "repeat": _refused("repeat"),

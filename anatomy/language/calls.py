@@ -199,13 +199,15 @@ def _arguments(body: Expressions, e: s.Call, face: Interface) -> list[View] | No
 
 def call_diagram(body: Expressions, e: s.Call, found: tuple[Module, str], names: tuple[str, ...]) -> list[View | None]:
     module, word = found
-    if not isinstance(module.names[word], s.DiagramDecl):
+    declared = module.names[word]
+    if not isinstance(declared, s.DiagramDecl):
         raise body.error("E203", f"`{word}` is not a diagram", e.name)
     callee = body.program.diagram(module, word)
+    word = declared.name.text
     if callee is None:
         body.poisoned = True
         body.operands(e.args, False)
-        results = module.names[word].signature.results  # type: ignore[union-attr]
+        results = declared.signature.results
         return [None] * len(results)
     face = interface(callee)
     path = body.path(e, word)
@@ -242,7 +244,8 @@ def call_diagram(body: Expressions, e: s.Call, found: tuple[Module, str], names:
     for axis_name, value in callee.defaults:
         if axis_name not in header:
             body.builder.defaults[axis[axis_name]] = value.rename(lambda v: axis.get(v, v))
-    frame = (*body.frame, body.builder.frame("call", path))
+    wall = "part" if isinstance(declared, s.PartDecl) else "call"
+    frame = (*body.frame, body.builder.frame(wall, path))
     outs = body.builder.splice(callee, binding.views, axis, lambda key: f"{path}.{key}", frame)
     back = {binding.place[f]: binding.to[f] for f in face.header}
     return [view.rename({a: back.get(a, a) for a in view.axes}) for view in outs]

@@ -256,6 +256,9 @@ class Expressions(Brackets):
         if len(e.name.parts) == 1:
             if word in self.holes:
                 return call_hole(self, e, self.holes[word], names)
+            if word in self.parts:
+                self.called.add(word)
+                return call_diagram(self, e, (self.module, self.parts[word]), names)
             if self.module.find(e.name) is None:
                 if word == "causal":
                     return [self.causal(e, names)]
@@ -274,7 +277,7 @@ class Expressions(Brackets):
                 raise self.error("E203", f"`{word}` is a wire and cannot be applied", e.name)
             if word in self.learners:
                 raise self.error("E203", f"`{word}` is a learner", e.name, help=f"apply it with `lin {word}(...)`")
-            known = [*WORDS, "causal", *self.module.known(), *self.holes]
+            known = [*WORDS, "causal", *self.module.known(), *self.holes, *self.parts]
             near = suggestion(word, known)
             fix = (Edit(self.span(e.name), near),) if near else ()
             self.operands(e.args, positions)

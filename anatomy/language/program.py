@@ -143,8 +143,15 @@ class Program:
             body.header.setdefault(axis)
         return tuple(layout), self.kind(body, type)
 
-    def _elaborate(self, module: Module, declared: s.DiagramDecl) -> Diagram | None:
-        body = Body(self, module)
+    def opened(self, module: Module, name: str, parts: frozenset[str]) -> Diagram | None:
+        """A diagram with some of its parts left open, as holes (ruling 20); None when it has errors."""
+        declared = module.names[name]
+        assert isinstance(declared, s.DiagramDecl)
+        self._build(self._calls.order(module, name))
+        return self._elaborate(module, declared, parts)
+
+    def _elaborate(self, module: Module, declared: s.DiagramDecl, opened: frozenset[str] = frozenset()) -> Diagram | None:
+        body = Body(self, module, within=declared, opened=opened)
         self._header(body, declared.signature.params, declared.signature.results, declared.where)
         body.statements(declared.body)
         if not body.finished and not body.full:
@@ -185,6 +192,9 @@ class Program:
     def _unused(self, body: Body, declared: s.DiagramDecl) -> None:
         names = {p.name.text for p in declared.signature.params}
         room = MAX_FOUND
+        for word in body.parts.keys() - body.called:
+            part = body.module.names[body.parts[word]].name
+            body.error("W201", f"part `{word}` is never used", part, help=f"call it: `{word}(...)`")
         for word, bound in body.bound.items():
             if not bound.used and not word.startswith("_") and (room := room - 1) >= 0:
                 what, code = ("input", "W202") if word in names else ("wire", "W201")
@@ -243,7 +253,8 @@ class Program:
     # access -------------------------------------------------------------------------------------
 
     def names(self, kind: type[s.Node] = s.DiagramDecl) -> list[str]:
-        return [n for n, item in self.root.names.items() if isinstance(item, kind)]
+        """What the text declares of a kind, in its order; the parts of a diagram are `names(s.PartDecl)`."""
+        return [n for n, item in self.root.names.items() if isinstance(item, kind) and (kind is s.PartDecl or not isinstance(item, s.PartDecl))]
 
     def _axes(self) -> None:
         for item in self.root.axes.values():
@@ -260,7 +271,7 @@ class Program:
     def check(self) -> tuple[Diagnostic, ...]:
         """Elaborate everything; all diagnostics, errors before warnings, then by position."""
         self._axes()
-        self._build([place for name in self.names() for place in self._calls.order(self.root, name)])
+        self._build([place for name in self.names() + self.names(s.PartDecl) for place in self._calls.order(self.root, name)])
         steps = [(self.rule, (name,)) for name in self.names(s.RuleDecl)]
         steps += [(self.space, (name,)) for name in self.names(s.SpaceDecl) + self.names(s.FamilyDecl)]
         for step, arguments in steps:
@@ -288,7 +299,10 @@ class Program:
         """
         base, _, side = name.partition(".")
         declared = self.root.names.get(base)
-        if isinstance(declared, s.RuleDecl) and side in ("lhs", "rhs"):
+        part = self.root.names.get(name)
+        if isinstance(part, s.PartDecl):
+            diagram = self.diagram(self.root, name)
+        elif isinstance(declared, s.RuleDecl) and side in ("lhs", "rhs"):
             rule = self.rule(base)
             diagram = rule and (rule.left if side == "lhs" else rule.right)
         elif isinstance(declared, s.DiagramDecl) and not side:

@@ -21,7 +21,7 @@ RESERVED = frozenset(
 )
 """Words that name nothing."""
 LATER_WORDS = frozenset(
-    ["sort", "topk", "gather", "sparsemax", "entmax", "sinkhorn", "slice", "reverse", "unfold", "table", "noise"]
+    ["sparsemax", "entmax", "sinkhorn", "slice", "reverse", "unfold", "table", "noise"]
 )
 """Operations of the vocabulary that wait for a later version."""
 
@@ -60,6 +60,10 @@ class Module:
                 return self.imported[word], word
             case [alias, word] if alias in self.uses and word in self.uses[alias].names:
                 return self.uses[alias], word
+            case [*outer, part]:
+                found = self.find(s.QName(name.at, name.parts[:-1])) if outer else None
+                if found is not None and f"{found[1]}.{part}" in found[0].names:
+                    return found[0], f"{found[1]}.{part}"
         return None
 
     def known(self) -> list[str]:
@@ -127,10 +131,34 @@ class Library:
                 case s.DiagramDecl() | s.RuleDecl() | s.SpaceDecl() | s.FamilyDecl():
                     if claim(item.name):
                         module.names[item.name.text] = item
+                        if isinstance(item, s.DiagramDecl):
+                            self._parts(module, item)
                 case s.Use():
                     self._use(module, item, base, claim)
                 case s.Later(word=word):
                     module.report("E106", f"`{word}` waits for a later version", item)
+                case _:
+                    pass
+
+    def _parts(self, module: Module, declared: s.DiagramDecl) -> None:
+        """A part is declared as `diagram.part`, which no plain name can be."""
+        stack: list[s.Statement] = list(reversed(declared.body))
+        while stack:
+            match stack.pop():
+                case s.Simd(body=body):
+                    stack.extend(reversed(body))
+                case s.PartDecl(name=name) as part:
+                    full = f"{declared.name.text}.{name.text}"
+                    if name.text in RESERVED or name.text in WORDS or name.text == "causal":
+                        module.report("E205", f"`{name.text}` is a word of the language and cannot be declared", name)
+                    elif full in module.names:
+                        first = module.names[full].name
+                        module.report(
+                            "E204", f"part `{name.text}` is declared twice", name,
+                            label="again here", secondary=(Label(module.span(first), "first declared here"),),
+                        )  # fmt: skip
+                    else:
+                        module.names[full] = part
                 case _:
                     pass
 

@@ -103,6 +103,11 @@ def define_space(program: Program, name: str) -> SpaceDefinition | None:
     if not found:
         return None
     base = found[0][1]
+    chosen = frozenset(c.hole.text for c in declared.choices if isinstance(c, s.Choose))
+    home, word = module.find(declared.of) or (module, "")
+    parts = frozenset(p for p in chosen if f"{word}.{p}" in home.names)
+    if parts and len(found) == 1:
+        base = program.opened(home, word, parts) or base
     uses = {n.op.hole: n for n in base.nodes if n.op.hole}
     choices: list[Choice] = []
     failed = False

@@ -213,28 +213,20 @@ class Later(Node):
     word: str
     text: str
 
-
-Statement = Assign | WeightDecl | Simd | HoleDecl | Tie | Out | Later
-
-
 # items
-
 
 @dataclass(slots=True, eq=False)
 class Lang(Node):
     version: int
-
 
 @dataclass(slots=True, eq=False)
 class AxisItem(Node):
     name: Name
     size: Size | None
 
-
 @dataclass(slots=True, eq=False)
 class AxisDecl(Node):
     items: tuple[AxisItem, ...]
-
 
 @dataclass(slots=True, eq=False)
 class Use(Node):
@@ -245,7 +237,6 @@ class Use(Node):
     alias: Name | None
     module_at: At
 
-
 @dataclass(slots=True, eq=False)
 class DiagramDecl(Node):
     name: Name
@@ -253,6 +244,9 @@ class DiagramDecl(Node):
     where: tuple[Equation, ...]
     body: tuple[Statement, ...]
 
+@dataclass(slots=True, eq=False)
+class PartDecl(DiagramDecl):
+    """A hole with a default: a diagram declared inside another, under the name `outer.part` (ruling 20)."""
 
 @dataclass(slots=True, eq=False)
 class RuleDecl(Node):
@@ -263,13 +257,11 @@ class RuleDecl(Node):
     relation: str
     right: Expr
 
-
 @dataclass(slots=True, eq=False)
 class Choose(Node):
     hole: Name
     options: tuple[QName, ...]
     family: QName | None
-
 
 @dataclass(slots=True, eq=False)
 class SpaceDecl(Node):
@@ -280,20 +272,17 @@ class SpaceDecl(Node):
     of: QName
     choices: tuple[Choose | Later, ...]
 
-
 @dataclass(slots=True, eq=False)
 class FamilyDecl(Node):
     name: Name
     members: tuple[QName, ...]
 
-
+Statement = Assign | WeightDecl | Simd | HoleDecl | PartDecl | Tie | Out | Later
 Item = Lang | AxisDecl | Use | DiagramDecl | RuleDecl | SpaceDecl | FamilyDecl | Later
-
 
 @dataclass(slots=True, eq=False)
 class Comment(Node):
     text: str
-
 
 @dataclass(slots=True, eq=False)
 class File(Node):

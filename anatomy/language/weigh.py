@@ -83,7 +83,8 @@ def callees(module: Module, name: str) -> Iterator[tuple[Module, str, s.QName]]:
     holes = {x.name.text for x in declared.body if isinstance(x, s.HoleDecl)}
     for expression in expressions(declared.body):
         if isinstance(expression, s.Call) and expression.name.text not in holes:
-            found = module.find(expression.name)
+            part = f"{name}.{expression.name.text}"
+            found = (module, part) if part in module.names else module.find(expression.name)
             if found is not None and isinstance(found[0].names[found[1]], s.DiagramDecl):
                 yield (*found, expression.name)
 

@@ -74,6 +74,8 @@ def _wall(scene: Scene, wall: Frame) -> dict[str, str]:
         return look | {"style": "rounded,filled", "color": colour, "fillcolor": p.tint(colour, 0.94), "fontcolor": colour}
     if wall.kind == "lin":
         return look | {"style": "rounded", "color": p.LEARNER, "fontcolor": p.LEARNER}
+    if wall.kind == "part":
+        return look | {"style": "rounded,dashed", "color": p.QUIET, "fontcolor": p.QUIET}
     times = scene.repeats.get(wall.serial, 1)
     return look | {"style": "rounded,filled" if times == 1 else "filled", "color": p.FAINT, "fillcolor": p.PAPER,
                    "fontcolor": p.QUIET, "penwidth": "1.3" if times == 1 else "3"}  # fmt: skip

@@ -131,7 +131,7 @@ class _Folding:
         about = f"{'frozen ' if w.frozen else ''}weight {', '.join(w.keys)} {self._type(w.layout)} ~ {w.init}{where(w.span)}"
         walls = self._common([i for i, _ in self.diagram.consumers[w.wire]])
         key = w.key
-        for call in (f.label for f in walls if f.kind == "call" and not self.full):
+        for call in (f.label for f in walls if f.kind in ("call", "part") and not self.full):
             key = key.removeprefix(f"{call}.")
         return Element(0, "weight", (key, self._type(w.layout)), about, walls, weights=tuple(members), text=w.key)
 

@@ -277,7 +277,19 @@ def test_ruling_20_holes_and_parts():
     assert len(keys) == len(set(keys)) == 6, "each use is a call site with its own weights"
     for bad in ("(q: [e]) -> [] { out sum[e](q) }", "(q: [e], k: [c]) -> [] { out sum[e](q) * sum[c](k) }", "(q: [e], k: [e]) -> [e] { out q * k }"):
         refused(HOLE + f"diagram s{bad}\nfamily all of host {{ choose fit in {{ s }} }}", "E604")
-    refused("diagram t(x: [d]) -> [d] { part s(q: [d]) -> [d] { out q } out x }", "E106")
+    part = "part fit(u: [d], v: [d]) -> [] { weight w: [a] out dot[a](w, lin W[d -> a](u * v)) }"
+    whole = program(HOLE.replace("hole fit(u: [d], v: [d]) -> []", part) + good + "family all of host { choose fit in { s, host.fit } }")
+    space = Space(whole.space("all"))
+    assert len({digest(m.diagram) for m in (space[0], space[1])}) == 1, "a part is a hole with a default"
+    assert digest(whole.get("host")) == digest(space[0].diagram)
+    assert [w.key for w in whole.get("host").weights] == keys
+    assert whole.names() == ["host", "s"], "a part is addressed through its diagram"
+    assert whole.get("host.fit").name == "fit"
+    refused("diagram t(x: [d]) -> [d] { part s(q: [d]) -> [d] { out q * x } out s(x) }", "E202")
+    refused("diagram t(x: [d]) -> [d] { part s(q: [d]) -> [d] { part r(q: [d]) -> [d] { out q } out r(q) } out s(x) }", "E209")
+    refused("diagram t(x: [d]) -> [d] { part s(q: [d]) -> [d] { out q } part s(q: [d]) -> [d] { out -q } out s(x) }", "E204")
+    refused("diagram t(x: [d]) -> [d] { part s(q: [d]) -> [d] { out q } out x }", "W201")
+    refused("diagram t(x: [d]) -> [d] { part s(q: [d]) -> [e] { out q } out s(x)[e -> d] }", "E308")
 
 
 def test_ruling_21_families_and_spaces():
