@@ -2,17 +2,28 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+ORACLES := .venv/.oracles
 
-.PHONY: demo test test-slow check golden bench clean
+.PHONY: demo test test-slow oracles oracle-packages check golden bench clean
 
 demo: $(READY)
 	@$(BIN)/python examples/demo.py
 
-test: $(READY) check
+test: $(READY) oracle-packages check
 	@$(BIN)/python -m pytest -m "not slow"
 
 test-slow: $(READY)
 	@$(BIN)/python -m pytest -m slow
+
+# The zoo against other people's modules; where they cannot be downloaded, `make test` skips those tests.
+oracles: $(READY) oracle-packages
+	@$(BIN)/python -m pytest tests/oracles
+
+oracle-packages: $(READY)
+	@test $(ORACLES) -nt requirements-oracles.txt -a $(ORACLES) -nt $(READY) || { \
+	  echo "Setting up the second parties (once, about 250 MB)"; \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-oracles.txt \
+	  && touch $(ORACLES) || echo "They could not be installed: the tests that need them are skipped"; }
 
 check: $(READY)
 	@$(BIN)/ruff check anatomy zoo tests examples benchmarks

@@ -1,0 +1,172 @@
+"""Running one diagram of the zoo and another party's module on the same weights and inputs."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import anatomy
+
+from .table import distribution
+
+torch.set_num_threads(1)
+BATCH = 2
+DOUBLE = 1e-11
+SINGLE = 2e-5  # a library that computes in float32 somewhere inside
+Weights = dict[str, Tensor]
+
+
+def find(path: str) -> Any:
+    """What stands at a dotted path, or skip the test when its package is not installed."""
+    head, _, rest = path.partition(".")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if importlib.util.find_spec(head) is None:
+                raise ModuleNotFoundError(head)
+            if head == "fla":
+                module, rest = without_triton(path)
+            else:
+                module, rest = deepest(head, rest)
+    except ImportError as error:
+        pytest.skip(f"{distribution(path)} is not installed ({error}); `make oracles` installs it")
+    for part in filter(None, rest.split(".")):
+        module = getattr(module, part)
+    return module
+
+
+def deepest(head: str, rest: str) -> tuple[ModuleType, str]:
+    """The longest prefix of a path that is a module, and what is left of the path."""
+    module = importlib.import_module(head)
+    while rest:
+        part, _, after = rest.partition(".")
+        name = f"{module.__name__}.{part}"
+        if not hasattr(module, "__path__") or importlib.util.find_spec(name) is None:
+            break
+        module, rest = importlib.import_module(name), after
+    return module, rest
+
+
+def without_triton(path: str) -> tuple[ModuleType, str]:
+    """A plain file of fla-core by its place: the package's own `__init__` needs Triton and a GPU."""
+    spec = importlib.util.find_spec("fla")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    module, _, name = path.removeprefix("fla.").rpartition(".")
+    file = Path(spec.submodule_search_locations[0], *module.split(".")).with_suffix(".py")
+    found = importlib.util.spec_from_file_location(module.replace(".", "_"), file)
+    assert found is not None
+    assert found.loader is not None
+    loaded = importlib.util.module_from_spec(found)
+    found.loader.exec_module(loaded)
+    return loaded, name
+
+
+class Ours:
+    """A diagram of the zoo, compiled in float64 with random weights `w` by key; a batch axis `b` comes first."""
+
+    def __init__(self, target: str, sizes: Mapping[str, int] | None = None, lift: tuple[str, ...] = ("b",), std: float = 0.5) -> None:
+        g = torch.Generator().manual_seed(7)
+        self.net = anatomy.compile(anatomy.load(f"zoo:{target}"), dict(sizes or {}), lift=lift, dtype=torch.float64)
+        for parameter in self.net.parameters():
+            nn.init.normal_(parameter, std=std, generator=g)
+        self.w: Weights = dict(self.net.state_dict(keep_vars=True))
+
+    def rows(self, key: str, inputs: int = 1) -> Tensor:
+        """A weight [in..., out...] as `nn.Linear` stores it, [out, in]; heads stay contiguous blocks of rows."""
+        return self.w[key].flatten(0, inputs - 1).flatten(1).T
+
+    def vector(self, key: str) -> Tensor:
+        return self.w[key].flatten()
+
+
+def with_weights(module: nn.Module, given: Mapping[str, Tensor], keep: Iterable[str] = ()) -> Callable[..., Any]:
+    """A module of another party as a function of our weights, through which gradients flow back to them.
+
+    Every parameter must be given, save those named in `keep`: a weight that was forgotten fails here.
+    """
+    module = module.double().eval()
+    theirs = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    assert set(given) <= set(theirs), f"no such weights: {sorted(set(given) - set(theirs))}"
+    missing = set(dict(module.named_parameters())) - set(given) - set(keep)
+    assert not missing, f"not given: {sorted(missing)}"
+    for key, value in given.items():
+        assert theirs[key].shape == value.shape, (key, theirs[key].shape, value.shape)
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return torch.func.functional_call(module, dict(given), args, kwargs)
+
+    return call
+
+
+def random(*shape: int, seed: int = 0, scale: float = 1.0) -> Tensor:
+    x = torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1000 * seed + sum(shape)))
+    return (scale * x).requires_grad_()
+
+
+def qkv(n: int, m: int, e: int, f: int, heads: int = 3) -> list[Tensor]:
+    """Queries, keys and values [b, h, n, e]: what the libraries' cores take; lift a core over ("b", "h")."""
+    return [random(BATCH, heads, n, e, seed=1), random(BATCH, heads, m, e, seed=2), random(BATCH, heads, m, f, seed=3)]
+
+
+def agree(ours: Ours, theirs: Callable[..., Tensor], inputs: list[Tensor], tolerance: float = DOUBLE, gradients: bool = True) -> None:
+    """Outputs, and the gradients for every input and every weight, relative to the largest entry of each."""
+    have, want = ours.net(*inputs), theirs(*inputs)
+    close("the output", have, want, tolerance)
+    if not gradients:
+        return
+    probe = random(*have.shape, seed=9).detach()
+    leaves = {**{f"input {i}": x for i, x in enumerate(inputs)}, **ours.w}
+    mine = torch.autograd.grad((have * probe).sum(), list(leaves.values()), allow_unused=True)
+    other = torch.autograd.grad((want * probe.to(want.dtype)).sum(), list(leaves.values()), allow_unused=True)
+    for name, a, b in zip(leaves, mine, other, strict=True):
+        assert (a is None) == (b is None), f"only one of the two depends on {name}"
+        if a is not None and b is not None:
+            close(f"the gradient for {name}", a, b, 10 * tolerance)
+
+
+def close(what: str, have: Tensor, want: Tensor, tolerance: float) -> None:
+    assert have.shape == want.shape, (what, have.shape, want.shape)
+    error = (have - want).abs().max().item()
+    scale = max(1.0, want.abs().max().item())
+    assert error <= tolerance * scale, f"{what}: max|diff| {error:.2e} at scale {scale:.2g}, allowed {tolerance:.0e}"
+
+
+def attention(party: type[nn.Module], ours: Ours, d: int, h: int, extra: Mapping[str, Tensor] | None = None, **switches: Any) -> Callable[..., Tensor]:
+    """x-transformers' `Attention` with the weights Wq, Wk, Wv, Wo of a layer and its switches set."""
+    module = party(d, dim_head=d // h, heads=h, **switches)
+    given = {f"to_{k}.weight": ours.rows(f"W{k}") for k in "qkv"}
+    return with_weights(module, {**given, "to_out.weight": ours.rows("Wo", 2), **(extra or {})})
+
+
+def biases(ours: Ours) -> Tensor:
+    return torch.cat([ours.vector(f"W{k}.bias") for k in "qkv"])
+
+
+def output(ours: Ours) -> dict[str, Tensor]:
+    return {"out_proj.weight": ours.rows("Wo", 2), "out_proj.bias": ours.vector("Wo.bias")}
+
+
+def packed(ours: Ours) -> dict[str, Tensor]:
+    """The weights of a layer as `nn.MultiheadAttention` stores them."""
+    return {"in_proj_weight": torch.cat([ours.rows(f"W{k}") for k in "qkv"]), "in_proj_bias": biases(ours), **output(ours)}
+
+
+def fused(ours: Ours) -> dict[str, Tensor]:
+    """The same as attnhut stores them."""
+    weights = packed(ours)
+    return {
+        "qkv.weight": weights["in_proj_weight"],
+        "qkv.bias": weights["in_proj_bias"],
+        "proj.weight": weights["out_proj.weight"],
+        "proj.bias": weights["out_proj.bias"],
+    }
