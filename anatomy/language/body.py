@@ -66,7 +66,7 @@ class Body(Expressions):
                 elif self.within is not None:
                     self.parts[name.text] = f"{self.within.name.text}.{name.text}"
             case s.HoleDecl(name=name, signature=signature):
-                if name.text in self.holes or name.text in self.parts or name.text in WORDS:
+                if name.text in self.holes or name.text in self.parts or (name.text in WORDS and name.text not in self.opened):
                     raise self.error("E204", f"`{name.text}` is taken", name)
                 self.holes[name.text] = statement
                 for axis in (a for p in signature.params for a in p.type.axes):

@@ -141,7 +141,7 @@ class Library:
                     pass
 
     def _parts(self, module: Module, declared: s.DiagramDecl) -> None:
-        """A part is declared as `diagram.part`, which no plain name can be."""
+        """A part is declared as `diagram.part`, which no plain name can be; so it may have an operation's name (`mask`)."""
         stack: list[s.Statement] = list(reversed(declared.body))
         while stack:
             match stack.pop():
@@ -149,7 +149,7 @@ class Library:
                     stack.extend(reversed(body))
                 case s.PartDecl(name=name) as part:
                     full = f"{declared.name.text}.{name.text}"
-                    if name.text in RESERVED or name.text in WORDS or name.text == "causal":
+                    if name.text in RESERVED:
                         module.report("E205", f"`{name.text}` is a word of the language and cannot be declared", name)
                     elif full in module.names:
                         first = module.names[full].name

@@ -285,6 +285,11 @@ def test_ruling_20_holes_and_parts():
     assert [w.key for w in whole.get("host").weights] == keys
     assert whole.names() == ["host", "s"], "a part is addressed through its diagram"
     assert whole.get("host.fit").name == "fit"
+    masked = "diagram t(s: [n, m]) -> [n, m] { part mask(s: [n, m]) -> [n, m] { out mask(m <= n, s) } out mask(s) }\n"
+    plain = "diagram u(s: [n, m]) -> [n, m] { out mask(m <= n, s) }\n"
+    named = program(masked + plain + "family all of t { choose mask in { t.mask, u } }")
+    assert digest(named.get("t")) == digest(named.get("u")), "a part may have the name of an operation"
+    assert len({digest(m.diagram) for m in (Space(named.space("all"))[0], Space(named.space("all"))[1])}) == 1
     refused("diagram t(x: [d]) -> [d] { part s(q: [d]) -> [d] { out q * x } out s(x) }", "E202")
     refused("diagram t(x: [d]) -> [d] { part s(q: [d]) -> [d] { part r(q: [d]) -> [d] { out q } out r(q) } out s(x) }", "E209")
     refused("diagram t(x: [d]) -> [d] { part s(q: [d]) -> [d] { out q } part s(q: [d]) -> [d] { out -q } out s(x) }", "E204")
