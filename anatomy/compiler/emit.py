@@ -105,7 +105,7 @@ class Emission:
         return Operand(f"{operand.atom}.permute({numbers})", axes, integer=operand.integer)
 
     def size(self, axis: str) -> str:
-        return self.poly_code(self.diagram.sizes[axis])
+        return self.size_names[axis] if axis in self.lift else self.poly_code(self.diagram.sizes[axis])
 
     def likely(self, axis: str) -> int:
         if axis not in self.diagram.sizes:
