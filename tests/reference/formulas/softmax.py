@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
+import torch
 from torch import Tensor
 
-from formulas.common import LAYER, Case, Sizes, Weights, attend, multihead, scaled
+from formulas.common import LAYER, Case, Sizes, Weights, attend, lower, multihead, scaled
 
 
 def sdpa(q: Tensor, k: Tensor, v: Tensor, w: Weights, z: Sizes) -> Tensor:
@@ -19,8 +22,18 @@ def cross(x: Tensor, y: Tensor, w: Weights, z: Sizes) -> Tensor:
     return multihead(x, y, w, lambda q, k, v, i: attend(scaled(q, k), v))
 
 
+def persistent_memory(x: Tensor, w: Weights, z: Sizes) -> Tensor:
+    def core(q: Tensor, k: Tensor, v: Tensor, h: int) -> Tensor:
+        keys, values = torch.cat([w["memory.Mk"][h], k]), torch.cat([w["memory.Mv"][h], v])
+        seen = torch.cat([torch.ones(len(x), z["p"], dtype=torch.bool), lower(len(x))], 1)
+        return attend(scaled(q, keys).masked_fill(~seen, -math.inf), values)
+
+    return multihead(x, x, w, core)
+
+
 CASES = {
     "sdpa": Case(sdpa, ("n e", "m e", "m f"), "", ({"n": 3, "m": 5, "e": 7, "f": 2}, {"n": 1, "m": 1, "e": 1, "f": 1}, {"n": 4, "m": 1, "e": 3, "f": 5})),
     "mha": Case(mha, ("n d",), "d h", LAYER),
     "cross": Case(cross, ("n d", "m c"), "d h c", tuple({**s, "m": m, "c": c} for s, m, c in zip(LAYER, (3, 5, 1, 7), (5, 1, 3, 2), strict=True))),
+    "persistent_memory": Case(persistent_memory, ("n d",), "d h p", tuple({**s, "p": p} for s, p in zip(LAYER, (3, 1, 7, 5), strict=True))),
 }  # fmt: skip
