@@ -202,7 +202,8 @@ class Program:
 
     def _defaults(self, body: Body) -> None:
         """`axis m = n` and `axis e = 64` give a size where none is given (ruling 3)."""
-        for word in list(body.builder.axes):
+        words = list(body.builder.axes)
+        for word in words:
             item = body.module.axes.get(word)
             if item is not None and item.size is not None and word not in body.builder.sizes.definitions:
                 known = dict(body.builder.axes)
@@ -212,6 +213,8 @@ class Program:
                 if word in body.header:
                     # Callers bind this axis, so its default must not give them the axes that it alone mentions.
                     body.builder.axes = known
+                else:
+                    words += [a for a in body.builder.axes if a not in known]
 
     # rules and spaces ---------------------------------------------------------------------------
 

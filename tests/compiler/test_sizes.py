@@ -70,6 +70,15 @@ def test_missing_sizes_name_the_weight_and_how_to_give_them(sample: Program) -> 
         generate(sample.get("mixer"), {"d": 4, "p": 3, "c": 2})
 
 
+def test_a_size_by_default_may_need_another_size_by_default() -> None:
+    text = """
+    axis n, e, p = 2 * e, r = p + 1
+    diagram inner(x: [e]) -> [r] { out lin W[e -> r](x) }
+    diagram outer(x: [n, e]) -> [n] { out sum[r](inner(x)) }
+    """
+    assert anatomy.compile(anatomy.parse(text)["outer"], {"e": 3}).state_dict()["inner.W"].shape == (3, 7)
+
+
 def test_tokens_are_read_from_the_input(sample: Program) -> None:
     net = anatomy.compile(sample.get("mha"), {"d": 6, "h": 2})
     for n in (1, 2, 9):
@@ -107,6 +116,16 @@ diagram bound(x: [n, e], y: [n, e]) -> [n] { out score[a=h](x, y) + score@second
 
 def shapes(net: nn.Module) -> dict[str, tuple[int, ...]]:
     return {k: tuple(v.shape) for k, v in net.state_dict().items() if k.endswith("u")}
+
+
+def test_a_size_by_name_serves_the_axes_of_that_name_outside_and_inside() -> None:
+    text = """
+diagram near(s: [n, m]) -> [n, m] { out mask(n - m < size[w], s) }
+diagram it(s: [n, m]) -> [n, m] { out near(s) / size[w] }
+"""
+    net = anatomy.compile(parsed(text), {"w": 2})
+    assert net(torch.ones(3, 3)).isinf().sum() == 1
+    assert anatomy.compile(parsed(text), {"w": 2, "near.w": 1})(torch.ones(3, 3)).isinf().sum() == 3
 
 
 def test_internal_axes_by_name_by_path_and_by_binding() -> None:

@@ -222,6 +222,9 @@ def test_structure() -> None:
     same(evaluate("(x: [m, r], y: [c, r]) -> [r, k]", "out cat[m, c -> k](x, y)", y, "k = m + c"), torch.cat(y).T)
     z = draw((4, 3), (2,))
     same(evaluate("(x: [m, r], y: [c]) -> [k, r]", "out cat[m, c -> k](x, y)", z, "k = m + c"), torch.cat([z[0], z[1][:, None].expand(2, 3)]))
+    u = draw((2, 4, 3))[0]
+    one = torch.ones(2, 1, 3, dtype=u.dtype)
+    same(evaluate("(x: [m, r]) -> [k, r]", "out cat[c, m -> k](expand[c](1), x)", [u], "k = 1 + m, c = 1", lift=("b",)), torch.cat([one, u], 1))
     same(evaluate("(x: [n, e]) -> [n, c, r]", "out split[e -> c, r](x)", [x], "e = c * r", r=3), x.view(5, 2, 3))
     same(evaluate("(x: [n, e]) -> [r, n, c]", "out split[e -> c, r](x)", [x], "e = c * r", c=2), x.view(5, 2, 3).permute(2, 0, 1))
     w = draw((2, 5, 3))[0]
