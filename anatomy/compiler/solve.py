@@ -46,15 +46,16 @@ def solve(diagram: Diagram, given: Mapping[str, int], run_time: bool = True) -> 
     for axis, value in given.items():
         if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_SIZE:
             raise fail("E405", f"the size of `{axis}` is {value}; sizes are integers from 1 to 2^40")
+        inner = any(a.endswith("." + axis) for a in diagram.sizes)
+        if inner:
+            loose[axis] = value
         if axis in diagram.sizes:
             size = diagram.sizes[axis]
             words = f"`{axis} = {value}`" + ("" if size == Poly.var(axis) else f" with `{axis} = {size}`")
             constraints.append((size - value, words, None))
         elif any(axis in default.variables() for _, default in diagram.defaults):
             constraints.append((Poly.var(axis) - value, f"`{axis} = {value}`", None))
-        elif any(inner.endswith("." + axis) for inner in diagram.sizes):
-            loose[axis] = value
-        elif axis not in diagram.declared:
+        elif not inner and axis not in diagram.declared:
             known = ", ".join(a for a in diagram.sizes if "." not in a)
             raise fail("E406", f"a size is given for `{axis}`, which is no axis of `{diagram.name}`", help=f"its axes are: {known}")
     for equation in diagram.equations:

@@ -30,11 +30,16 @@ def close(have: Tensor, want: Tensor, tolerance: float) -> bool:
 def inputs_of(case: Case, sizes: Sizes, generator: torch.Generator, batch: tuple[int, ...], strided: bool) -> list[Tensor]:
     out = []
     for layout in case.inputs:
+        kind, _, layout = layout.rpartition(") ")
         shape = [*batch, *(sizes[a] for a in layout.split())]
-        x = torch.randn([2 * s for s in reversed(shape)] if strided else shape, dtype=torch.float64, generator=generator)
+        full = [2 * s for s in reversed(shape)] if strided else shape
+        if kind:
+            x = torch.randint(sizes[kind.removeprefix("index(")], full, generator=generator)
+        else:
+            x = torch.randn(full, dtype=torch.float64, generator=generator)
         if strided:
             x = x.permute(*reversed(range(len(shape))))[tuple(slice(None, None, 2) for _ in shape)]
-        out.append(x.detach().requires_grad_())
+        out.append(x.detach().requires_grad_(not kind))
     return out
 
 
@@ -54,17 +59,23 @@ def test_values_and_gradients_agree_with_the_formula(name: str, lift: tuple[str,
             assert not strided or max(x.numel() for x in xs) == 1 or not all(x.is_contiguous() for x in xs)
             have = net(*xs)
             weights = {k: p.detach().clone().requires_grad_() for k, p in net.state_dict().items()}
-            twins = [x.detach().clone().requires_grad_() for x in xs]
+            twins = [x.detach().clone().requires_grad_(x.requires_grad) for x in xs]
             rows = [case.formula(*row, weights, sizes) for row in zip(*twins, strict=True)] if lift else []
             want = torch.stack(rows) if lift else case.formula(*twins, weights, sizes)
             assert close(have, want, 1e-12), (name, sizes, strided)
             probe = torch.randn(want.shape, dtype=want.dtype, generator=g)
             names = list(dict(net.named_parameters()))
-            mine = torch.autograd.grad((have * probe).sum(), [*xs, *net.parameters()])
             keys = key_order(net, names)
-            theirs = torch.autograd.grad((want * probe).sum(), [*twins, *(weights[k] for k in keys)])
-            for label, a, b in zip([*case.inputs, *keys], mine, theirs, strict=True):
+            mine = gradients((have * probe).sum(), [*xs, *net.parameters()])
+            theirs = gradients((want * probe).sum(), [*twins, *(weights[k] for k in keys)])
+            labels = [i for i in case.inputs if not i.startswith("index")] + keys
+            for label, a, b in zip(labels, mine, theirs, strict=True):
                 assert close(a, b, 1e-10), (name, sizes, label)
+
+
+def gradients(y: Tensor, sources: list[Tensor]) -> tuple[Tensor, ...]:
+    """With respect to the real ones; 0 where nothing flows, as to what only chooses."""
+    return torch.autograd.grad(y, [x for x in sources if x.requires_grad], materialize_grads=True)
 
 
 def key_order(net: torch.nn.Module, names: list[str]) -> list[str]:
