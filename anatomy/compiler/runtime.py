@@ -13,12 +13,10 @@ def _masked_softmax(s, dim):
 def _shift(x, dim, by):
     """Entries moved `by` places along a dimension, 0 where nothing comes from."""
     size = x.shape[dim]
-    by = max(-size, min(size, by))
-    if by >= 0:
-        zeros = torch.zeros_like(x.narrow(dim, 0, by))
-        return torch.cat((zeros, x.narrow(dim, 0, size - by)), dim)
-    zeros = torch.zeros_like(x.narrow(dim, 0, -by))
-    return torch.cat((x.narrow(dim, -by, size + by), zeros), dim)
+    if abs(by) > 4096:  # a comparison with the size would fix a free length in torch.export
+        by = max(-size, min(size, by))
+    pad = [0, 0] * (x.dim() - 1 - dim % x.dim()) + [max(by, 0), max(-by, 0)]
+    return torch.nn.functional.pad(x, pad).narrow(dim, max(-by, 0), size)
 ''',
     "axes": '''
 def _axes(module, name, value, axes, sizes, where):
