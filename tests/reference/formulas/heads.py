@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from formulas.common import Case, Sizes, Weights, attend, flat, heads, lower, rotate, scaled
+from formulas.common import LAYER, Case, Sizes, Weights, attend, flat, heads, lower, multihead, rotate, scaled
 
 
 def gqa(x: Tensor, w: Weights, z: Sizes) -> Tensor:
@@ -21,6 +21,94 @@ def gqa(x: Tensor, w: Weights, z: Sizes) -> Tensor:
     return torch.cat(out, 1) @ flat(w["Wo"], 3)
 
 
+def mqa(x: Tensor, w: Weights, z: Sizes) -> Tensor:
+    return torch.cat([attend(scaled(q, x @ w["Wk"]), x @ w["Wv"]) for q in heads(x, w["Wq"])], 1) @ flat(w["Wo"], 2)
+
+
+def mla(x: Tensor, w: Weights, z: Sizes) -> Tensor:
+    """DeepSeek-V2, equations 37 to 47; one long query and key for each head."""
+
+    def norm(c: Tensor) -> Tensor:
+        return c / torch.sqrt((c * c).mean(1, keepdim=True) + 1e-5)
+
+    cq, ckv = norm(x @ w["Dq"]), norm(x @ w["Dkv"])
+    shared = rotate(x @ w["Rk"])
+    out = []
+    for i in range(z["h"]):
+        q = torch.cat([cq @ w["Uq"][:, i], rotate(cq @ w["Rq"][:, i])], 1)
+        k = torch.cat([ckv @ w["Uk"][:, i], shared], 1)
+        out.append(attend(scaled(q, k).masked_fill(~lower(len(x)), -math.inf), ckv @ w["Uv"][:, i]))
+    return torch.cat(out, 1) @ flat(w["Wo"], 2)
+
+
+def talking_heads(x: Tensor, w: Weights, z: Sizes) -> Tensor:
+    logits = [scaled(q, k) for q, k in zip(heads(x, w["Wq"]), heads(x, w["Wk"]), strict=True)]
+    mixed = [sum(w["before.Pl"][i, g] * s for i, s in enumerate(logits)) for g in range(z["g"])]
+    soft = [torch.softmax(s, 1) for s in mixed if isinstance(s, Tensor)]
+    out = []
+    for j, v in enumerate(heads(x, w["Wv"])):
+        out.append(sum(w["after.Pw"][g, j] * p for g, p in enumerate(soft)) @ v)
+    return torch.cat(out, 1) @ flat(w["Wo"], 2)
+
+
+def differential(x: Tensor, w: Weights, z: Sizes) -> Tensor:
+    first, second = (torch.exp((w[f"lambda.q{i}"] * w[f"lambda.k{i}"]).sum()) for i in (1, 2))
+    weight = first - second + (0.8 - 0.6 * math.exp(-0.3 * 0))
+    out = []
+    for i, v in enumerate(heads(x, w["Wv"])):
+        a1, a2 = (torch.softmax((x @ w[f"Wq{t}"][:, i]) @ (x @ w[f"Wk{t}"][:, i]).T / math.sqrt(z["e"]), 1) for t in (1, 2))
+        y = (a1 - weight * a2) @ v
+        out.append((1 - 0.2) * y / torch.sqrt((y * y).mean(1, keepdim=True) + 1e-5) * w["norm.g"])
+    return torch.cat(out, 1) @ flat(w["Wo"], 2)
+
+
+def gated_attention(x: Tensor, w: Weights, z: Sizes) -> Tensor:
+    opened = list(heads(x, w["Wg"]))
+    return multihead(x, x, w, lambda q, k, v, i: attend(scaled(q, k), v) / (1 + torch.exp(-opened[i])))
+
+
+def value_residual(x: Tensor, w: Weights, z: Sizes) -> Tensor:
+    def layer(x: Tensor, values: list[Tensor], key: str) -> Tensor:
+        q, k = (heads(x, w[f"{key}.W{t}"], w[f"{key}.W{t}.bias"]) for t in "qk")
+        y = torch.cat([attend(scaled(*qk), v) for *qk, v in zip(q, k, values, strict=True)], 1)
+        return y @ flat(w[f"{key}.Wo"], 2) + w[f"{key}.Wo.bias"]
+
+    v1 = list(heads(x, w["Wu"], w["Wu.bias"]))
+    y = x + layer(x, v1, "first")
+    v2 = [w["value.a"] * u + w["value.b"] * v for u, v in zip(v1, heads(y, w["Wv"], w["Wv.bias"]), strict=True)]
+    return layer(y, v2, "second")
+
+
+def tpa(x: Tensor, w: Weights, z: Sizes) -> Tensor:
+    """One token at a time: the mean over the rank of a_r (x) b_r, as a matrix [heads, features]."""
+
+    def tensor(name: str) -> Tensor:
+        rows = []
+        for row in x:
+            a, b = torch.tensordot(row, w[f"A{name}"], 1), torch.tensordot(row, w[f"B{name}"], 1)
+            rows.append(sum(torch.outer(s, t) for s, t in zip(a, b, strict=True)) / len(a))
+        return torch.stack(rows, 1)
+
+    out = []
+    for q, k, v in zip(tensor("q"), tensor("k"), tensor("v"), strict=True):
+        out.append(attend(scaled(rotate(q), rotate(k)).masked_fill(~lower(len(x)), -math.inf), v))
+    return torch.cat(out, 1) @ flat(w["Wo"], 2)
+
+
+EVEN = ({"n": 5, "h": 3, "e": 2, "d": 6}, {"n": 1, "h": 1, "e": 2, "d": 2}, {"n": 7, "h": 2, "e": 4, "d": 8}, {"n": 3, "h": 1, "e": 6, "d": 6})
+LATENT = tuple({**s, "a": a, "c": c, "p": p, "t": 2 * p} for s, a, c, p in zip(LAYER, (3, 1, 2, 5), (4, 1, 3, 2), (1, 1, 3, 2), strict=True))
+TALK = tuple({**s, "g": g, "j": j} for s, g, j in zip(LAYER, (2, 1, 3, 5), (4, 1, 2, 1), strict=True))
+PAIRS = ({"n": 5, "h": 3, "e": 2, "f": 4, "d": 12}, {"n": 1, "h": 1, "e": 1, "f": 2, "d": 2}, {"n": 7, "h": 1, "e": 3, "f": 6, "d": 6})
+RANKS = tuple({**s, "a": a, "p": p, "c": c} for s, a, p, c in zip(EVEN, (3, 1, 2, 5), (2, 1, 3, 1), (1, 1, 2, 3), strict=True))
+
+
 CASES = {
     "gqa": Case(gqa, ("n d",), "d g j", ({"n": 5, "g": 3, "j": 2, "d": 12}, {"n": 1, "g": 1, "j": 1, "d": 2}, {"n": 7, "g": 1, "j": 3, "d": 18}, {"n": 3, "g": 3, "j": 1, "d": 30})),
+    "mqa": Case(mqa, ("n d",), "d h", LAYER),
+    "mla": Case(mla, ("n d",), "d h a c p", LATENT),
+    "talking_heads": Case(talking_heads, ("n d",), "d h g j", TALK),
+    "differential": Case(differential, ("n d",), "d h", PAIRS),
+    "gated_attention": Case(gated_attention, ("n d",), "d h", LAYER),
+    "value_residual": Case(value_residual, ("n d",), "d h", LAYER),
+    "tpa": Case(tpa, ("n d",), "d h a p c", RANKS),
 }  # fmt: skip
