@@ -90,6 +90,120 @@ def block_local(x: Tensor, w: Weights, z: Sizes) -> Tensor:
     return masked(x, w, lambda i, j: j <= i and j >= (i // z["r"] - 1) * z["r"])
 
 
+def bigbird(x: Tensor, w: Weights, z: Sizes) -> Tensor:
+    drawn = [sorted(range(z["c"]), key=lambda a, row=row: -row[a].item())[: z["t"]] for row in w["bigbird_core.mask.R"]]
+
+    def reads(i: int, j: int) -> bool:
+        c, a = i // z["r"], j // z["r"]
+        return min(c, a) < z["g"] or abs(c - a) <= z["w"] or a in drawn[c]
+
+    return masked(x, w, reads)
+
+
+def moba(x: Tensor, w: Weights, z: Sizes) -> Tensor:
+    def core(q: Tensor, k: Tensor, v: Tensor, _: int) -> Tensor:
+        rows = []
+        for i in range(len(x)):
+            gate = {b: (q[i] @ k[b * z["r"] : (b + 1) * z["r"]].mean(0)).item() for b in range(i // z["r"])}
+            open = sorted(gate, key=lambda b, gate=gate: -gate[b])[: z["t"]] + [i // z["r"]]
+            seen = [j for j in range(i + 1) if j // z["r"] in open]
+            rows.append(attend(scaled(q[i : i + 1], k[seen]), v[seen])[0])
+        return torch.stack(rows)
+
+    return multihead(x, x, w, core)
+
+
+def indexer(x: Tensor, w: Weights, z: Sizes) -> Tensor:
+    q, k, share = (x @ w["Qi"].flatten(1)).unflatten(1, w["Qi"].shape[1:]), x @ w["Ki"], x @ w["Wi"]
+    best = []
+    for i in range(len(x)):
+        score = [sum((share[i, j] * (q[i, j] @ k[m]).clamp(min=0)).item() for j in range(z["j"])) for m in range(i + 1)]
+        best.append(sorted(range(i + 1), key=lambda m, score=score: (-score[m], m))[: z["t"]])
+    return masked(x, w, lambda i, j: j in best[i])
+
+
+def reformer(x: Tensor, w: Weights, z: Sizes) -> Tensor:
+    def core(q: Tensor, v: Tensor) -> Tensor:
+        bucket = torch.cat([q @ w["bucket.R"], -q @ w["bucket.R"]], 1).argmax(1).tolist()
+        order = sorted(range(len(x)), key=lambda i: (bucket[i], i))
+        rows = {}
+        for place, i in enumerate(order):
+            start = place // z["r"] * z["r"]
+            near = [j for j in order[max(0, start - z["r"]) : start + z["r"]] if bucket[j] == bucket[i]]
+            s = [q[i] @ q[j] / q[j].norm() / math.sqrt(len(q[i])) if j != i else q.new_tensor(-1e5) for j in near]
+            rows[i] = attend(torch.stack(s)[None], v[near])[0]
+        return torch.stack([rows[i] for i in range(len(x))])
+
+    pairs = zip(heads(x, w["Wq"]), heads(x, w["Wv"]), strict=True)
+    return torch.cat([core(q, v) for q, v in pairs], 1) @ flat(w["Wo"], 2)
+
+
+def routing(x: Tensor, w: Weights, z: Sizes) -> Tensor:
+    def core(q: Tensor, k: Tensor, v: Tensor, h: int) -> Tensor:
+        q, k = torch.nn.functional.layer_norm(q, q.shape[1:]), torch.nn.functional.layer_norm(k, k.shape[1:])
+        got: list[list[Tensor]] = [[] for _ in x]
+        for centre in w["M"][h]:
+            asks, answers = (sorted(range(len(x)), key=lambda i, t=t: (-(t[i] @ centre).item(), i))[: z["t"]] for t in (q, k))
+            for i, y in zip(asks, attend(scaled(q[asks], k[answers]), v[answers]), strict=True):
+                got[i].append(y)
+        return torch.stack([sum(ys) / len(ys) if ys else torch.zeros_like(v[0]) for ys in got])
+
+    return multihead(x, x, w, core)
+
+
+def sinkhorn_sort(x: Tensor, w: Weights, z: Sizes) -> Tensor:
+    blocks = x.unflatten(0, (z["c"], z["r"])).sum(1)
+    inner = (blocks @ w["P"] + w["P.bias"]).clamp(min=0)
+
+    def core(q: Tensor, k: Tensor, v: Tensor, h: int) -> Tensor:
+        s = (inner @ w["B"][:, h] + w["B.bias"][h]).clamp(min=0).exp()  # from key block to place
+        for _ in range(5):
+            s = s / s.sum(1, keepdim=True)
+            s = s / s.sum(0, keepdim=True)
+        qs, ks, vs = (t.split(z["r"]) for t in (q, k, v))
+        ys = []
+        for c in range(z["c"]):
+            far = [sum(s[a, c] * t[a] for a in range(z["c"])) for t in (ks, vs)]
+            ys.append(attend(scaled(qs[c], ks[c]), vs[c]) + attend(scaled(qs[c], far[0]), far[1]))
+        return torch.cat(ys)
+
+    return multihead(x, x, w, core)
+
+
+def nsa(x: Tensor, w: Weights, z: Sizes) -> Tensor:
+    r, blocks = z["r"], z["n"] // z["r"]
+
+    def compress(t: Tensor, name: str) -> Tensor:
+        rows = []
+        for block in t.split(r):
+            hidden = ((block + w[f"{name}.P"]).flatten() @ flat(w[f"{name}.C1"], 2) + w[f"{name}.C1.bias"]).clamp(min=0)
+            rows.append(hidden @ w[f"{name}.C2"] + w[f"{name}.C2.bias"])
+        return torch.stack(rows)
+
+    keys = [[x @ w[f"W{t}{b}"][:, g] for t in "kv" for b in "csw"] for g in range(z["g"])]
+    y = []
+    for i in range(len(x)):
+        own, row = i // r, []
+        for g in range(z["g"]):
+            kc, ks, kw, vc, vs, vw = keys[g]
+            kc, vc = compress(kc, "key"), compress(vc, "value")
+            q = [x[i] @ w["Wq"][:, g, j] for j in range(z["j"])]
+            past = [b for b in range(blocks) if (b + 1) * r <= i + 1]
+            p = [torch.softmax(kc[past] @ a / math.sqrt(len(a)), 0) for a in q]
+            worth = {b: sum(t[b].item() for t in p) if b in past else 0.0 for b in range(blocks)}
+            first = sorted({0, own, max(own - 1, 0)})
+            rest = sorted((b for b in range(own + 1) if b not in first), key=lambda b, worth=worth: -worth[b])
+            seen = [j for j in range(i + 1) if j // r in (first + rest)[: z["t"]]]
+            near = list(range(max(0, i - z["w"] + 1), i + 1))
+            for j, a in enumerate(q):
+                one = a[None]
+                parts = {"Gc": p[j] @ vc[past], "Gs": attend(scaled(one, ks[seen]), vs[seen])[0], "Gw": attend(scaled(one, kw[near]), vw[near])[0]}
+                gates = {n: torch.sigmoid(x[i] @ w[f"{n}.G"][:, g, j] + w[f"{n}.G.bias"][g, j]) for n in parts}
+                row.append(sum(gates[n] * parts[n] for n in parts))
+        y.append(torch.cat(row))
+    return torch.stack(y) @ flat(w["Wo"], 3)
+
+
 def trials(*extra: Sizes) -> tuple[Sizes, ...]:
     return tuple({**LAYER[k % len(LAYER)], **more} for k, more in enumerate(extra))
 
@@ -126,4 +240,32 @@ CASES = {
     "axial": Case(axial, ("n m d",), "d h", trials({"m": 3}, {"m": 2}, {"m": 1}, {"m": 4})),
     "block_local": Case(block_local, ("n d",), "d h r", trials({"n": 6, "r": 2}, {"r": 1}, {"n": 9, "r": 3}, {"n": 4, "r": 4})),
     "selective": Case(selective, ("n d",), "d h", LAYER),
+    "bigbird": Case(
+        bigbird, ("n d",), "d h r c w g t",
+        trials(
+            {"n": 10, "r": 2, "c": 5, "w": 1, "g": 1, "t": 1}, {"n": 1, "r": 1, "c": 1, "w": 1, "g": 1, "t": 1},
+            {"n": 7, "r": 1, "c": 7, "w": 1, "g": 1, "t": 2}, {"n": 12, "r": 3, "c": 4, "w": 1, "g": 1, "t": 1},
+        ),
+    ),
+    "moba": Case(moba, ("n d",), "d h r t", trials({"n": 8, "r": 2, "t": 2}, {"r": 1, "t": 1}, {"n": 9, "r": 3, "t": 1}, {"n": 5, "r": 1, "t": 2})),
+    "indexer": Case(
+        indexer, ("n d",), "d h j a t",
+        trials({"j": 2, "a": 3, "t": 2}, {"j": 1, "a": 1, "t": 1}, {"j": 3, "a": 2, "t": 4}, {"j": 2, "a": 1, "t": 3}),
+    ),
+    "reformer": Case(
+        reformer, ("n d",), "d h r u",
+        trials({"n": 6, "r": 2, "u": 1}, {"r": 1, "u": 1}, {"n": 9, "r": 3, "u": 2}, {"n": 8, "r": 4, "u": 3}),
+    ),
+    "routing": Case(routing, ("n d",), "d h c t", trials({"c": 2, "t": 3}, {"c": 1, "t": 1}, {"c": 3, "t": 2}, {"c": 2, "t": 2})),
+    "sinkhorn_sort": Case(
+        sinkhorn_sort, ("n d",), "d h r c",
+        trials({"n": 6, "r": 2, "c": 3}, {"r": 1, "c": 1}, {"n": 9, "r": 3, "c": 3}, {"n": 4, "r": 1, "c": 4}),
+    ),
+    "nsa": Case(
+        nsa, ("n d",), "d g j r t w",
+        (
+            {"n": 10, "d": 8, "g": 2, "j": 2, "e": 2, "r": 2, "t": 4, "w": 3}, {"n": 3, "d": 3, "g": 1, "j": 1, "e": 3, "r": 1, "t": 3, "w": 1},
+            {"n": 12, "d": 3, "g": 1, "j": 3, "e": 1, "r": 2, "t": 4, "w": 2}, {"n": 15, "d": 6, "g": 2, "j": 1, "e": 3, "r": 3, "t": 3, "w": 20},
+        ),
+    ),
 }  # fmt: skip
