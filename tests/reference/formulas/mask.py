@@ -105,7 +105,7 @@ def moba(x: Tensor, w: Weights, z: Sizes) -> Tensor:
         rows = []
         for i in range(len(x)):
             gate = {b: (q[i] @ k[b * z["r"] : (b + 1) * z["r"]].mean(0)).item() for b in range(i // z["r"])}
-            open = sorted(gate, key=lambda b, gate=gate: -gate[b])[: z["t"]] + [i // z["r"]]
+            open = [*sorted(gate, key=lambda b, gate=gate: -gate[b])[: z["t"]], i // z["r"]]
             seen = [j for j in range(i + 1) if j // z["r"] in open]
             rows.append(attend(scaled(q[i : i + 1], k[seen]), v[seen])[0])
         return torch.stack(rows)
