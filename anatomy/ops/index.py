@@ -11,6 +11,7 @@ from anatomy.ir.code import Emitter, Operand
 from anatomy.ir.glyph import Glyph
 from anatomy.ir.graph import Kind
 from anatomy.ir.op import Op, Problem, refuse_masks
+from anatomy.ir.poly import Poly
 
 
 @dataclass(frozen=True)
@@ -45,4 +46,7 @@ class Index(Op):
         return [ctx.rounded(ctx.port(0), ctx.node.own[0])]
 
     def glyph(self, own: tuple[str, ...]) -> Glyph:
-        return Glyph("box", f"index {own[0]}")
+        return Glyph("box", f"index {own[0].partition('~')[0]}")
+
+    def flops(self, work: Poly) -> Poly:
+        return Poly()  # `work` runs over the axis of the index too, which no entry of the result does.
