@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from formulas.common import LAYER, Case, Sizes, Weights, attend, lower, multihead, scaled
+from formulas.common import LAYER, Case, Sizes, Weights, attend, flat, lower, multihead, scaled
 
 
 def sdpa(q: Tensor, k: Tensor, v: Tensor, w: Weights, z: Sizes) -> Tensor:
@@ -31,9 +31,21 @@ def persistent_memory(x: Tensor, w: Weights, z: Sizes) -> Tensor:
     return multihead(x, x, w, core)
 
 
+def hopfield(x: Tensor, w: Weights, z: Sizes) -> Tensor:
+    """Two updates of the state patterns, then the association with the values K W_V."""
+    out = []
+    for h in range(z["h"]):
+        xi, y = x @ w["Wq"][:, h], x @ w["Wk"][:, h]
+        for _ in range(2):
+            xi = torch.softmax(xi @ y.T / math.sqrt(z["e"]), 1) @ y
+        out.append(torch.softmax(xi @ y.T / math.sqrt(z["e"]), 1) @ (y @ w["Wv"][h]))
+    return torch.cat(out, 1) @ flat(w["Wo"], 2)
+
+
 CASES = {
     "sdpa": Case(sdpa, ("n e", "m e", "m f"), "", ({"n": 3, "m": 5, "e": 7, "f": 2}, {"n": 1, "m": 1, "e": 1, "f": 1}, {"n": 4, "m": 1, "e": 3, "f": 5})),
     "mha": Case(mha, ("n d",), "d h", LAYER),
     "cross": Case(cross, ("n d", "m c"), "d h c", tuple({**s, "m": m, "c": c} for s, m, c in zip(LAYER, (3, 5, 1, 7), (5, 1, 3, 2), strict=True))),
     "persistent_memory": Case(persistent_memory, ("n d",), "d h p", tuple({**s, "p": p} for s, p in zip(LAYER, (3, 1, 7, 5), strict=True))),
+    "hopfield": Case(hopfield, ("n d",), "d h", LAYER),
 }  # fmt: skip
