@@ -56,7 +56,7 @@ def differential(x: Tensor, w: Weights, z: Sizes) -> Tensor:
     weight = first - second + (0.8 - 0.6 * math.exp(-0.3 * 0))
     out = []
     for i, v in enumerate(heads(x, w["Wv"])):
-        a1, a2 = (torch.softmax((x @ w[f"Wq{t}"][:, i]) @ (x @ w[f"Wk{t}"][:, i]).T / math.sqrt(z["e"]), 1) for t in (1, 2))
+        a1, a2 = (torch.softmax(scaled(x @ w["Wq"][:, t, i], x @ w["Wk"][:, t, i]), 1) for t in (0, 1))
         y = (a1 - weight * a2) @ v
         out.append((1 - 0.2) * y / torch.sqrt((y * y).mean(1, keepdim=True) + 1e-5) * w["norm.g"])
     return torch.cat(out, 1) @ flat(w["Wo"], 2)
