@@ -176,10 +176,16 @@ class Bindings:
             else:
                 return False
             if trial.equal(left, right):
-                self.builder.sizes = trial
-                for name, value, item in tried:
-                    self.definitions.append(Equation(Poly.var(name), value, self.span(item)))
-                return True
+                break
+        for needless in tuple(tried):  # only what the proof needs: the rest keep sizes that may still be given
+            kept = [t for t in tried if t is not needless]
+            fewer = sizes.copy()
+            if all(fewer.define(name, value) for name, value, _ in kept) and fewer.equal(left, right):
+                tried, trial = kept, fewer
+        self.builder.sizes = trial
+        for name, value, item in tried:
+            self.definitions.append(Equation(Poly.var(name), value, self.span(item)))
+        return True
 
     # names ------------------------------------------------------------------------------------
 

@@ -79,6 +79,12 @@ def test_a_size_by_default_may_need_another_size_by_default() -> None:
     assert anatomy.compile(anatomy.parse(text)["outer"], {"e": 3}).state_dict()["inner.W"].shape == (3, 7)
 
 
+def test_a_proof_fixes_no_more_sizes_than_it_needs() -> None:
+    text = "axis n, d, a = 2 * d, c = 2 * a  diagram it(x: [n, d]) -> [n, a] { u, v = halves[c -> a](lin W[d -> c](x)) out u * v }"
+    assert anatomy.compile(anatomy.parse(text)["it"], {"d": 3}).state_dict()["W"].shape == (3, 12)
+    assert anatomy.compile(anatomy.parse(text)["it"], {"d": 3, "a": 5}).state_dict()["W"].shape == (3, 10)
+
+
 def test_tokens_are_read_from_the_input(sample: Program) -> None:
     net = anatomy.compile(sample.get("mha"), {"d": 6, "h": 2})
     for n in (1, 2, 9):
