@@ -6,9 +6,10 @@ from functools import partial
 from typing import Any
 
 import pytest
+import torch
 from torch import Tensor, nn
 
-from .common import BATCH, DOUBLE, Ours, agree, find, random, with_weights
+from .common import BATCH, DOUBLE, SINGLE, Ours, agree, find, random, with_weights
 
 
 @pytest.mark.against("mixer", "mlp_mixer_pytorch.mlp_mixer_pytorch.PreNormResidual")
@@ -18,7 +19,7 @@ def test_mixer_is_two_residual_blocks(party: Any) -> None:
     feed = find("mlp_mixer_pytorch.mlp_mixer_pytorch.FeedForward")
     module = nn.Sequential(party(d, feed(n, p, 0.0, partial(nn.Conv1d, kernel_size=1))), party(d, feed(d, c)))
     given: dict[str, Tensor] = {}
-    for block, first, second in ((0, "T1", "T2"), (1, "C1", "C2")):
+    for block, first, second in ((0, "mixing.T1", "mixing.T2"), (1, "C1", "C2")):
         for place, key in ((0, first), (3, second)):
             weight = ours.rows(key)
             given[f"{block}.fn.{place}.weight"] = weight if block else weight[..., None]
@@ -33,3 +34,75 @@ def test_fnet_is_the_transform_of_its_authors(party: Any) -> None:
 
     module = party(FNetConfig(use_tpu_fourier_optimizations=False))
     agree(Ours("fnet"), lambda x: module(x)[0], [random(BATCH, 5, 6)])
+
+
+def aft(ours: Ours, d: int) -> dict[str, Tensor]:
+    given = {f"to_{k}.weight": ours.rows(f"W{k}") for k in "qkv"} | {f"to_{k}.bias": ours.w[f"W{k}.bias"] for k in "qkv"}
+    return given | {"project.weight": torch.eye(d, dtype=torch.float64), "project.bias": torch.zeros(d, dtype=torch.float64)}
+
+
+@pytest.mark.against("aft_full", "aft_pytorch.AFTFull")
+def test_aft_full_is_theirs(party: Any) -> None:
+    n, d = 5, 6
+    ours = Ours("aft_full", {"n": n, "d": d})
+    agree(ours, with_weights(party(n, d, d), aft(ours, d) | {"wbias": ours.w["position.b"]}), [random(BATCH, n, d)])
+
+
+@pytest.mark.against("aft_simple", "aft_pytorch.AFTSimple")
+def test_aft_simple_is_theirs(party: Any) -> None:
+    n, d = 5, 6
+    ours = Ours("aft_simple", {"d": d})
+    agree(ours, with_weights(party(n, d, d), aft(ours, d)), [random(BATCH, n, d)])
+
+
+@pytest.mark.against("aft_local", "aft_pytorch.AFTLocal")
+def test_aft_local_is_theirs(party: Any) -> None:
+    n, d = 36, 3
+    ours = Ours("aft_local", {"n": n, "d": d})
+    module = party(n, d, d, s=32)
+    module.load_state_dict(aft(ours, d) | {"wbias": ours.w["position.b"]})  # in float32, and made anew in each forward pass
+    agree(ours, lambda x: module(x.float()).double(), [random(BATCH, n, d)], SINGLE, gradients=False)
+
+
+@pytest.mark.against("fastformer", "fast_transformer_pytorch.fast_transformer_pytorch.FastAttention")
+def test_fastformer_is_lucidrains_for_one_head(party: Any) -> None:
+    n, d = 5, 6  # theirs maps u within a head before it adds the query, and maps all heads once more
+    ours = Ours("fastformer", {"d": d, "h": 1})
+    ours.set("Wq.bias", 0.0)
+    ours.set("Wk.bias", 0.0)
+    given = {
+        "to_qkv.weight": torch.cat([ours.rows("Wq"), ours.rows("Wk"), ours.rows("Wq")]),  # values are queries
+        "to_q_attn_logits.weight": ours.w["pool_q.u"],
+        "to_k_attn_logits.weight": ours.w["pool_k.u"],
+        "to_r.weight": ours.rows("Wo", 2),
+        "to_r.bias": ours.w["Wo.bias"],
+        "to_out.weight": torch.eye(d, dtype=torch.float64),
+        "to_out.bias": torch.zeros(d, dtype=torch.float64),
+    }
+    module = with_weights(party(d, heads=1, dim_head=d), given)
+    agree(ours, lambda x: module(x, mask=torch.ones(BATCH, n, dtype=torch.bool)), [random(BATCH, n, d)])
+
+
+@pytest.mark.against("gmlp", "g_mlp_pytorch.g_mlp_pytorch.gMLPBlock")
+def test_gmlp_is_lucidrains_block_with_its_residual(party: Any) -> None:
+    n, d = 5, 3
+    a = 2 * d
+    ours = Ours("gmlp", {"n": n, "d": d})
+    residual, norm = (find(f"g_mlp_pytorch.g_mlp_pytorch.{name}") for name in ("Residual", "PreNorm"))
+    module = residual(norm(d, party(dim=d, dim_ff=2 * a, seq_len=n)))
+    given = {
+        "fn.fn.proj_in.0.weight": ours.rows("U"),
+        "fn.fn.proj_in.0.bias": ours.w["U.bias"],
+        "fn.fn.sgu.weight": ours.rows("mixing.W")[None],
+        "fn.fn.sgu.bias": ours.w["mixing.b"][None],
+        "fn.fn.proj_out.weight": ours.rows("V"),
+        "fn.fn.proj_out.bias": ours.w["V.bias"],
+    }
+    norms = [f"{place}.{part}" for place in ("fn.norm", "fn.fn.sgu.norm") for part in ("weight", "bias")]  # one and zero
+    agree(ours, with_weights(module, given, keep=norms), [random(BATCH, n, d)])
+
+
+@pytest.mark.against("pooling", "transformers.models.poolformer.modeling_poolformer.PoolFormerPooling")
+def test_pooling_is_poolformers_on_an_image_of_one_row(party: Any) -> None:
+    pool = party(3)
+    agree(Ours("pooling"), lambda x: pool(x.transpose(1, 2)[:, :, None])[:, :, 0].transpose(1, 2), [random(BATCH, 6, 4)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -95,6 +97,24 @@ def funnel(x: Tensor, w: Weights, z: Sizes) -> Tensor:
 
 SHORTER = tuple({**LAYER[k], **more} for k, more in enumerate(({"n": 6, "r": 2}, {"r": 1}, {"n": 9, "r": 3}, {"n": 8, "r": 4})))
 
+def slot(t: Tensor, x: Tensor, w: Weights, z: Sizes) -> Tensor:
+    """Locatello and others (2020), algorithm 1, with PyTorch's cell; its matrices are stored [out, in], gates r, z, n."""
+
+    def norm(y: Tensor) -> Tensor:
+        return functional.layer_norm(y, y.shape[-1:])
+
+    outer, inner = (torch.cat([w[f"gru.{side}{gate}"] for gate in "rzn"], 1).T for side in "IH")
+    biases = [torch.cat([w[f"gru.{side}{gate}.bias"] for gate in "rzn"]) for side in "IH"]
+    k, v = norm(x) @ w["Wk"], norm(x) @ w["Wv"]
+    slots = t
+    for _ in range(3):
+        share = torch.softmax(k @ (norm(slots) @ w["Wq"]).T / math.sqrt(k.shape[1]), 1) + 1e-8
+        updates = (share / share.sum(0)).T @ v
+        slots = torch.gru_cell(updates, slots, outer, inner, *biases)
+        slots = slots + torch.relu(norm(slots) @ w["M1"] + w["M1.bias"]) @ w["M2"] + w["M2.bias"]
+    return slots
+
+
 CASES = {
     "external": Case(external, ("n d",), "d h c", LATENT),
     "sab": Case(sab, ("n d",), "d h c", LATENT),
@@ -107,4 +127,5 @@ CASES = {
     ),
     "memory_compressed": Case(memory_compressed, ("n d",), "d h r", SHORTER),
     "funnel": Case(funnel, ("n d",), "d h r", SHORTER),
+    "slot": Case(slot, ("n d", "m c"), "d c e p", ({"n": 3, "m": 5, "d": 2, "c": 7, "e": 3, "p": 5}, {"n": 1, "m": 1, "d": 1, "c": 1, "e": 1, "p": 1}, {"n": 5, "m": 3, "d": 4, "c": 2, "e": 5, "p": 1})),
 }  # fmt: skip

@@ -111,6 +111,15 @@ def two_simplicial(x: Tensor, w: Weights, z: Sizes) -> Tensor:
     return torch.cat(out, 1) @ flat(w["Wo"], 2)
 
 
+def gat(x: Tensor, w: Weights, z: Sizes) -> Tensor:
+    out = []
+    for i, t in enumerate(heads(x, w["W"])):
+        a = torch.cat([w["score.a"][i], w["score.b"][i]])
+        rows = [torch.nn.functional.leaky_relu(torch.stack([a @ torch.cat([p, q]) for q in t]), 0.2) for p in t]
+        out.append(torch.nn.functional.elu(attend(torch.stack(rows), t)))
+    return torch.cat(out, 1)
+
+
 CASES = {
     "bahdanau": Case(bahdanau, ("n d", "m c"), "d c a", ({"n": 3, "m": 5, "d": 2, "c": 7, "a": 3}, {"n": 1, "m": 1, "d": 1, "c": 1, "a": 1}, {"n": 5, "m": 3, "d": 3, "c": 1, "a": 5})),
     "luong_general": Case(luong_general, ("n d", "m c"), "d c", ({"n": 3, "m": 5, "d": 2, "c": 7}, {"n": 1, "m": 1, "d": 1, "c": 1}, {"n": 5, "m": 1, "d": 3, "c": 1})),
@@ -119,6 +128,7 @@ CASES = {
     "luong_location": Case(luong_location, ("n d", "m c"), "d m c", ({"n": 3, "m": 5, "d": 2, "c": 7}, {"n": 1, "m": 1, "d": 1, "c": 1}, {"n": 5, "m": 3, "d": 3, "c": 1})),
     "luong_local_m": Case(luong_local_m, ("n d", "m c"), "d c p", ({"n": 3, "m": 25, "d": 2, "c": 3, "p": 10}, {"n": 1, "m": 1, "d": 1, "c": 1, "p": 1}, {"n": 9, "m": 5, "d": 3, "c": 1, "p": 2})),
     "luong_local_p": Case(luong_local_p, ("n d", "m c"), "d c a p", ({"n": 5, "m": 37, "d": 2, "c": 3, "a": 3, "p": 10}, {"n": 1, "m": 1, "d": 1, "c": 1, "a": 1, "p": 1}, {"n": 7, "m": 12, "d": 3, "c": 1, "a": 5, "p": 2})),
+    "gat": Case(gat, ("n d",), "d h", LAYER),
     "qk_layernorm": Case(qk_layernorm, ("n d",), "d h", LAYER),
     "qk_rmsnorm": Case(qk_rmsnorm, ("n d",), "d h", LAYER),
     "softcap": Case(softcap, ("n d",), "d h", LAYER),
