@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from anatomy.compiler.loop import lower_loop
 from anatomy.compiler.names import Names, comment
 from anatomy.compiler.solve import Solution
 from anatomy.ir.code import Operand
-from anatomy.ir.graph import Diagram, Node
+from anatomy.ir.graph import Diagram, Node, Port
 
 INLINE = 72
 """An unnamed value that is read once is written inside its reader when its code is at most this long."""
 LIKELY, LIKELY_LIFT = 512, 16
 """Stand-ins for a size that is read at run time (tokens, mostly) and for a lifted axis (a batch)."""
-STOPS_MASK = frozenset({"softmax", "exp", "sigmoid", "relu", "tanh", "elu", "softplus"})
+STOPS_MASK = frozenset({"softmax", "sparsemax", "entmax", "sinkhorn", "exp", "sigmoid", "relu", "tanh", "elu", "softplus"})
 """Boxes that are finite at -inf: a mask upstream is forgotten behind them."""
 
 
@@ -42,6 +43,8 @@ class Emission:
     wires: dict[int, Operand] = field(default_factory=dict)
     size_names: dict[str, str] = field(default_factory=dict)
     masks: set[int] = field(default_factory=set)
+    inside: bool = False
+    """These are lines of a loop: what goes out is written where the state is set."""
     node: Node = None  # type: ignore[assignment]
     _note: str = ""
 
@@ -81,6 +84,24 @@ class Emission:
         if operand.code.isidentifier():
             return operand
         return replace(operand, code=self._bind(operand.code, ""), bare=True)
+
+    def loop(self) -> list[Operand]:
+        return lower_loop(self)
+
+    def value(self, port: Port) -> Operand:
+        """A wire under the axis names of a port."""
+        table = dict(port.renames)
+        value = self.wires[port.wire]
+        return replace(value, axes=tuple(table.get(a, a) for a in value.axes))
+
+    @property
+    def comment(self) -> str:
+        """Where the lines of this node come from."""
+        return self._note
+
+    def extent(self, axis: str) -> str:
+        """The size of an axis, lifted ones too."""
+        return self.size_names[axis] if axis not in self.diagram.sizes else self.size(axis)
 
     def order(self, axes: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(sorted(dict.fromkeys(axes), key=self.position))
@@ -165,6 +186,8 @@ class Emission:
         to_output = any(i < 0 for i, _ in self.diagram.consumers[wire])
         if once and not name and not to_output and len(value.code) <= INLINE:
             return value
+        if once and not name and to_output and self.inside:
+            return value
         return replace(value, code=self._bind(value.code, name), bare=True)
 
     def _bind(self, code: str, name: str) -> str:
@@ -180,7 +203,7 @@ class Emission:
         value = replace(value, axes=tuple(table.get(a, a) for a in value.axes))
         if value.scalar:
             value = Operand(f"torch.tensor({float_code(value.code)}, {self.like})")
-        if value.integer:
+        if value.integer and output.kind.name != "index":
             value = Operand(f"{value.atom}.to({self.like_name}.dtype)", value.axes)
         target = (*self.lift, *output.layout)
         value = self.permute(value, tuple(a for a in target if a in value.axes))

@@ -9,6 +9,7 @@ from anatomy.ir.causality import reach
 from anatomy.ir.equations import settle
 from anatomy.ir.graph import Diagram
 from anatomy.ir.live import live
+from anatomy.ir.loop import opened
 from anatomy.ir.poly import Monomial, Poly
 from anatomy.ir.strands import Strands, strands, tokens
 
@@ -66,11 +67,15 @@ def flops(diagram: Diagram) -> Poly:
     """Floating-point operations of one forward pass for one point of the lifts.
 
     Each box counts `Op.flops` at the points of its own axes and lifts. A contraction of three or more
-    operands counts as one sum over all axes, an upper bound on what the chosen order of contraction costs.
+    operands counts as one sum over all axes, an upper bound on what the chosen order of contraction costs. A loop
+    counts its body once for every step.
     """
     total = Poly()
     for i in live(diagram):
         node = diagram.nodes[i]
+        if node.op.body is not None:
+            total = total + volume(diagram, node.own[:1]) * flops(opened(diagram, node))
+            continue
         total = total + node.op.flops(volume(diagram, tuple(dict.fromkeys((*node.own, *node.lifts)))))
     return total
 
@@ -144,9 +149,9 @@ def equivariant(diagram: Diagram) -> bool:
     harmless = _compared(diagram, found)
     for i in live(diagram):
         node = diagram.nodes[i]
-        if (node.op.knows_position or node.op.hole) and i not in harmless:
-            if any(found.box(i, a) in token for a in node.own):
-                return False
+        axes = node.own if node.op.hole else node.op.positional(node.own, [bool(diagram.consumers[w]) for w in node.outs])
+        if i not in harmless and any(found.box(i, a) in token for a in axes):
+            return False
     return True
 
 

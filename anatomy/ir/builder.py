@@ -60,6 +60,8 @@ class Builder:
     equations: list[Equation] = field(default_factory=list)
     defaults: dict[str, Poly] = field(default_factory=dict)
     serial: int = 0
+    reuse: bool = False
+    """A weight whose key is there already is that weight: in the further turns of a tied loop."""
 
     def axis(self, name: str) -> Poly:
         self.axes.setdefault(name)
@@ -99,7 +101,11 @@ class Builder:
         frozen: bool = False,
         span: Span | None = None,
     ) -> View:
-        view = self.wire((*lanes, *fan_in, *fan_out), name=key, span=span)
+        layout = (*lanes, *fan_in, *fan_out)
+        known = next((w for w in self.weights if key in w.keys), None) if self.reuse else None
+        if known is not None:
+            return View(known.wire, tuple(zip(known.layout, layout, strict=True)))
+        view = self.wire(layout, name=key, span=span)
         self.weights.append(
             Weight((key,), view.wire, tuple(lanes), tuple(fan_in), tuple(fan_out), init, frozen, span)
         )
@@ -143,6 +149,7 @@ class Builder:
         op.check(own, [v.axes for v in views])
         kinds = op.kinds([self.kind(v) for v in views])
         prove = prove or self.sizes.equal
+        self._check_indices(op, own, views, prove, trusted)
         for left, right, why in [] if trusted else op.equations(own, self.axis, len(views)):
             if not prove(left, right):
                 raise Problem(
@@ -157,14 +164,28 @@ class Builder:
             clash = next((a for a in given if a in lifts), None)
             if clash is not None:
                 raise Problem("E308", f"the result of `{op.word}` would hold axis `{clash}` twice", axis=clash)
-            kind = kinds[k]
-            if kind.name == "index" and not kind.axis:
-                kind = Kind("index", own[0])
-            outs.append(self.wire((*lifts, *given), kind, names[k] if k < len(names) else "", span))
+            outs.append(self.wire((*lifts, *given), op.placed(kinds[k], own), names[k] if k < len(names) else "", span))
         self.nodes.append(
             Node(op, own, tuple(v.port for v in views), tuple(v.wire for v in outs), span, frame)
         )
         return tuple(outs)
+
+    def _check_indices(
+        self, op: Op, own: tuple[str, ...], views: Sequence[View], prove: Callable[[Poly, Poly], bool], trusted: bool
+    ) -> None:
+        for k, place in op.into.items():
+            kind, axis = self.kind(views[k]), own[place]
+            word, into = axis.partition("~")[0], kind.axis.partition("~")[0]
+            if kind.name != "index":
+                raise Problem(
+                    "E307", f"`{op.word}` wants an index into `{word}` as operand {k + 1}, but it is a {kind}", k,
+                    help=f"floor and clamp it into the axis: `index[{word}](...)`",
+                )  # fmt: skip
+            if not trusted and not prove(self.axis(axis), self.axis(kind.axis)):
+                raise Problem(
+                    "E401", f"operand {k + 1} of `{op.word}` points into `{into}`, and it is not proved that its size is that of `{word}`", k,
+                    help=f"if it is, declare it: `axis {into} = {word}`, or make a new index: `index[{word}](...)`",
+                )  # fmt: skip
 
     def _check_shared_sizes(self, views: Sequence[View]) -> None:
         sizes: dict[str, Poly] = {}
@@ -211,7 +232,7 @@ class Builder:
                 weight.frozen,
                 weight.span,
             )
-            if len(weight.keys) > 1:
+            if len(weight.keys) > 1 and self.weights[-1].wire == new.wire:
                 self.weights[-1] = replace(self.weights[-1], keys=tuple(key(k) for k in weight.keys))
             wires[weight.wire] = new
         serials: dict[int, int] = {}
@@ -233,7 +254,8 @@ class Builder:
             own = tuple(axis[a] for a in node.own)
             names = [callee.wires[w].name for w in node.outs]
             inside = frame + tuple(map(copied, node.frame))
-            if node.op.hole and replace_hole is not None:
+            open = node.op.hole or (node.op.body is not None and node.op.body.holes)
+            if open and replace_hole is not None:
                 outs = replace_hole(replace(node, own=own, frame=inside), views)
             else:
                 outs = self.add(node.op, own, views, node.span, inside, names, trusted=True)

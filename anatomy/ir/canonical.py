@@ -8,9 +8,10 @@ from functools import cache
 from hashlib import blake2b
 
 from anatomy.ir.equations import Settled, settle
-from anatomy.ir.graph import Diagram, Kind, Port, Weight
+from anatomy.ir.graph import Diagram, Kind, Node, Port, Weight
 from anatomy.ir.labelling import label
 from anatomy.ir.live import live
+from anatomy.ir.loop import opened
 from anatomy.ir.op import Op
 from anatomy.ir.poly import Monomial, Poly
 from anatomy.ir.repeats import slide
@@ -114,7 +115,8 @@ class _Sketch:
         equations = [(e.left, e.right) for e in diagram.equations]
         self.settled: Settled = settle(equations)
         self.live = live(diagram)
-        self.boxes: dict[int, int] = {}
+        self.ends: dict[int, list[int]] = {}
+        """For a loop, the vertices of its operands."""
 
         for k, item in enumerate(diagram.inputs):
             kind = diagram.wires[item.wire].kind
@@ -124,14 +126,18 @@ class _Sketch:
             self.source[item.wire] = (v, 0)
             for p, axis in enumerate(item.layout):
                 self.slot(v, axis, f"at {p}", sized=True)
-        used = {p.wire for i in self.live for p in diagram.nodes[i].ports} | {o.port.wire for o in diagram.outputs}
+        self.used = used = {p.wire for i in self.live for p in diagram.nodes[i].ports} | {o.port.wire for o in diagram.outputs}
         for w, weight in enumerate(diagram.weights):
             if weight.wire in used:
                 self.weight(w, weight, initialisers)
         for i in self.live:
-            self.box(i)
+            node = diagram.nodes[i]
+            if node.op.body is None:
+                self.box(node)
+            else:
+                self.ends[i] = self.loop(node, used)
         for k, output in enumerate(diagram.outputs):
-            v = self.vertex(f"output {k}")
+            v = self.vertex(f"output {k}" + (" index" if output.kind.name == "index" else ""))
             for p, axis in enumerate(output.layout):
                 self.slot(v, axis, f"at {p}")
             self.port(v, output.port, "from")
@@ -158,10 +164,9 @@ class _Sketch:
             for axis in axes:
                 self.slot(v, axis, "axis" if plain else role, sized=True)
 
-    def box(self, i: int) -> None:
-        node = self.diagram.nodes[i]
+    def box(self, node: Node) -> None:
         op = node.op
-        v = self.boxes[i] = self.vertex(f"box {op_label(op)} {len(node.ports)} {len(node.outs)}")
+        v = self.vertex(f"box {op_label(op)} {len(node.ports)} {len(node.outs)}")
         held = {a for port in node.ports for a in port.axes}
         for role, axis in enumerate(node.own):
             self.slot(v, axis, "own" if op.symmetric else f"own {role}", sized=axis not in held)
@@ -178,6 +183,53 @@ class _Sketch:
             self.commutative(v, node.ports)
         for k, wire in enumerate(node.outs):
             self.source[wire] = (v, k)
+
+    def loop(self, node: Node, used: set[int]) -> list[int]:
+        """A loop with its body drawn in place: what is inside, and the order of its operands, is known by the ways to it."""
+        op, along = node.op, node.own[0]
+        inner = slide(opened(self.diagram, node))
+        v = self.vertex(f"loop {op.carries}")
+        self.slot(v, along, "along", sized=all(along not in p.axes for p in node.ports))
+        ends: list[int] = []
+        for k, (item, port) in enumerate(zip(inner.inputs, node.ports, strict=True)):
+            e = self.vertex("carry" if k < op.carries else "step")
+            ends.append(e)
+            self.edges.append((v, e, "in"))
+            for axis in item.layout:
+                self.slot(e, axis, "axis", sized=axis not in port.axes)
+            if along in port.axes:
+                self.slot(e, along, "axis")
+                self.edges.append((self.slots[e, along], self.slots[v, along], "along"))
+            self.port(e, port, "from")
+        outside = self.diagram, self.source, self.alike, self._axis
+        self.diagram, self.source, self.alike, self._axis = inner, {}, {}, {}
+        self.source = {item.wire: (e, 0) for item, e in zip(inner.inputs, ends, strict=True)}
+        read = {p.wire for n in inner.nodes for p in n.ports} | {o.port.wire for o in inner.outputs}
+        for n in inner.nodes:
+            if n.op.body is None:
+                self.box(n)
+            else:
+                self.loop(n, read)
+        for e, output in zip(ends, inner.outputs, strict=False):
+            if e in ends[: op.carries]:
+                self.port(e, output.port, "next")
+        made = [Port(i.wire, tuple((a, a) for a in i.layout)) for i in inner.inputs[: op.carries]]
+        marks = ["before"] * op.carries + ["extra"] * (len(inner.outputs) - op.carries) + ["last"] * op.carries
+        ports = [*made, *(o.port for o in inner.outputs[op.carries :]), *made]
+        results: dict[int, int] = {}
+        for wire, mark, port in zip(node.outs, marks, ports, strict=True):
+            if wire in used:
+                o = results[wire] = self.vertex(mark)
+                self.edges.append((v, o, "out"))
+                for axis in port.axes:
+                    self.slot(o, axis, "axis")
+                self.port(o, port, "of")
+                if mark != "last":
+                    self.slot(o, along, "axis")
+                    self.edges.append((self.slots[o, along], self.slots[v, along], "along"))
+        self.diagram, self.source, self.alike, self._axis = outside
+        self.source.update((wire, (o, 0)) for wire, o in results.items())
+        return ends
 
     def commutative(self, v: int, ports: Sequence[Port]) -> None:
         """Operands without order; a wire that comes twice in two ways needs a vertex for each way."""
@@ -284,6 +336,8 @@ class _Sketch:
             wires = [p.wire for p in node.ports]
             if node.op.commutative:
                 wires.sort(key=lambda w: (place[self.source[w][0]], self.source[w][1]))
+            if i in self.ends:
+                wires = [w for _, w in sorted(zip((place[e] for e in self.ends[i]), wires, strict=True))]
             stack.append(wire)
             stack.extend(reversed(wires))
         return tuple(nodes), tuple(weights)

@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from anatomy.ir.graph import Diagram, Node, Port
 from anatomy.ir.live import live
+from anatomy.ir.loop import opened
 from anatomy.ir.op import Op
 from anatomy.ir.strands import strands, tokens
 
@@ -70,6 +71,10 @@ def reach(diagram: Diagram) -> Reach:
     for i in live(diagram):
         node = diagram.nodes[i]
         ports = [_seen(facts[p.wire], p) for p in node.ports]
+        if node.op.body is not None:
+            for wire, fact in zip(node.outs, _loop(opened(diagram, node, True), node, ports), strict=True):
+                facts[wire] = _onto(fact, {*diagram.wires[wire].axes})
+            continue
         fact = _box(node, ports)
         for wire, given in zip(node.outs, node.op.gives(node.own), strict=True):
             facts[wire] = _onto(fact, {*node.lifts, *given})
@@ -127,6 +132,35 @@ def _box(node: Node, ports: list[_Fact]) -> _Fact:
     return _Fact(sees, zero, _floor(op, ports), _holds(op, ports), _affine(op, node, ports), _positive(op, ports))
 
 
+def _loop(body: Diagram, node: Node, ports: list[_Fact]) -> list[_Fact]:
+    """The facts of a loop's results: of a carry is known what holds before every step, whichever step it is."""
+    along, count = node.own[0], node.op.carries
+    before = [_Fact(fact.sees) for fact in ports[:count]]
+    while True:
+        facts = {item.wire: fact for item, fact in zip(body.inputs, [*before, *ports[count:]], strict=True)}
+        for inner in body.nodes:
+            given = [_seen(facts[p.wire], p) for p in inner.ports]
+            if inner.op.body is not None:
+                made = _loop(opened(body, inner, True), inner, given)
+            else:
+                made = [_box(inner, given)] * len(inner.outs)
+            for wire, fact in zip(inner.outs, made, strict=True):
+                facts[wire] = _onto(fact, {*body.wires[wire].axes, along})
+        ends = [_seen(facts[o.port.wire], o.port) for o in body.outputs]
+        # One step later: what was seen at this position is now seen from a later one.
+        later = [
+            _Fact(_joined(fact.sees, {t: tuple({**way, along: False} if along in way else way for way in ways) for t, ways in end.sees.items()}))
+            for fact, end in zip(before, ends, strict=False)
+        ]
+        if later == before:
+            return [*before, *ends[count:], *before]
+        before = later
+
+
+def _joined(a: Mapping[Token, Ways], b: Mapping[Token, Ways]) -> dict[Token, Ways]:
+    return {t: _weakest((*a.get(t, ()), *b.get(t, ()))) for t in {**a, **b}}
+
+
 def _close(bounds: Bounds, pairs: Pairs) -> Bounds:
     """`t <= a` and `a <= b` give `t <= b`."""
     closed = dict(bounds)
@@ -156,6 +190,9 @@ def _kept(op: Op, node: Node, port: int, bounds: Bounds) -> Bounds:
     own = set(node.own)
     if op.looks == "past":
         return {a: same and a not in own for a, same in bounds.items()}
+    if op.looks == "lower":
+        kept = {a: same for a, same in bounds.items() if a not in own}
+        return kept | {node.own[-1]: False} if own & bounds.keys() else kept
     if op.looks == "self":
         return bounds
     ended = {a for given in [op.takes(node.own, port, len(node.ports))[0]] for a in given}
@@ -179,7 +216,7 @@ def _zero(op: Op, ports: list[_Fact]) -> Pairs:
         case "Map":
             zero = ports[0].zero if op.word in KEEP_ZERO else frozenset()
             return zero | (ports[0].floor if op.word in INFINITY_TO_ZERO else frozenset())
-        case "Softmax":
+        case "Softmax" | "Sparsemax" | "Entmax" | "Sinkhorn":
             return ports[0].floor
         case "Where":
             if ports[2].affine == {"": 0}:

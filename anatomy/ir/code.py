@@ -57,6 +57,10 @@ class Emitter(Protocol):
         """The operand bound to a name, for rules that read it more than once."""
         ...
 
+    def loop(self) -> list[Operand]:
+        """The results of a loop, whose lines are written step by step."""
+        ...
+
     def order(self, axes: tuple[str, ...]) -> tuple[str, ...]:
         """The preferred dimension order of a set of axes."""
         ...
@@ -124,6 +128,18 @@ def dims(operand: Operand, own: tuple[str, ...], always_tuple: bool = False) -> 
     if len(numbers) == 1 and not always_tuple:
         return str(numbers[0])
     return f"({', '.join(map(str, numbers))}{',' if len(numbers) == 1 else ''})"
+
+
+def by_rows(emit: Emitter, x: Operand, function: str, more: str = "") -> Operand:
+    """`function(rows)`, where the own axes stand as one last dimension; a row of -inf gives 0 (ruling 15)."""
+    own = emit.order(emit.node.own)
+    x = emit.permute(x, tuple(a for a in x.axes if a not in own) + own)
+    rows = x.code if len(own) == 1 else f"{x.atom}.flatten({-len(own)})"
+    given = ", ".join(part for part in (rows, more) if part)
+    code = f"{emit.helper('masked')}({function}, {given})" if emit.masked(0) else f"{function}({given})"
+    if len(own) > 1:
+        code += f".unflatten(-1, ({', '.join(map(emit.size, own))}))"
+    return Operand(code, x.axes)
 
 
 def _positive(code: str) -> bool:

@@ -62,9 +62,9 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One wall that a node was written inside of: a SIMD box, a call, a `lin`, a part. For drawing only."""
+    """One wall that a node was written inside of: a SIMD box, a call, a `lin`, a part, a turn of a loop. For drawing only."""
 
-    kind: Literal["simd", "call", "lin", "part"]
+    kind: Literal["simd", "call", "lin", "part", "scan", "repeat"]
     label: str
     serial: int
 
@@ -104,6 +104,8 @@ class Output:
     port: Port
     layout: tuple[str, ...]
     span: Span | None = field(default=None, compare=False)
+    kind: Kind = REAL
+    """As the header declares it: an index that is declared as a real comes out as one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +199,12 @@ class Diagram:
 
     @property
     def holes(self) -> tuple[str, ...]:
-        """The names of the holes left open, in the order of their first use."""
-        return tuple(dict.fromkeys(n.op.hole for n in self.nodes if n.op.hole))
+        """The names of the holes left open, in the order of their first use, those inside loops too."""
+        found: dict[str, None] = {}
+        for node in self.nodes:
+            names = node.op.body.holes if node.op.body is not None else (node.op.hole,)
+            found.update((name, None) for name in names if name)
+        return tuple(found)
 
     def free_sizes(self) -> frozenset[str]:
         polys = [*self.sizes.values(), *(p for e in self.equations for p in (e.left, e.right))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from anatomy.ir.graph import REAL, Kind
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from anatomy.ir.bound import Bound, BoundContext
     from anatomy.ir.code import Emitter, Operand
     from anatomy.ir.glyph import Glyph
+    from anatomy.ir.graph import Diagram
 
 
 class Problem(Exception):
@@ -51,14 +53,28 @@ class Op(ABC):
     """Jointly linear in all operands, linear in each, or neither."""
     knows_position: ClassVar[bool] = False
     """It treats the positions of its own axes differently: not equivariant under a permutation of them."""
-    looks: ClassVar[Literal["all", "past", "self"]] = "all"
-    """Which positions of an own axis that it keeps an output position may depend on."""
+    looks: ClassVar[Literal["all", "past", "self", "lower"]] = "all"
+    """Which positions of an own axis that it keeps an output position may depend on; `lower`: of both own axes, those not after it."""
+    logarithmic: ClassVar[bool] = False
+    """Its work has a factor logarithmic in its own axes, which `flops` counts as a constant."""
     options: ClassVar[tuple[str, ...]] = ()
     """Names of the numeric options that may stand in the brackets."""
+    flags: ClassVar[frozenset[str]] = frozenset()
+    """Those options that are `true` or `false`."""
     static: ClassVar[dict[int, str]] = {}
-    """Operand positions that must be integer literals and become attributes."""
+    """Operand positions that must be literals and become attributes; `name=value` may stand there, or in the brackets."""
+    inexact: ClassVar[frozenset[str]] = frozenset()
+    """Those attributes that need not be integers."""
+    wired: ClassVar[frozenset[str]] = frozenset()
+    """Those attributes that may be a wire instead, which is then a last operand."""
+    into: ClassVar[dict[int, int]] = {}
+    """Operands that must be indices, each with the place in `own` of the axis that it points into."""
     hole: ClassVar[str] = ""
     """The name of the hole, for the one operation that is one."""
+    body: ClassVar[Diagram | None] = None
+    """What one step computes, for the one operation that is a loop; its axes are `Node.own[1:]`, in the order of its header."""
+    carries: ClassVar[int] = 0
+    """Of a loop, how many of its first operands are initial states."""
 
     @classmethod
     def make(cls, word: str, options: dict[str, float]) -> Op:
@@ -69,6 +85,11 @@ class Op(ABC):
     @abstractmethod
     def word(self) -> str:
         """The word that writes this operation."""
+
+    @property
+    def written(self) -> tuple[tuple[str, Fraction | int], ...]:
+        """The attributes that stand behind the operands, each with its name, or '' where it is given by its place."""
+        return ()
 
     # typing -----------------------------------------------------------------------------------
 
@@ -89,6 +110,18 @@ class Op(ABC):
         refuse_masks(self.word, kinds)
         return (REAL,) * len(self.gives(()) or ((),))
 
+    def within(self, body: Diagram) -> Op:
+        """The same loop around another body with the same ends."""
+        raise NotImplementedError
+
+    def repeats(self, own: tuple[str, ...], port: int) -> frozenset[str]:
+        """Own axes along which operand `port` is repeated where it lacks them: by default none."""
+        return frozenset()
+
+    def placed(self, kind: Kind, own: tuple[str, ...]) -> Kind:
+        """The kind of an output at a node: an index without an axis is one into the first own axis."""
+        return Kind(kind.name, own[0]) if kind.name == "index" and not kind.axis else kind
+
     def check(self, own: tuple[str, ...], ports: Sequence[tuple[str, ...]]) -> None:
         """Further conditions on which operand has which axes: by default none."""
         return None
@@ -96,6 +129,10 @@ class Op(ABC):
     def equations(self, own: tuple[str, ...], size: Callable[[str], Poly], ports: int) -> list[tuple[Poly, Poly, str]]:
         """Size equations that must be provable, each with the words that say why."""
         return []
+
+    def positional(self, own: tuple[str, ...], used: Sequence[bool]) -> tuple[str, ...]:
+        """The own axes whose positions it treats differently, given which of its outputs are read."""
+        return own if self.knows_position else ()
 
     def contraction(self) -> Op | None:
         """This operation as a contraction (a product of all operands summed over the own axes), where it is one."""

@@ -71,7 +71,7 @@ class _Slide:
         outputs = []
         for output in self.diagram.outputs:
             read = self.reads[output.port.wire].through(output.port)
-            outputs.append(Output(self.spread(read, set(read.repeated)).port(), output.layout, output.span))
+            outputs.append(Output(self.spread(read, set(read.repeated)).port(), output.layout, output.span, output.kind))
         return replace(
             self.diagram, wires=tuple(self.wires), nodes=tuple(self.nodes), outputs=tuple(outputs), sizes=self.sizes
         )
@@ -82,8 +82,10 @@ class _Slide:
             read = reads[0]
             self.reads[node.outs[0]] = _Read(read.wire, read.axes, read.repeated | {a: a for a in node.own})
             return
-        reads = [self.spread(r, r.repeated.keys() & set(node.own)) for r in reads]
-        real = {a for r in reads for a in r.axes}
+        own = set(node.own)
+        free = [node.op.repeats(node.own, k) for k in range(len(reads))]
+        reads = [self.spread(r, r.repeated.keys() & own - f) for r, f in zip(reads, free, strict=True)]
+        real = {a for r in reads for a in r.axes} | own
         repeated = {a: of for r in reads for a, of in r.repeated.items() if a not in real}
         self.nodes.append(replace(node, ports=tuple(r.port() for r in reads)))
         for wire in node.outs:

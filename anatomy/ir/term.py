@@ -63,9 +63,11 @@ def _merge(diagram: Diagram) -> tuple[Diagram, Alike]:
 
     for i in live(diagram):
         node = replace(diagram.nodes[i], ports=tuple(map(seen, diagram.nodes[i].ports)))
-        if node.op.hole:
+        if node.op.hole or (node.op.body is not None and node.op.body.holes):
             kept.append(node)
             continue
+        if node.op.body is not None:
+            node = replace(node, op=node.op.within(_merge(node.op.body)[0]))
         sizes = {a: settled.of(diagram.sizes[a]) for a in node.own}
         marks = _marks(node, {a: str(p) for a, p in sizes.items()}, alike)
         wires = tuple(sorted(p.wire for p in node.ports)) if node.op.commutative else tuple(p.wire for p in node.ports)
@@ -83,7 +85,7 @@ def _merge(diagram: Diagram) -> tuple[Diagram, Alike]:
             same = _alike(node, marks, alike)
             for wire in node.outs:
                 alike[wire] = same
-    outputs = tuple(Output(seen(o.port), o.layout, o.span) for o in diagram.outputs)
+    outputs = tuple(Output(seen(o.port), o.layout, o.span, o.kind) for o in diagram.outputs)
     return replace(diagram, nodes=tuple(kept), outputs=outputs), alike
 
 

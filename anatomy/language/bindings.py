@@ -13,6 +13,7 @@ from anatomy.language import syntax as s
 from anatomy.language.scope import RESERVED, Module, suggestion
 
 if TYPE_CHECKING:
+    from anatomy.language.repeats import Turn
     from anatomy.language.program import Program
 
 MAX_FOUND = 100
@@ -46,6 +47,21 @@ class Learner:
     bias: View | None
     left: tuple[str, ...]
     right: tuple[str, ...]
+    rows: bool = False
+    """A `table`, whose rows are looked up."""
+
+
+@dataclass
+class Loop:
+    """A `scan` whose braces are open: its states, and what each is next."""
+
+    scan: s.Scan
+    lanes: frozenset[str] = frozenset()
+    """Those around it."""
+    states: dict[str, s.Carry] = field(default_factory=dict)
+    next: dict[str, tuple[s.Node, View | None]] = field(default_factory=dict)
+    out: tuple[s.Out, list[View | None], dict[str, s.Node]] | None = None
+    """An `out` inside: it is typed when the loop is closed."""
 
 
 @dataclass
@@ -69,10 +85,22 @@ class Bindings:
     keys: dict[str, s.Node] = field(default_factory=dict)
     labels: dict[str, int] = field(default_factory=dict)
     lanes: dict[str, s.Node] = field(default_factory=dict)
+    loops: list[Loop] = field(default_factory=list)
+    """Those that are open, outermost first."""
+    last: dict[str, View | None] = field(default_factory=dict)
+    """The final states of those that are closed."""
     frame: tuple[Frame, ...] = ()
     header: dict[str, None] = field(default_factory=dict)
     definitions: list[Equation] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    turns: list[Turn] = field(default_factory=list)
+    """The turns of `repeat` that are under way, outermost first."""
+    prefix: str = ""
+    """Their path, before every key and label."""
+    again: bool = False
+    """One of them is not the first, which has made the declarations."""
+    local: list[tuple[str, Bound]] = field(default_factory=list)
+    """Names of turns that are gone."""
     finished: bool = False
     poisoned: bool = False
     """It calls a diagram that has errors: what it does is not known, and is not reported."""
@@ -191,6 +219,8 @@ class Bindings:
 
     def bind(self, name: s.Name, view: View | None) -> None:
         word = name.text
+        if word == "_":
+            return
         if word in self.bound:
             self.error(
                 "E204", f"`{word}` is bound twice", name, label="again here",
@@ -213,8 +243,8 @@ class Bindings:
 
     def use(self, name: s.QName) -> View | None:
         if len(name.parts) > 1:
-            if name.parts[-1].text == "last":
-                raise self.error("E106", "`.last` is the final state of a `scan`, which waits for a later version", name)
+            if name.parts[-1].text == "last" and len(name.parts) == 2:
+                return self.final(name)
             raise self.error("E202", f"there is no wire `{name.text}`", name)
         word = name.text
         if word in self.bound:
@@ -234,6 +264,18 @@ class Bindings:
             help=f"did you mean `{near}`?" if near else self._unbound,
         )  # fmt: skip
 
+    def final(self, name: s.QName) -> View | None:
+        """`s.last`: the state of a loop after its last step."""
+        word = name.parts[0].text
+        if word in self.last:
+            self.bound[word].used = True
+            return self.last[word]
+        open = any(word in loop.states for loop in self.loops)
+        raise self.error(
+            "E202", f"there is no final state `{name.text}`" + (" inside the loop" if open else ""), name,
+            help="it is known after the loop: close the braces of the `scan` first" if open else "`s.last` is the final state of a `scan` whose state is `s`",
+        )  # fmt: skip
+
     @property
     def _unbound(self) -> str:
         if isinstance(self.within, s.PartDecl):
@@ -242,28 +284,30 @@ class Bindings:
 
     def key(self, name: s.Name) -> str:
         """A weight's name, once per diagram (ruling 9)."""
-        if name.text in self.labels:
+        word = self.prefix + name.text
+        if word in self.labels:
             raise self.error(
                 "E204", f"`{name.text}` is already the path of a call, and weights are named by their paths", name,
                 help=f"give the weight another name, or the call a label: `{name.text}@other(...)`",
             )  # fmt: skip
-        if name.text in self.keys:
+        if word in self.keys:
             raise self.error(
                 "E204", f"weight `{name.text}` is declared twice", name, label="again here",
-                secondary=(Label(self.span(self.keys[name.text]), "first declared here"),),
+                secondary=(Label(self.span(self.keys[word]), "first declared here"),),
                 help=f"apply the same learner again without axes: `lin {name.text}(...)`",
             )  # fmt: skip
-        self.keys[name.text] = name
-        return name.text
+        self.keys[word] = name
+        return word
 
     def path(self, call: s.Call, name: str) -> str:
         """The label of a call site: its name, `name_2` for the next, or the one that the text gives."""
         if call.label is not None:
-            label = call.label.text
+            label = self.prefix + call.label.text
             if label in self.keys or label in self.labels:
-                raise self.error("E204", f"the label `{label}` is taken", call.label)
+                raise self.error("E204", f"the label `{call.label.text}` is taken", call.label)
             self.labels[label] = 1
             return label
+        name = self.prefix + name
         count = self.labels.get(name, 0)
         while True:
             count += 1
@@ -274,3 +318,17 @@ class Bindings:
         if label != name:
             self.labels[label] = 1
         return label
+
+    def turn_label(self, loop: s.Repeat) -> str:
+        """The path of a turn, `{}` for its number: a second loop beside the first has `0_2`, `1_2`."""
+        if loop.tied:
+            return ""
+        word = f"{self.prefix}repeat {{}}"
+        count = self.labels[word] = self.labels.get(word, 0) + 1
+        return "{}." if count == 1 else f"{{}}_{count}."
+
+    @property
+    def scopes(self) -> list[str]:
+        """What a name of a weight may have before it, from inside out."""
+        parts = self.prefix.split(".")[:-1]
+        return ["".join(f"{p}." for p in parts[:k]) for k in range(len(parts), -1, -1)]

@@ -5,7 +5,7 @@ A wire that could not be typed is `None`; whatever depends on it is skipped in s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -15,12 +15,14 @@ from anatomy.ir.graph import REAL, Diagram, Output, Port
 from anatomy.language import syntax as s
 from anatomy.language.bindings import Bound, Refused
 from anatomy.language.brackets import FAN_BASED
-from anatomy.language.expressions import Expressions
+from anatomy.language.loops import compact
+from anatomy.language.scans import Scans
+from anatomy.language.repeats import repeat, within
 from anatomy.language.scope import suggestion
 from anatomy.ops import WORDS, Expand
 
 
-class Body(Expressions):
+class Body(Scans):
     """Elaborates one diagram, statement by statement."""
 
     def statements(self, body: Sequence[s.Statement]) -> None:
@@ -41,6 +43,8 @@ class Body(Expressions):
                                 self.bound[name.text] = Bound(None, name, used=True)
                     case s.WeightDecl(name=name):
                         self.bound.setdefault(name.text, Bound(None, name, used=True))
+                    case s.Next(name=name) if self.loops and not within(self):
+                        self.loops[-1].next.setdefault(name.text, (statement, None))
                     case s.Out():
                         self.finished = True
                     case _:
@@ -55,6 +59,8 @@ class Body(Expressions):
             case s.Simd(axes=axes, body=body):
                 with self.inside(axes):
                     self.statements(body)
+            case s.PartDecl() | s.HoleDecl() if self.again:
+                pass
             case s.PartDecl(name=name, signature=signature):
                 if isinstance(self.within, s.PartDecl):
                     self.holes[name.text] = s.HoleDecl(statement.at, name, signature)
@@ -73,6 +79,14 @@ class Body(Expressions):
                     self.axis(axis)
                 for axis in (a for t in signature.results for a in t.axes):
                     self.axis(axis)
+            case s.Scan():
+                self.scan(statement)
+            case s.Repeat():
+                repeat(self, statement)
+            case s.Next() if within(self):
+                self.turns[-1].follow(self, statement)
+            case s.Next():
+                self.next(statement)
             case s.Tie(names=names):
                 self.tie(statement, names)
             case s.Out(values=values):
@@ -135,7 +149,7 @@ class Body(Expressions):
 
         found = []
         for name in names:
-            index = next((i for i, w in enumerate(self.builder.weights) if name.text in w.keys), None)
+            index = next((i for p in self.scopes for i, w in enumerate(self.builder.weights) if p + name.text in w.keys), None)
             if index is None:
                 near = suggestion(name.text, [k for w in self.builder.weights for k in w.keys])
                 raise self.error("E202", f"there is no weight `{name.text}`", name, help=f"did you mean `{near}`?" if near else "")
@@ -188,15 +202,25 @@ class Body(Expressions):
 
     def out(self, statement: s.Out, values: tuple[s.Expr, ...]) -> None:
         self.finished = True
+        if self.turns:
+            raise self.error("E507", "`out` stands in a `repeat`, which gives its states", statement, help="close the braces before `out`")
         views = [v for value in values for v in self.values(value, ())]
         if len(views) != len(self.declared):
             raise self.error("E301", f"{len(views)} results where the header declares {len(self.declared)}", statement)
+        if self.loops:
+            self.loops[-1].out = statement, views, dict(self.lanes)
+        else:
+            self.deliver(statement, views, self.lanes)
+
+    def deliver(self, statement: s.Out, views: Sequence[View | None], lanes: Mapping[str, s.Node]) -> None:
+        """Type the results, and restore the lanes that they lack."""
+        values = statement.values
         for k, (view, declared) in enumerate(zip(views, self.declared, strict=True)):
             if view is None or declared is None:
                 continue
             layout, kind, at = declared
             value = values[k] if len(values) == len(views) else values[0]
-            missing = [a for a in layout if a in self.lanes and a not in view.axes]
+            missing = [a for a in layout if a in lanes and a not in view.axes]
             if missing:
                 (view,) = self.add(Expand(), missing, [view], value)
             have, want = set(view.axes), set(layout)
@@ -215,12 +239,14 @@ class Body(Expressions):
             found = self.builder.kind(view)
             if found.name != kind.name and not (kind == REAL and found.name == "index"):
                 raise self.error("E307", f"the result is a {found} where the header says {kind}", value)
-            self.outputs.append(Output(view.port, layout, self.span(value)))
+            if kind.name == "index" and not self.prove(self.builder.axis(found.axis), self.builder.axis(kind.axis)):
+                raise self.error("E401", f"the result is an {found} where the header says {kind}, and their sizes are not proved equal", value)
+            self.outputs.append(Output(view.port, layout, self.span(value), kind))
 
 
 def finish(body: Body, name: str, at: s.Node) -> Diagram:
     """The frozen diagram of a body without errors."""
-    return body.builder.finish(
+    diagram = body.builder.finish(
         name,
         body.outputs,
         body.span(at),
@@ -228,3 +254,4 @@ def finish(body: Body, name: str, at: s.Node) -> Diagram:
         tuple(body.header),
         body.definitions,
     )
+    return compact(diagram)

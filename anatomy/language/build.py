@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 from anatomy.language import syntax as s
@@ -71,15 +72,23 @@ def _bracket(children: Children) -> s.Bracket:
     return s.Bracket(_at(children), entries, marks, bool(inner) and isinstance(inner[0], Token))
 
 
-def _lin(at: s.At, name: s.Name, *c: Any) -> s.Lin:
+def _learner(made: type[s.Lin] | type[s.Table], at: s.At, name: s.Name, *c: Any) -> s.Lin | s.Table:
     bracket, groups, inits = _one(s.Bracket, c), _of(_Group, c), _of(s.Name, c)
+    for option in (o for group in groups for o in group if isinstance(o, s.Option)):
+        raise Refusal("E209", "an option of a learner stands in its square brackets", option.at)
     init = s.Init(inits[0].at, inits[0], groups[0] if len(groups) == 2 else None) if inits else None
-    return s.Lin(at, name, bracket, init, groups[-1])
+    return made(at, name, bracket, init, groups[-1])
 
 
 def _diagram(at: s.At, name: s.Name, signature: s.Signature, *c: Any, made: type[s.DiagramDecl] = s.DiagramDecl) -> s.DiagramDecl:
     *where, body = c
     return made(at, name, signature, tuple(where[0]) if where else (), tuple(body))
+
+
+def _repeat(at: s.At, *c: Any) -> s.Repeat:
+    tied = isinstance(c[0], Token) and c[0].type == "TIED"
+    count = c[1] if tied else c[0]
+    return s.Repeat(at, tied, count if isinstance(count, s.Name) else whole(count), _of(s.Turn, c), tuple(c[-1]))
 
 
 def _type(at: s.At, *c: Any) -> s.Type:
@@ -93,6 +102,11 @@ def _grouped(children: Children) -> Any:
     inner = children[1]
     inner.at = _at(children)
     return inner
+
+
+def _call(at: s.At, name: s.QName, *c: Any) -> s.Call:
+    args = tuple(a for a in c[-1] if not isinstance(a, s.Option))
+    return s.Call(at, name, _one(s.Name, c), _one(s.Bracket, c), args, _of(s.Option, c[-1]))
 
 
 class Refusal(Exception):
@@ -167,12 +181,12 @@ RULES: dict[str, Callable[[Children], Any]] = {
     "literal": _rule(lambda at, text: number(text)),
 
     "noise": _refused("noise"),
-    "next": _refused("next"),
-    "scan": _refused("scan"),
-    "repeat": _refused("repeat"),
+    "next": _rule(s.Next),
+    "scan": _rule(lambda at, axis, *c: s.Scan(at, axis, c[:-1], tuple(c[-1]))),
+    "carry": _rule(s.Carry),
+    "repeat": _rule(_repeat),
     "derive": _refused("derive"),
-    "carry": _rule(_Group.of),
-    "turn": _rule(_Group.of),
+    "turn": _rule(s.Turn),
     "later": _rule(lambda at, text: s.Later(at, text.text.split()[0], text.text.strip())),
 
     "either": _binary("or"),
@@ -189,11 +203,9 @@ RULES: dict[str, Callable[[Children], Any]] = {
     "name": _rule(s.Ref),
     "rename": _rule(lambda at, x, b: s.Rename(at, s.Ref(x.at, x) if isinstance(x, s.QName) else x, b)),
 
-    "call": _rule(lambda at, name, *c: s.Call(at, name, _one(s.Name, c), _one(s.Bracket, c), tuple(c[-1]))),
-    "lin": _rule(_lin),
-    "lin_init": _rule(_lin),
-    "lin_init_args": _rule(_lin),
-    "table": _rule(s.Table),
+    "call": _rule(_call),
+    **dict.fromkeys(("lin", "lin_init", "lin_init_args"), _rule(partial(_learner, s.Lin))),
+    **dict.fromkeys(("table", "table_init", "table_init_args"), _rule(partial(_learner, s.Table))),
     "option": _rule(lambda at, name, value: s.Option(at, _named(name), value)),
     "bracket": _bracket,
 

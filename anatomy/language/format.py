@@ -91,6 +91,8 @@ class _Printer:
                     if init.args is not None:
                         k = next(j for j, opener in self.opener.items() if opener == k) + 1
                     self.apart.add(k)
+                case s.Scan():
+                    self.apart.add(self.index[node.axis.at[0]] + 1)
                 case s.Use() if node.names:
                     self.apart.add(self.index[node.names[0].at[0]] - 1)
                 case _:
@@ -225,7 +227,7 @@ class _Printer:
 def _inner(statement: s.Node) -> tuple[s.Node, ...] | None:
     """The statements of a block."""
     match statement:
-        case s.DiagramDecl(body=inner) | s.Simd(body=inner) | s.SpaceDecl(choices=inner):
+        case s.DiagramDecl(body=inner) | s.Simd(body=inner) | s.Repeat(body=inner) | s.Scan(body=inner) | s.SpaceDecl(choices=inner):
             return inner
         case _:
             return None

@@ -93,7 +93,7 @@ class Program:
         total = self._calls.weights[key]
         try:
             if total > MAX_NODES:
-                if not any(self._calls.weights[(id(m), w)] > MAX_NODES for m, w, _ in callees(module, name)):
+                if not any(self._calls.weights[(id(m), w)] > MAX_NODES for m, w, *_ in callees(module, name)):
                     message = f"unfolding `{name}` would make {total:,} boxes; the limit is {MAX_NODES:,}"
                     self.found.append(Diagnostic("E502", message, module.span(declared.name)))
             elif self._heavy and total > 1000:
@@ -120,7 +120,7 @@ class Program:
             caller, at, circle = self._calls.cycles[key]
             names = list(circle) if len(circle) <= 8 else [*circle[:4], "…", *circle[-3:]]
             message = f"`{name}` calls itself: {' → '.join(names)}"
-            self.found.append(Diagnostic("E206", message, caller.span(at), help="a diagram is finite; recurrence will be written with `scan`"))
+            self.found.append(Diagnostic("E206", message, caller.span(at), help="a diagram is finite; recurrence is written with `scan`"))
 
     def kind(self, body: Bindings, type: s.Type) -> Kind:
         if type.kind is None:
@@ -195,7 +195,7 @@ class Program:
         for word in body.parts.keys() - body.called:
             part = body.module.names[body.parts[word]].name
             body.error("W201", f"part `{word}` is never used", part, help=f"call it: `{word}(...)`")
-        for word, bound in body.bound.items():
+        for word, bound in (*body.bound.items(), *body.local):
             if not bound.used and not word.startswith("_") and (room := room - 1) >= 0:
                 what, code = ("input", "W202") if word in names else ("wire", "W201")
                 body.error(code, f"{what} `{word}` is never used", bound.name, help=f"if it is meant, name it `_{word}`")

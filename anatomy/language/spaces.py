@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from anatomy.ir.graph import Diagram, Node
+from anatomy.ir.loop import boxes
 from anatomy.language import syntax as s
 from anatomy.language.calls import interface
 from anatomy.language.scope import Module, suggestion
@@ -108,7 +109,7 @@ def define_space(program: Program, name: str) -> SpaceDefinition | None:
     parts = frozenset(p for p in chosen if f"{word}.{p}" in home.names)
     if parts and len(found) == 1:
         base = program.opened(home, word, parts) or base
-    uses = {n.op.hole: n for n in base.nodes if n.op.hole}
+    uses = {n.op.hole: n for n in boxes(base, base.nodes) if n.op.hole}
     choices: list[Choice] = []
     failed = False
     for choice in declared.choices:

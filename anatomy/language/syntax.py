@@ -117,6 +117,8 @@ class Call(Node):
     label: Name | None
     bracket: Bracket | None
     args: tuple[Expr, ...]
+    named: tuple[Option, ...] = ()
+    """Attributes by name, behind the operands: `steps=5`."""
 
 
 @dataclass(slots=True, eq=False)
@@ -130,7 +132,8 @@ class Lin(Node):
 @dataclass(slots=True, eq=False)
 class Table(Node):
     name: Name
-    bracket: Bracket
+    bracket: Bracket | None
+    init: Init | None
     args: tuple[Expr, ...]
 
 
@@ -197,6 +200,22 @@ class HoleDecl(Node):
 
 
 @dataclass(slots=True, eq=False)
+class Carry(Node):
+    """A state of a loop and its first value: `s: [d] = 0`."""
+
+    name: Name
+    type: Type
+    value: Expr
+
+
+@dataclass(slots=True, eq=False)
+class Scan(Node):
+    axis: Name
+    carries: tuple[Carry, ...]
+    body: tuple[Statement, ...]
+
+
+@dataclass(slots=True, eq=False)
 class Tie(Node):
     names: tuple[QName, ...]
 
@@ -204,6 +223,32 @@ class Tie(Node):
 @dataclass(slots=True, eq=False)
 class Out(Node):
     values: tuple[Expr, ...]
+
+
+@dataclass(slots=True, eq=False)
+class Next(Node):
+    """`next s = e`: what a state of the loop around it is after this step."""
+
+    name: Name
+    value: Expr
+
+
+@dataclass(slots=True, eq=False)
+class Turn(Node):
+    """`z = z0`: a state of a `repeat`, with its first value."""
+
+    name: Name
+    value: Expr
+
+
+@dataclass(slots=True, eq=False)
+class Repeat(Node):
+    """`repeat 6 (z = z0) { ... next z = e }`; `tied` shares the weights of all turns."""
+
+    tied: bool
+    count: int | Name
+    turns: tuple[Turn, ...]
+    body: tuple[Statement, ...]
 
 
 @dataclass(slots=True, eq=False)
@@ -277,7 +322,7 @@ class FamilyDecl(Node):
     name: Name
     members: tuple[QName, ...]
 
-Statement = Assign | WeightDecl | Simd | HoleDecl | PartDecl | Tie | Out | Later
+Statement = Assign | WeightDecl | Simd | HoleDecl | PartDecl | Tie | Out | Scan | Repeat | Next | Later
 Item = Lang | AxisDecl | Use | DiagramDecl | RuleDecl | SpaceDecl | FamilyDecl | Later
 
 @dataclass(slots=True, eq=False)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 
-from anatomy.ir.graph import REAL, Diagram, Kind, Port, Renames, Weight
+from anatomy.ir.graph import REAL, Diagram, Kind, Node, Output, Port, Renames, Weight
 from anatomy.ir.op import Op
+from anatomy.ir.loop import boxes
 from anatomy.language.axes import Axes
 from anatomy.language.layout import OUT, Layout, Path, identity, layout, moved, without
+from anatomy.language.loop_text import loop_lines
 from anatomy.language.naming import Names, signed, tail
-from anatomy.ops import Both, Compare, Hole, Iota, Literal, Mask, Not, Shift
+from anatomy.ops import Both, Compare, Hole, Iota, Literal, Mask, Not
 from anatomy.ops.normalise import EPS, Normalise
 
 WIDTH = 110
@@ -42,15 +44,15 @@ def unparse(diagram: Diagram) -> str:
     }
     <BLANKLINE>
     """
-    return _Text(diagram).text()
+    return Text(diagram).text()
 
 
-class _Text:
+class Text:
     def __init__(self, diagram: Diagram):
         self.diagram = diagram
         self.layout: Layout = layout(diagram)
-        holes = {diagram.nodes[i].op.hole: i for i in reversed(self.layout.nodes) if diagram.nodes[i].op.hole}
-        self.holes = dict(sorted(holes.items(), key=lambda item: item[1]))
+        live = [diagram.nodes[i] for i in self.layout.nodes]
+        self.holes = dict(reversed([(n.op.hole, n) for n in reversed(list(boxes(diagram, live))) if n.op.hole]))
         self.names = Names(self.holes)
         self.title = self.names.new(diagram.name)
         self.axes = Axes(diagram, self.layout, self.names)
@@ -79,17 +81,20 @@ class _Text:
 
     def text(self) -> str:
         diagram = self.diagram
-        head = [self.weight(w) for w in self.plain] + [self.hole(h, i) for h, i in self.holes.items()]
+        head = [self.weight(w) for w in self.plain] + [self.hole(h, node) for h, node in self.holes.items()]
         lines: list[tuple[Path, str]] = [line for wire in list(self.wires) for line in self.renamings(wire, ())]
         for i in self.layout.roots:
-            lines += self.statement(i)
+            node = diagram.nodes[i]
+            readers = self.layout.readers(node.outs[0])
+            if not (isinstance(node.op, Literal) and all(k != OUT and diagram.nodes[k].op.body is not None for k, _ in readers)):
+                lines += self.statement(i)
         results = ", ".join(self.operand(o.port, OR)[0] for o in diagram.outputs)
         lines.append((self.layout.path[OUT], f"out {results}"))
         where, licences, helpers, uses = self.axes.equations()
         known = dict.fromkeys(self.axes.names())
         declared = ", ".join(f"{a} = {licences[a]}" if a in licences else a for a in known)
         inputs = ", ".join(f"{self.wires[i.wire]}: {self.type(diagram.wires[i.wire].kind, i.layout)}" for i in diagram.inputs)
-        outputs = ", ".join(self.type(self.given(o.port), o.layout) for o in diagram.outputs)
+        outputs = ", ".join(self.type(self.given(o), o.layout) for o in diagram.outputs)
         clause = f" where {', '.join(where)}" if where else ""
         text = [f"axis {declared}\n"] if declared else []
         text += helpers
@@ -98,9 +103,9 @@ class _Text:
         text += _boxed([(tuple(self.list(axes) for axes in path), line) for path, line in lines], "  ")
         return "\n".join([*text, "}", ""])
 
-    def given(self, port: Port) -> Kind:
-        kind = self.diagram.wires[port.wire].kind
-        return REAL if kind.name == "index" else kind
+    def given(self, output: Output) -> Kind:
+        kind = self.diagram.wires[output.port.wire].kind
+        return REAL if kind.name == "index" and output.kind.name != "index" else kind
 
     def weight(self, weight: Weight) -> str:
         lanes = f"{self.list(weight.lanes)}; " if weight.lanes else ""
@@ -114,8 +119,15 @@ class _Text:
         args = ", ".join(signed(Fraction(repr(a))) for a in weight.init.args)
         return weight.init.name + (f"({args})" if args else "")
 
-    def hole(self, label: str, i: int) -> str:
-        node = self.diagram.nodes[i]
+    def child(self, body: Diagram, given: dict[int, str]) -> Text:
+        """What prints the body of a loop: under the same names, with operands that are bound already."""
+        child = object.__new__(Text)
+        child.diagram, child.layout = body, layout(body)
+        child.holes, child.names, child.axes, child.axis = self.holes, self.names, self.axes, self.axis
+        child.wires, child.views, child.declared, child.learners = given, {}, set(), {}
+        return child
+
+    def hole(self, label: str, node: Node) -> str:
         op = node.op
         assert isinstance(op, Hole)
 
@@ -128,6 +140,9 @@ class _Text:
 
     def statement(self, i: int) -> Iterator[tuple[Path, str]]:
         node, path = self.diagram.nodes[i], self.layout.path[i]
+        if node.op.body is not None:
+            yield from loop_lines(self, i)
+            return
         text, level = self.box(i, OR)
         wire = node.outs[0]
         views = self.layout.views.get(wire, [])
@@ -207,13 +222,12 @@ class _Text:
             predicate = self.operand(node.ports[0], OR, True)[0]
             return f"causal[{predicate}]({self.operand(node.ports[1], OR)[0]})", ATOM
         args = ", ".join(self.operand(p, OR)[0] for p in node.ports)
-        if isinstance(op, Shift):
-            args += f", {op.by}"
+        args += "".join(f", {name}{'=' * bool(name)}{signed(Fraction(value))}" for name, value in op.written)
         return f"{word}{self.bracket(op, node.own)}" + (f"({args})" if node.ports else ""), ATOM
 
     def bracket(self, op: Op, own: tuple[str, ...]) -> str:
         if isinstance(op, Hole):
-            formal = self.diagram.nodes[self.holes[op.label]].own
+            formal = self.holes[op.label].own
             bound = ", ".join(f"{self.axis(f)}={self.axis(a)}" for f, a in zip(formal, own, strict=True) if f != a)
             return f"[{bound}]" if bound else ""
         match op.form:
@@ -224,6 +238,7 @@ class _Text:
                 eps = ""
                 if isinstance(op, Normalise) and op.eps != EPS[op.which]:
                     eps = f", eps={signed(op.eps)}"
+                eps += "".join(f", {flag}=true" for flag in sorted(op.flags) if getattr(op, flag))
                 return f"[{self.list(own)}{eps}]"
             case _:
                 return ""

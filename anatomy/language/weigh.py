@@ -35,7 +35,8 @@ class Calls:
         if (id(module), name) in self.weights:
             return done
         path: dict[Key, int] = {}
-        stack: list[tuple[Module, str, Iterator[tuple[Module, str, s.QName]]]] = []
+        factor: dict[Key, int] = {}
+        stack: list[tuple[Module, str, Iterator[tuple[Module, str, s.QName, int]]]] = []
 
         def enter(module: Module, name: str) -> None:
             path[(id(module), name)] = _own_boxes(module.names[name])
@@ -46,16 +47,17 @@ class Calls:
         while stack:
             here, word, rest = stack[-1]
             key = (id(here), word)
-            for home, callee, at in rest:
+            for home, callee, at, times in rest:
                 inner = (id(home), callee)
                 if inner in path:
                     circle = [w for _, w in path]
                     circle = [*circle[list(path).index(inner) :], callee]
                     self.cycles.setdefault(inner, (here, at, tuple(circle)))
                 elif inner in self.weights:
-                    path[key] += self.weights[inner]
+                    path[key] += times * self.weights[inner]
                     self.depths[key] = max(self.depths[key], 1 + self.depths[inner])
                 else:
+                    factor[(id(home), callee)] = times
                     enter(home, callee)
                     break
             else:
@@ -64,7 +66,7 @@ class Calls:
                 done.append((here, word))
                 if stack:
                     outer = (id(stack[-1][0]), stack[-1][1])
-                    path[outer] += self.weights[key]
+                    path[outer] += factor[key] * self.weights[key]
                     self.depths[outer] = max(self.depths[outer], 1 + self.depths[key])
         return done
 
@@ -72,45 +74,53 @@ class Calls:
 def _own_boxes(declared: s.Node) -> int:
     if not isinstance(declared, s.DiagramDecl):
         return 0
-    return sum(2 if isinstance(e, s.Lin) else 1 for e in expressions(declared.body))
+    return sum(times * (2 if isinstance(e, s.Lin) else 1) for e, times in expressions(declared.body))
 
 
-def callees(module: Module, name: str) -> Iterator[tuple[Module, str, s.QName]]:
-    """Every call of a diagram in its body: what it calls, and where."""
+def callees(module: Module, name: str) -> Iterator[tuple[Module, str, s.QName, int]]:
+    """Every call of a diagram in its body: what it calls, where, and in how many turns."""
     declared = module.names[name]
     if not isinstance(declared, s.DiagramDecl):
         return
     holes = {x.name.text for x in declared.body if isinstance(x, s.HoleDecl)}
-    for expression in expressions(declared.body):
+    for expression, times in expressions(declared.body):
         if isinstance(expression, s.Call) and expression.name.text not in holes:
             part = f"{name}.{expression.name.text}"
             found = (module, part) if part in module.names else module.find(expression.name)
             if found is not None and isinstance(found[0].names[found[1]], s.DiagramDecl):
-                yield (*found, expression.name)
+                yield (*found, expression.name, times)
 
 
-def expressions(body: tuple[s.Statement, ...]) -> Iterator[s.Expr]:
-    """The boxes and calls of a body, in no particular order."""
-    stack: list[object] = list(body)
+def expressions(body: tuple[s.Statement, ...]) -> Iterator[tuple[s.Expr, int]]:
+    """The boxes and calls of a body, in no particular order, each with how many times it is unrolled."""
+    stack: list[tuple[object, int]] = [(item, 1) for item in body]
     while stack:
-        item = stack.pop()
+        item, times = stack.pop()
+        inner: tuple[object, ...] = ()
         match item:
-            case s.Assign():
-                stack.append(item.value)
+            case s.Assign() | s.Next():
+                inner = (item.value,)
             case s.Out():
-                stack.extend(item.values)
+                inner = item.values
             case s.Simd():
-                stack.extend(item.body)
+                inner = item.body
+            case s.Scan():
+                inner = (*item.body, *(carry.value for carry in item.carries))
+            case s.Repeat():
+                stack.extend((turn.value, times) for turn in item.turns)
+                count = item.count if isinstance(item.count, int) else 1
+                stack.extend((statement, times * max(1, count)) for statement in item.body)
             case s.Unary():
-                yield item
-                stack.append(item.operand)
+                yield item, times
+                inner = (item.operand,)
             case s.Binary():
-                yield item
-                stack.extend((item.left, item.right))
+                yield item, times
+                inner = (item.left, item.right)
             case s.Rename():
-                stack.append(item.operand)
+                inner = (item.operand,)
             case s.Call() | s.Lin() | s.Table():
-                yield item
-                stack.extend(item.args)
+                yield item, times
+                inner = item.args
             case _:
                 pass
+        stack.extend((part, times) for part in inner)

@@ -7,9 +7,11 @@ from anatomy.ops.compare import Compare
 from anatomy.ops.contract import Contract
 from anatomy.ops.cumulate import Cumsum
 from anatomy.ops.elementwise import Map
+from anatomy.ops.entmax import Entmax
 from anatomy.ops.expand import Expand
 from anatomy.ops.extremum import Extremum
 from anatomy.ops.fourier import Fourier
+from anatomy.ops.gather import Gather
 from anatomy.ops.halves import Halves
 from anatomy.ops.hole import Hole
 from anatomy.ops.index import Index
@@ -22,15 +24,22 @@ from anatomy.ops.normalise import Normalise
 from anatomy.ops.power import Power
 from anatomy.ops.reduce import Reduce
 from anatomy.ops.reshape import Merge, Split
+from anatomy.ops.scan import Scan
 from anatomy.ops.shift import Shift
+from anatomy.ops.sinkhorn import Sinkhorn
 from anatomy.ops.softmax import Softmax
+from anatomy.ops.solve import Solve
+from anatomy.ops.sort import Sort
+from anatomy.ops.sparsemax import Sparsemax
+from anatomy.ops.topk import Topk
 from anatomy.ops.where import Where
 
 OPS: tuple[type[Op], ...] = (
     Add, Subtract, Multiply, Divide, Power, Map, Extremum, Where,
-    Contract, Reduce, Cumsum, Softmax, Normalise,
+    Contract, Reduce, Cumsum, Softmax, Sparsemax, Entmax, Sinkhorn, Normalise, Solve,
     Expand, Split, Merge, Halves, Cat, Shift, Fourier,
-    Literal, Size, Iota, Index, Compare, Both, Not, Mask, Hole,
+    Gather, Topk, Sort,
+    Literal, Size, Iota, Index, Compare, Both, Not, Mask, Hole, Scan,
 )  # fmt: skip
 
 
@@ -55,9 +64,11 @@ __all__ = [
     "Contract",
     "Cumsum",
     "Divide",
+    "Entmax",
     "Expand",
     "Extremum",
     "Fourier",
+    "Gather",
     "Halves",
     "Hole",
     "Index",
@@ -71,11 +82,17 @@ __all__ = [
     "Not",
     "Power",
     "Reduce",
+    "Scan",
     "Shift",
+    "Sinkhorn",
     "Size",
     "Softmax",
+    "Sparsemax",
+    "Solve",
+    "Sort",
     "Split",
     "Subtract",
+    "Topk",
     "Where",
     "find",
 ]  # fmt: skip

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from anatomy.errors import AnatomyError
 from anatomy.ir.canonical import Canonical, canonical
 from anatomy.ir.equations import Settled, settle
-from anatomy.ir.graph import Diagram, Weight
+from anatomy.ir.graph import Diagram, Node, Weight
 from anatomy.ir.live import live
+from anatomy.ir.loop import opened
 from anatomy.ir.poly import Poly
 from anatomy.ir.term import term
 
@@ -175,7 +176,14 @@ class _Sizes:
 
 
 def _volume(diagram: Diagram, sizes: Mapping[str, int]) -> int:
-    return max(prod(sizes[a] for a in (*n.own, *n.lifts)) for n in diagram.nodes) if diagram.nodes else 1
+    """The points of the largest box; of a loop, those of the largest box in it, at every step."""
+
+    def of(node: Node) -> int:
+        if node.op.body is None:
+            return prod(sizes[a] for a in (*node.own, *node.lifts))
+        return sizes[node.own[0]] * _volume(opened(diagram, node), sizes)
+
+    return max(map(of, diagram.nodes), default=1)
 
 
 # values ---------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from anatomy.ir.builder import Builder, View
 from anatomy.ir.graph import Diagram, Equation, Node, Output
 from anatomy.ir.op import Problem
 from anatomy.ir.poly import Poly
+from anatomy.language.loops import reopen
 from anatomy.language.spaces import fits
 from anatomy.ops import Expand
 
@@ -52,7 +53,7 @@ class _Filling:
         views = [builder.input(i.name, i.layout, base.wires[i.wire].kind, i.span) for i in base.inputs]
         outs = builder.splice(base, views, {a: a for a in base.sizes}, lambda key: key, replace_hole=self.use)
         builder.defaults = {**dict(base.defaults), **builder.defaults}
-        outputs = [Output(v.port, o.layout, o.span) for v, o in zip(outs, base.outputs, strict=True)]
+        outputs = [Output(v.port, o.layout, o.span, o.kind) for v, o in zip(outs, base.outputs, strict=True)]
         where = (*base.where, *self.licensed)
         return builder.finish(name, outputs, base.span, base.declared, base.header, where)
 
@@ -66,6 +67,8 @@ class _Filling:
                 return label
 
     def use(self, node: Node, views: list[View]) -> tuple[View, ...]:
+        if node.op.body is not None:
+            return reopen(self.builder, node, views, self.use)
         builder, filler = self.builder, self.fillers[node.op.hole]
         table = fits(node, filler)
         if isinstance(table, str):
@@ -97,6 +100,8 @@ class _Filling:
         missing = [a for a in lifts if a not in view.axes]
         if missing:
             (view,) = self.builder.add(Expand(), missing, [view], node.span, frame)
+        if not node.outs:
+            return view
         named = self.base.wires[node.outs[k]]
         wire = self.builder.wires[view.wire]
         if named.name and not wire.name:
@@ -127,6 +132,8 @@ def refusal(base: Diagram, hole: str, filler: Diagram) -> str | None:
     opaque = filling.use
 
     def use(node: Node, views: list[View]) -> tuple[View, ...]:
+        if node.op.body is not None:
+            return reopen(filling.builder, node, views, use)
         if node.op.hole == hole:
             return opaque(node, views)
         return filling.builder.add(node.op, node.own, views, node.span, trusted=True)
