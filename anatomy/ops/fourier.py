@@ -18,6 +18,7 @@ class Fourier(Op):
 
     names: ClassVar[tuple[str, ...]] = ("fft_re", "fft_im")
     form = "axes"
+    logarithmic = True
     algebra = "linear"
     knows_position = True
     part: Literal["re", "im"] = "re"

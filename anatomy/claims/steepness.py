@@ -1,0 +1,142 @@
+"""The steepest derivative that is found at growing scales: what refutes a claim of being Lipschitz.
+
+A search cannot prove a bound; it can refute one, and a claim of no bound must show its growth. Two searches:
+structured starts at very large scales, where rounding is far from saturation, and ascent of the derivative in boxes
+of two sizes, for mechanisms whose scores must be balanced first.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from anatomy.claims.trial import Trial
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+NEAR, FAR = 1e4, 1e6
+"""Two scales; derivatives that grow by more than `GROWTH` from one to the other are taken to be unbounded."""
+GROWTH = 10.0
+MAX_STARTS = 343
+BOXES = (4.0, 64.0)
+"""Radii for the ascent; a derivative that grows like the radius grows 16 times."""
+ASCENT = 3.0
+STEPS, RATE, SEEDS = (60, 240), 0.3, 2
+
+
+def growth(trial: Trial) -> float:
+    """How much steeper the mechanism is found at scale 10^6 than at 10^4.
+
+    Starts are structured: first or last token small or plain and the others large, for there scores stay moderate
+    while values are far apart; with positive weights and inputs too, where no feature map of a kernel vanishes.
+    """
+    import torch
+
+    net = trial.at(trial.chosen)
+    for key, p in net.state_dict(keep_vars=True).items():
+        if "bias" in key and isinstance(p, torch.nn.Parameter):
+            torch.nn.init.zeros_(p)
+    found = _steepest(trial, net, FAR, False) / max(_steepest(trial, net, NEAR, False), 1e-300)
+    with torch.no_grad():
+        for p in net.parameters():
+            p.abs_()
+    return max(found, _steepest(trial, net, FAR, True) / max(_steepest(trial, net, NEAR, True), 1e-300))
+
+
+def _steepest(trial: Trial, net, scale: float, positive: bool) -> float:  # type: ignore[no-untyped-def]
+    import torch
+
+    real = trial.real
+    xs = trial.inputs()
+    if positive:
+        xs = [x.abs() if k in real else x for k, x in enumerate(xs)]
+
+    def starts(k: int) -> list[Tensor]:
+        size = xs[k].shape[0] if xs[k].dim() else 1
+        found = [torch.full((size,), v) for v in (1 / scale, 1.0, scale)]
+        for small in (0.0, 1 / scale, 1.0):
+            found += [torch.tensor((small, *(scale,) * (size - 1))), torch.tensor((*(scale,) * (size - 1), small))]
+        found.append(torch.tensor([scale if i % 2 else -scale for i in range(size)]))
+        return found
+
+    best = 0.0
+    for factors in itertools.islice(itertools.product(*(starts(k) for k in real)), MAX_STARTS):
+        at = [xs[k] * f.double().reshape(-1, *[1] * (xs[k].dim() - 1)) if xs[k].dim() else xs[k] * f.double()[0] for k, f in zip(real, factors, strict=True)]
+        best = max(best, _slope(trial, net, xs, real, at))
+    return best
+
+
+def _slope(trial: Trial, net, xs: Sequence[Tensor], real: Sequence[int], at: Sequence[Tensor]) -> float:  # type: ignore[no-untyped-def]
+    """The largest norm of the derivative of the summed first and last output rows."""
+    import torch
+
+    points = [x.detach().requires_grad_() for x in at]
+    given = list(xs)
+    for k, x in zip(real, points, strict=True):
+        given[k] = x
+    best = 0.0
+    for y in trial.run(given, net):
+        if not y.requires_grad:
+            continue
+        rows = y.reshape(y.shape[0], -1) if y.dim() > 1 else y.reshape(1, -1)
+        for row in rows[[0, -1]].sum(1).unbind():
+            grads = torch.autograd.grad(row, points, retain_graph=True, allow_unused=True)
+            square = sum((g.nan_to_num(0.0, 0.0, 0.0).square().sum().item() for g in grads if g is not None), 0.0)
+            best = max(best, square**0.5)
+    return best
+
+
+def ascent(trial: Trial) -> float:
+    """How much steeper the mechanism is found in the box of radius 64 than in that of radius 4, by Adam on the inputs.
+
+    The walk starts near zero, where nothing is saturated, and first fills the smaller box; a mechanism whose scores have
+    to stay balanced while values grow apart is followed along its ridge. Two tokens, where two are lawful, are enough.
+    """
+    low = high = 0.0
+    trial = trial.short
+    for seed in range(SEEDS):
+        a, b = _climb(trial, seed)
+        low, high = max(low, a), max(high, b)
+        if high > 2 * ASCENT * low:
+            break
+    return high / max(low, 1e-300)
+
+
+def _climb(trial: Trial, seed: int) -> tuple[float, float]:
+    """The steepest derivative found in each of the two boxes."""
+    import torch
+
+    net, real = trial.module, trial.real
+    g = torch.Generator().manual_seed(seed)
+    given = trial.inputs(seed)
+    points = [torch.randn(given[k].shape, dtype=torch.float64, generator=g).requires_grad_() for k in real]
+    probes = [torch.randn(y.shape, dtype=y.dtype, generator=g) for y in trial.run(given)]
+    adam = torch.optim.Adam(points, lr=RATE, betas=(0.8, 0.95))
+    best = [0.0, 0.0]
+    for step in range(STEPS[0] + STEPS[1]):
+        box = int(step >= STEPS[0])
+        for k, x in zip(real, points, strict=True):
+            given[k] = x
+        total = [(y * p).sum() for y, p in zip(trial.run(given, net), probes, strict=True) if y.requires_grad]
+        if not total:
+            break
+        slopes = torch.autograd.grad(torch.stack(total).sum(), points, create_graph=True, allow_unused=True)
+        square = torch.stack([s.square().sum() for s in slopes if s is not None]).sum()
+        now = square.detach().item()
+        if not now < float("inf"):
+            break
+        best[box] = max(best[box], now**0.5)
+        if not square.requires_grad:
+            break
+        adam.zero_grad()
+        (-torch.log(square + 1e-300)).backward()
+        for x in points:
+            if x.grad is not None:
+                x.grad.nan_to_num_(0.0, 0.0, 0.0)
+        adam.step()
+        with torch.no_grad():
+            for x in points:
+                x.clamp_(-BOXES[box], BOXES[box])
+    return best[0], max(best)
