@@ -10,6 +10,7 @@ _TAKEN = """
     torch F math nn self sizes hashlib Tensor annotations seed dtype device reference
     ValueError float getattr isinstance staticmethod super range zip enumerate tuple
     _axes _solve _generator _masked_softmax _shift
+    _masked _sparsemax _entmax15 _entmax _log_normal _sinkhorn
 """
 TAKEN = frozenset(_TAKEN.split())
 """Names that the text around a value uses: modules, built-in functions, the functions of `runtime`."""
@@ -46,7 +47,7 @@ class Names:
 
 def attribute(names: Names, key: str) -> str:
     """An attribute for a weight; one that starts with `_` might be the module's own."""
-    wanted = key.replace(".", "_")
+    wanted = ("turn_" if key[:1].isdigit() else "") + key.replace(".", "_")
     return names.new("" if wanted.startswith("_") else wanted, "weight")
 
 

@@ -9,6 +9,75 @@ def _masked_softmax(s, dim):
     p = torch.softmax(s, dim) if isinstance(dim, int) else torch.exp(s - torch.logsumexp(s, dim, keepdim=True))
     return p.masked_fill(empty, 0.0)
 ''',
+    "masked": '''
+def _masked(function, s, *rest):
+    """A row of -inf gives 0, with gradient 0."""
+    empty = torch.isneginf(s).all(-1, keepdim=True)
+    return function(s.masked_fill(empty, 0.0), *rest).masked_fill(empty, 0.0)
+''',
+    "sparsemax": '''
+def _sparsemax(s):
+    """The projection of the last dimension onto the simplex: relu(s - t), with t between max s - 1 and max s."""
+    z = (s - s.detach().amax(-1, keepdim=True)).clamp(min=-2.0)
+    ordered = z.detach().sort(-1, descending=True).values
+    rank = torch.arange(1, z.shape[-1] + 1, dtype=z.dtype, device=z.device)
+    count = (1 + rank * ordered > ordered.cumsum(-1)).sum(-1, keepdim=True)
+    inside = z.detach() >= ordered.gather(-1, (count - 1).clamp(min=0))
+    t = (torch.where(inside, z, 0.0).sum(-1, keepdim=True) - 1) / inside.sum(-1, keepdim=True)
+    return torch.relu(z - t)
+''',
+    "entmax15": '''
+def _entmax15(s):
+    """relu(s / 2 - t)^2 over the last dimension, with the t that makes the sum 1."""
+    z = ((s - s.detach().amax(-1, keepdim=True)) / 2).clamp(min=-2.0)
+    ordered = z.detach().sort(-1, descending=True).values
+    rank = torch.arange(1, z.shape[-1] + 1, dtype=z.dtype, device=z.device)
+    mean = ordered.cumsum(-1) / rank
+    spread = torch.square(ordered).cumsum(-1) - rank * torch.square(mean)
+    count = (mean - torch.sqrt(((1 - spread) / rank).clamp(min=0)) <= ordered).sum(-1, keepdim=True)
+    inside = z.detach() >= ordered.gather(-1, (count - 1).clamp(min=0))
+    count = inside.sum(-1, keepdim=True)
+    mean = torch.where(inside, z, 0.0).sum(-1, keepdim=True) / count
+    spread = torch.square(torch.where(inside, z - mean, 0.0)).sum(-1, keepdim=True)
+    return torch.square(torch.relu(z - mean + torch.sqrt((1 - spread) / count)))
+''',
+    "entmax": '''
+def _entmax(s, alpha, steps):
+    """relu((alpha - 1) s - t)^(1 / (alpha - 1)) over the last dimension, with the t that makes the sum 1.
+
+    t is bisected from below without gradient; two steps of Newton give it those of the implicit function.
+    """
+    power = 1 / (alpha - 1)
+    hidden = torch.isneginf(s)
+    s = s - s.detach().amax(-1, keepdim=True)
+    z = (s.masked_fill(hidden, 0.0) * (alpha - 1)).masked_fill(hidden, -2.0)
+    fixed, exponent = z.detach(), power.detach() if isinstance(power, torch.Tensor) else power
+    t, width = torch.full_like(fixed[..., :1], -1.0), 1.0
+    for _ in range(steps):
+        width = width / 2
+        mass = torch.pow((fixed - t - width).clamp(min=0.0), exponent).sum(-1, keepdim=True)
+        t = torch.where(mass >= 1, t + width, t)
+    for _ in range(2):
+        inside = z.detach() > t.detach()
+        rest = torch.where(inside, z - t, 1.0)
+        mass = torch.where(inside, torch.pow(rest, power), 0.0).sum(-1, keepdim=True)
+        t = t + (mass - 1) / torch.where(inside, power * torch.pow(rest, power - 1), 0.0).sum(-1, keepdim=True)
+    inside = z.detach() > t.detach()
+    return torch.where(inside, torch.pow(torch.where(inside, z - t, 1.0), power), 0.0)
+''',
+    "log_normal": '''
+def _log_normal(s, dim):
+    """Logarithms of weights that sum to 1 along a dimension; a slice of -inf stays one."""
+    empty = torch.isneginf(s).all(dim, keepdim=True)
+    return s - torch.logsumexp(s.masked_fill(empty, 0.0), dim, keepdim=True)
+''',
+    "sinkhorn": '''
+def _sinkhorn(s, first, last, steps):
+    """Sums of 1 along one dimension, then along the other, `steps` times."""
+    for _ in range(steps):
+        s = _log_normal(_log_normal(s, first), last)
+    return torch.exp(s)
+''',
     "shift": '''
 def _shift(x, dim, by):
     """Entries moved `by` places along a dimension, 0 where nothing comes from."""
@@ -17,6 +86,24 @@ def _shift(x, dim, by):
         by = max(-size, min(size, by))
     pad = [0, 0] * (x.dim() - 1 - dim % x.dim()) + [max(by, 0), max(-by, 0)]
     return torch.nn.functional.pad(x, pad).narrow(dim, max(-by, 0), size)
+''',
+    "gather": '''
+def _gather(x, index, shared):
+    """x[shared, m, rest] at m = index[shared, new] as [shared, new, rest]."""
+    new, rest = index.shape[shared:], x.shape[shared + 1 :]
+    if shared == 0:
+        return x.index_select(0, index.reshape(-1)).reshape(*new, *rest)
+    index = index.long().flatten(shared) if new else index.long().unsqueeze(-1)
+    index = index.reshape(*index.shape, *(1 for _ in rest)).expand(*index.shape, *rest)
+    return torch.gather(x, shared, index).reshape(*x.shape[:shared], *new, *rest)
+''',
+    "topk": '''
+def _topk(x, dim, count, axis):
+    """The greatest entries along a dimension, descending, and where they are; ties go to the lowest position."""
+    if count > x.shape[dim]:
+        raise ValueError(f"`topk` cannot take {count} of the {x.shape[dim]} entries of `{axis}`")
+    values, places = torch.sort(x, dim=dim, descending=True, stable=True)
+    return values.narrow(dim, 0, count), places.narrow(dim, 0, count)
 ''',
     "axes": '''
 def _axes(module, name, value, axes, sizes, where):

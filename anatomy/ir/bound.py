@@ -304,6 +304,27 @@ class BoundContext(Protocol):
         """The softmax over the own axes."""
         ...
 
+    def keys(self, x: Bound, own: frozenset[str]) -> tuple[float, float]:
+        """The least and the greatest number of entries that a mask leaves in a row over the own axes that has any."""
+        ...
+
+    def simplex(
+        self, x: Bound, own: frozenset[str], slope: Triple, flow: float, top: float, over: frozenset[str] | None = None
+    ) -> Bound:
+        """A map from scores over the own axes to weights up to `top` whose sums over `over` (all of own) are at most 1.
+
+        `slope` holds its norms where every score is a token, `flow` that from the greatest change to sums over `over`.
+        """
+        ...
+
+    def substituted(self, a: Bound, b: Bound, rows: str, columns: str, growth: float, size: float) -> Bound:
+        """The solution of a linear system over `columns`, whose inverse has norms up to `growth` and which has entries up to `size`."""
+        ...
+
+    def spread(self, x: Bound, axes: frozenset[str]) -> Bound:
+        """The same repeated along axes that it lacks."""
+        ...
+
     def predicate(self, name: str, parts: list[Bound]) -> Bound:
         """A mask from a comparison or from masks."""
         ...
@@ -318,6 +339,14 @@ class BoundContext(Protocol):
 
     def chosen(self, mask: Bound, a: Bound, b: Bound) -> Bound:
         """One of two wires by a mask."""
+        ...
+
+    def picked(self, x: Bound, index: Bound, axis: str) -> Bound:
+        """The entries of an axis that an index points at."""
+        ...
+
+    def ranked(self, x: Bound, whole: str, new: str) -> tuple[Bound, Bound]:
+        """The entries of an axis in order of size, all or some, and their positions."""
         ...
 
     def rounded(self, x: Bound, axis: str) -> Bound:

@@ -105,6 +105,8 @@ def bind(body: Expressions, e: s.Call, face: Interface, path: str, views: Sequen
                     "E307", f"`{face.name}` wants {param.kind} as `{param.name}`, but this is {found}", e.args[k],
                     secondary=_declared(param),
                 )  # fmt: skip
+            elif param.kind.name == "index":
+                failed |= not _points(body, e, face, k, param, found, to, sizes)
     for result in face.results:
         outer = [to[f] for f in result.axes]
         if len(set(outer)) < len(outer):
@@ -134,6 +136,23 @@ def bind(body: Expressions, e: s.Call, face: Interface, path: str, views: Sequen
         view.rename({to[f]: place[f] for f in param.axes}) for param, view in zip(face.params, views, strict=True)
     )
     return Binding(to, place, sizes, seen)
+
+
+def _points(
+    body: Expressions, e: s.Call, face: Interface, k: int, param: Formal, found: Kind, to: dict[str, str], sizes: dict[str, str]
+) -> bool:
+    """An index argument points into the axis that the callee means; one that no layout of the callee has is taken from it."""
+    into = param.kind.axis
+    if into not in face.header:
+        sizes.setdefault(into, found.axis)
+    wanted = to.get(into) or sizes[into]
+    if body.prove(body.builder.axis(wanted), body.builder.axis(found.axis)):
+        return True
+    body.error(
+        "E401", f"`{param.name}` of `{face.name}` points into `{wanted}`, and it is not proved that `{found.axis}` has its size", e.args[k],
+        secondary=_declared(param), help=f"if it has, declare it: `axis {found.axis} = {wanted}`",
+    )  # fmt: skip
+    return False
 
 
 def _explicit(body: Expressions, e: s.Call, face: Interface) -> tuple[dict[str, str], dict[str, str]]:
@@ -184,6 +203,8 @@ def _missing(
 
 
 def _arguments(body: Expressions, e: s.Call, face: Interface) -> list[View] | None:
+    if e.named:
+        raise body.error("E209", "the operands of a diagram are given by their places", e.named[0], help=f"axes are bound in square brackets: `{face.name}[a=b](...)`")
     if len(e.args) != len(face.params):
         lacking = len(e.args) < len(face.params)
         names = ", ".join(p.name for p in face.params)
@@ -245,7 +266,7 @@ def call_diagram(body: Expressions, e: s.Call, found: tuple[Module, str], names:
         if axis_name not in header:
             body.builder.defaults[axis[axis_name]] = value.rename(lambda v: axis.get(v, v))
     wall = "part" if isinstance(declared, s.PartDecl) else "call"
-    frame = (*body.frame, body.builder.frame(wall, path))
+    frame = (*body.frame, body.builder.frame(wall, path.removeprefix(body.prefix)))
     outs = body.builder.splice(callee, binding.views, axis, lambda key: f"{path}.{key}", frame)
     back = {binding.place[f]: binding.to[f] for f in face.header}
     return [view.rename({a: back.get(a, a) for a in view.axes}) for view in outs]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 
 from anatomy.errors import Edit, Label
 from anatomy.ir.builder import View
 from anatomy.ir.graph import MASK, Frame, Init
 from anatomy.ir.op import Op, Problem
 from anatomy.language import syntax as s
+from anatomy.language.attributes import attributes
 from anatomy.language.bindings import Learner, Refused
 from anatomy.language.brackets import Brackets
+from anatomy.language.indexing import apart, inside, pointed, table
 from anatomy.language.predicates import causal_pair
 from anatomy.language.scope import LATER_WORDS, suggestion
 from anatomy.ops import WORDS, Contract, Iota, Literal, find
@@ -77,7 +80,7 @@ class Expressions(Brackets):
             case s.Lin():
                 return [self.lin(e, names)]
             case s.Table():
-                raise self.error("E106", "`table` waits for a later version", e)
+                return [table(self, e)]
             case s.Call():
                 return self.call(e, names, positions)
 
@@ -89,12 +92,11 @@ class Expressions(Brackets):
         kind = find(word, bracket is not None)
         assert kind is not None
         own: list[str] = []
-        options: dict[str, object] = {}
+        given: dict[str, s.Expr] = {}
         if bracket is not None:
             if kind.form == "plain":
                 raise self.error("E209", f"`{word}` takes no axes: it works entry by entry", bracket, help=f"write `{word}(...)`")
-            groups, given = self.sides(bracket, kind.options)
-            options = {k: self.number(v) for k, v in given.items()}
+            groups, given = self.sides(bracket, (*kind.options, *kind.static.values()))
             arrow = kind.form == "arrow"
             if arrow != ("->" in bracket.marks):
                 form = f"`{word}[a -> b](x)`" if arrow else f"`{word}[a](x)`"
@@ -105,15 +107,14 @@ class Expressions(Brackets):
         elif kind.form != "plain":
             form = f"`{word}[a -> b](x)`" if kind.form == "arrow" else f"`{word}[a](x)`"
             raise self.error("E209", f"`{word}` is told the axes that it works on: {form}", e)
-        given_args = list(args)
-        for position, option in kind.static.items():
-            if position < len(given_args):
-                value = self.number(given_args[position])
-                if value.denominator != 1:
-                    raise self.error("E209", f"`{word}` needs an integer here", given_args[position])
-                options[option] = value
-        operands = [a for k, a in enumerate(given_args) if k not in kind.static]
-        total, least, most = len(given_args), kind.arity[0] + len(kind.static), kind.arity[1]
+        set_, operands = attributes(self, kind, word, args, e.named if isinstance(e, s.Call) else (), given)
+        options: dict[str, object] = {}
+        for option, at in set_.items():
+            options[option] = value = Fraction(self.flag(at)) if option in kind.flags else self.number(at)
+            if value.denominator != 1 and option in kind.static.values() and option not in kind.inexact:
+                raise self.error("E209", f"`{word}` needs an integer here", at)
+        total = len(operands) + sum(name in set_ for name in kind.static.values())
+        least, most = kind.arity[0] + len(kind.static), kind.arity[1]
         if total < least or (most is not None and total > most + len(kind.static)):
             want = f"{least}" if most is not None and least == most + len(kind.static) else f"{least} or more"
             lacking = total < least
@@ -127,6 +128,11 @@ class Expressions(Brackets):
             return [None] * len(kind().gives(tuple(own)))
         ready = [v for v in views if v is not None]
         self.lint_outer(word, e, ready, operands)
+        if word == "gather":
+            own, ready = pointed(self, own, ready, e, tuple(operands))
+        elif word == "index" and len(own) == 1:
+            inside(self, own[0], ready[0], operands[0])
+            own = [apart(self, own[0])] if own[0] in ready[0].axes else own
         return list(self.add(kind.make(word, options), own, ready, e, operands, names))  # type: ignore[arg-type]
 
     def operands(self, args: Sequence[s.Expr], positions: bool) -> list[View | None]:
@@ -194,19 +200,7 @@ class Expressions(Brackets):
         if len(e.args) != 1:
             raise self.error("E301" if e.args else "E302", f"`lin` wants 1 operand, and {len(e.args)} are given", e)
         word = e.name.text
-        if e.bracket is None:
-            if word not in self.learners:
-                near = suggestion(word, self.learners)
-                raise self.error(
-                    "E202", f"there is no learner `{word}` to apply again", e.name,
-                    help=f"did you mean `{near}`?" if near else f"declare it with its axes: `lin {word}[d -> e](x)`",
-                )  # fmt: skip
-            learner = self.learners[word]
-            for axis in (*learner.left, *learner.right):
-                if axis in self.lanes:
-                    raise self.error("E303", f"`{word}` works on axis `{axis}`, which is a lane here", e.name)
-        else:
-            learner = self.declare(e, e.bracket)
+        learner = self.learner(e) if e.bracket is None else self.declare(e, e.bracket)
         x = self.value(e.args[0])
         if x is None:
             return None
@@ -223,30 +217,51 @@ class Expressions(Brackets):
             (y,) = self.add(Add(), (), [y, learner.bias], e, (), names, frame)
         return y
 
-    def declare(self, e: s.Lin, bracket: s.Bracket) -> Learner:
-        groups, given = self.sides(bracket, ("bias", "frozen"))
+    def learner(self, e: s.Lin | s.Table) -> Learner:
+        """A learner that is applied again, by its name."""
+        word, what = e.name.text, "table" if isinstance(e, s.Table) else "lin"
+        known = [name for name, found in self.learners.items() if found.rows == (what == "table")]
+        key = next((p + word for p in self.scopes if p + word in known), None)
+        if key is None:
+            near = suggestion(word, known)
+            raise self.error(
+                "E202", f"there is no {'table' if what == 'table' else 'learner'} `{word}` to apply again", e.name,
+                help=f"did you mean `{near}`?" if near else f"declare it with its axes: `{what} {word}[d -> e](x)`",
+            )  # fmt: skip
+        learner = self.learners[key]
+        for axis in (*learner.left, *learner.right):
+            if axis in self.lanes:
+                raise self.error("E303", f"`{word}` works on axis `{axis}`, which is a lane here", e.name)
+        return learner
+
+    def declare(self, e: s.Lin | s.Table, bracket: s.Bracket) -> Learner:
+        rows = isinstance(e, s.Table)
+        what = "table" if rows else "lin"
+        groups, given = self.sides(bracket, ("frozen",) if rows else ("bias", "frozen"))
         if bracket.marks.count("->") != 1 or bracket.marks.count(";") > 1 or bracket.leading:
-            raise self.error("E209", "a learner is written `lin W[in -> out](x)`, with lanes before `;`", bracket)
+            raise self.error("E209", f"a learner is written `{what} W[in -> out](x)`, with lanes before `;`", bracket)
         lanes = groups.pop(0) if ";" in bracket.marks else []
         if not groups[0] or not groups[1]:
-            raise self.error("E209", "`lin` needs an axis on each side of the arrow", bracket)
+            raise self.error("E209", f"`{what}` needs an axis on each side of the arrow", bracket)
+        if rows and len(groups[0]) != 1:
+            raise self.error("E311", f"`table` is looked up along one axis, but {len(groups[0])} are named", bracket)
         for name in groups[0]:
             if any(name.text == other.text for other in groups[1]):
                 raise self.error(
-                    "E309", f"axis `{name.text}` stands on both sides of `lin {e.name.text}`", name,
-                    help=f"write to another axis and rename: `lin {e.name.text}[{name.text} -> c](x)[c -> {name.text}]`",
+                    "E309", f"axis `{name.text}` stands on both sides of `{what} {e.name.text}`", name,
+                    help=f"write to another axis and rename: `{what} {e.name.text}[{name.text} -> c](x)[c -> {name.text}]`",
                 )  # fmt: skip
         self._distinct([*lanes, *groups[0], *groups[1]])
         flags = {k: self.flag(v) for k, v in given.items()}
         per_lane, left, right = ([self.axis(n) for n in g] for g in (lanes, *groups))
-        init = self.initialiser(e.init, "xavier")
+        init = Init("normal", (1.0,)) if rows and e.init is None else self.initialiser(e.init, "xavier")
         key = self.key(e.name)
         frozen = flags.get("frozen", False)
         weight = self.builder.weight(key, per_lane, left, right, init, frozen, self.span(e))
         bias = None
-        if flags.get("bias", True):
+        if flags.get("bias", not rows):
             bias = self.builder.weight(f"{key}.bias", per_lane, (), right, Init("zeros"), frozen, self.span(e))
-        learner = self.learners[key] = Learner(weight, bias, tuple(left), tuple(right))
+        learner = self.learners[key] = Learner(weight, bias, tuple(left), tuple(right), rows)
         return learner
 
     def call(self, e: s.Call, names: tuple[str, ...], positions: bool) -> list[View | None]:

@@ -93,6 +93,8 @@ class _Printer:
                     self.apart.add(k)
                 case s.Scan():
                     self.apart.add(self.index[node.axis.at[0]] + 1)
+                case s.Repeat(count=s.Name() as count):
+                    self.apart.add(self.index[count.at[0]] + 1)
                 case s.Use() if node.names:
                     self.apart.add(self.index[node.names[0].at[0]] - 1)
                 case _:

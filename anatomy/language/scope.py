@@ -21,7 +21,7 @@ RESERVED = frozenset(
 )
 """Words that name nothing."""
 LATER_WORDS = frozenset(
-    ["sparsemax", "entmax", "sinkhorn", "slice", "reverse", "unfold", "table", "noise"]
+    ["slice", "reverse", "unfold", "noise"]
 )
 """Operations of the vocabulary that wait for a later version."""
 
@@ -145,7 +145,7 @@ class Library:
         stack: list[s.Statement] = list(reversed(declared.body))
         while stack:
             match stack.pop():
-                case s.Simd(body=body):
+                case s.Simd(body=body) | s.Repeat(body=body):
                     stack.extend(reversed(body))
                 case s.PartDecl(name=name) as part:
                     full = f"{declared.name.text}.{name.text}"

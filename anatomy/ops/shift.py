@@ -33,6 +33,10 @@ class Shift(Op):
         return "shift"
 
     @property
+    def written(self) -> tuple[tuple[str, int], ...]:
+        return (("", self.by),)
+
+    @property
     def looks(self) -> str:  # type: ignore[override]
         return "past" if self.by >= 0 else "all"
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from anatomy.ir.bound import add, enclose, mul, up
+from anatomy.ir.bound import INF, Bound, Triple, add, enclose, mul, slopes_after, up
 from anatomy.regularity import tensor
 from anatomy.regularity.tensor import Ball
+from anatomy.regularity.view import tighten, with_tokens
 
 
 def peak(keys: float, width: float) -> float:
@@ -30,6 +31,20 @@ def counts(allowed: Any, own: frozenset[str], sizes: dict[str, int]) -> tuple[fl
     rows = row_counts(allowed, own, sizes)
     some = rows[rows > 0]
     return (float(some.min()), float(some.max())) if some.size else (1.0, 0.0)
+
+
+def simplex(
+    x: Bound, own: frozenset[str], slope: Triple, flow: float, top: float, over: frozenset[str], sizes: dict[str, int]
+) -> Bound:
+    """Weights over the own axes from scores; see `BoundContext.simplex`."""
+    if own <= x.features:
+        # One map for each token and each further feature, so Euclidean norms compose.
+        slope = Triple.all(slope.two)
+    else:
+        x = with_tokens(x, x.axes, sizes)
+    flows = {over: {key: mul(flow, triple.inf) for key, triple in x.slopes.items()}} if x.tokens == x.axes else {}
+    radius = 1.0 if own == over == x.features else INF
+    return tighten(Bound(x.axes, x.tokens, (0.0, top), radius, slopes_after(slope, x.slopes), {over: 1.0}, flows), sizes)
 
 
 def row_counts(allowed: Ball, own: frozenset[str], sizes: dict[str, int]) -> np.ndarray:

@@ -31,9 +31,9 @@ from anatomy.ir.bound import (
     up,
 )
 from anatomy.ir.graph import Node
-from anatomy.regularity import affine, linear, tensor
+from anatomy.regularity import affine, linear, selecting, tensor
 from anatomy.regularity.affine import Form
-from anatomy.regularity.rows import counts, decide, peak, softmax_of
+from anatomy.regularity.rows import counts, decide, peak, simplex, softmax_of
 from anatomy.regularity.tensor import Ball, TooLarge
 from anatomy.regularity.view import Softmax, constant, mask_of, tighten, widen, with_tokens
 
@@ -284,6 +284,30 @@ class Rules:
             flow = {own: {key: triple.inf if most > 1 else 0.0 for key, triple in x.slopes.items()}}
         bound = Bound(x.axes, x.tokens, (0.0, top), 1.0 if own == x.features else INF, slopes, {own: 1.0}, flow)
         return replace(tighten(bound, self.sizes), facts={"softmax": Softmax(own, replace(x, facts={}), allowed)})
+
+    def picked(self, x: Bound, index: Bound, axis: str) -> Bound:
+        return selecting.picked(self, x, index, axis)
+
+    def ranked(self, x: Bound, whole: str, new: str) -> tuple[Bound, Bound]:
+        return selecting.ranked(self, x, whole, new)
+
+    def keys(self, x: Bound, own: frozenset[str]) -> tuple[float, float]:
+        return counts(mask_of(x), own, self.sizes)
+
+    def simplex(
+        self, x: Bound, own: frozenset[str], slope: Triple, flow: float, top: float, over: frozenset[str] | None = None
+    ) -> Bound:
+        return simplex(x, own, slope, flow, top, own if over is None else over, self.sizes)
+
+    def substituted(self, a: Bound, b: Bound, rows: str, columns: str, growth: float, size: float) -> Bound:
+        axes = (a.axes | b.axes) - {rows} | {columns}
+        some = Bound(axes, axes, (-size, size), size)
+        step = self.total([b, self.product([a, some], (columns,))])
+        step = with_tokens(step, step.axes, self.sizes)
+        return tighten(Bound(axes, axes, (-size, size), size, slopes_after(Triple.all(growth), step.slopes)), self.sizes)
+
+    def spread(self, x: Bound, axes: frozenset[str]) -> Bound:
+        return widen(x, x.axes | axes, x.tokens, self.sizes)
 
     # masks and positions ----------------------------------------------------------------------
 
