@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import importlib
 import importlib.util
 import warnings
@@ -88,6 +89,27 @@ class Ours:
     def vector(self, key: str) -> Tensor:
         return self.w[key].flatten()
 
+    def set(self, pattern: str, value: float) -> None:
+        """Hold weights fixed that the other party lacks, or has as constants; they get no gradient to compare."""
+        found = fnmatch.filter(self.w, pattern)
+        assert found, pattern
+        for key in found:
+            self.w.pop(key).data.fill_(value)
+
+    def heads(self, key: str, x: Tensor) -> Tensor:
+        """x [b, n, d] through a weight [d, h, e] as the libraries' cores take it, [b, h, n, e]."""
+        y = torch.einsum("bnd,dhe->bhne", x, self.w[key])
+        return y + self.w[f"{key}.bias"][:, None] if f"{key}.bias" in self.w else y
+
+    def around(self, core: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+        """Another party's core between our projections: q, k, v [b, h, n, e] to [b, h, n, f]."""
+
+        def layer(x: Tensor) -> Tensor:
+            y = torch.einsum("bhnf,hfd->bnd", core(*(self.heads(f"W{k}", x) for k in "qkv")), self.w["Wo"])
+            return y + self.w["Wo.bias"] if "Wo.bias" in self.w else y
+
+        return layer
+
 
 def with_weights(module: nn.Module, given: Mapping[str, Tensor], keep: Iterable[str] = ()) -> Callable[..., Any]:
     """A module of another party as a function of our weights, through which gradients flow back to them.
@@ -129,9 +151,8 @@ def agree(ours: Ours, theirs: Callable[..., Tensor], inputs: list[Tensor], toler
     mine = torch.autograd.grad((have * probe).sum(), list(leaves.values()), allow_unused=True)
     other = torch.autograd.grad((want * probe.to(want.dtype)).sum(), list(leaves.values()), allow_unused=True)
     for name, a, b in zip(leaves, mine, other, strict=True):
-        assert (a is None) == (b is None), f"only one of the two depends on {name}"
-        if a is not None and b is not None:
-            close(f"the gradient for {name}", a, b, 10 * tolerance)
+        none = torch.zeros_like(leaves[name])  # a choice of positions has no gradient
+        close(f"the gradient for {name}", none if a is None else a, none if b is None else b, 10 * tolerance)
 
 
 def close(what: str, have: Tensor, want: Tensor, tolerance: float) -> None:
@@ -143,6 +164,8 @@ def close(what: str, have: Tensor, want: Tensor, tolerance: float) -> None:
 
 def attention(party: type[nn.Module], ours: Ours, d: int, h: int, extra: Mapping[str, Tensor] | None = None, **switches: Any) -> Callable[..., Tensor]:
     """x-transformers' `Attention` with the weights Wq, Wk, Wv, Wo of a layer and its switches set."""
+    if "Wo.bias" in ours.w:
+        ours.set("W*.bias", 0.0)  # their maps are linear
     module = party(d, dim_head=d // h, heads=h, **switches)
     given = {f"to_{k}.weight": ours.rows(f"W{k}") for k in "qkv"}
     return with_weights(module, {**given, "to_out.weight": ours.rows("Wo", 2), **(extra or {})})
@@ -170,3 +193,34 @@ def fused(ours: Ours) -> dict[str, Tensor]:
         "proj.weight": weights["out_proj.weight"],
         "proj.bias": weights["out_proj.bias"],
     }
+
+
+Position = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+
+
+def flex(mask: Position) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """Softmax attention under a mask of (batch, head, query, key) by `flex_attention`, whose CPU form has no gradients."""
+    from torch.nn.attention.flex_attention import flex_attention
+
+    def score(s: Tensor, b: Tensor, h: Tensor, i: Tensor, j: Tensor) -> Tensor:
+        return torch.where(mask(b, h, i, j), s, -torch.inf)
+
+    return lambda q, k, v: flex_attention(q, k, v, score_mod=score)
+
+
+def llama_like(ours: Ours) -> dict[str, Tensor]:
+    """The weights of a layer under the names that the decoders in transformers share."""
+    given = {f"{k}_proj.weight": ours.rows(f"W{k}") for k in "qkv"} | {"o_proj.weight": ours.rows("Wo", ours.w["Wo"].dim() - 1)}
+    if "Wo.bias" in ours.w:
+        given |= {f"{k}_proj.bias": ours.vector(f"W{k}.bias") for k in "qkvo"}
+    return given
+
+
+def unturned(n: int, e: int) -> tuple[Tensor, Tensor]:
+    """Cosines and sines that turn nothing: a decoder of transformers without its rotary positions."""
+    return torch.ones(1, n, e, dtype=torch.float64), torch.zeros(1, n, e, dtype=torch.float64)
+
+
+def later(n: int) -> Tensor:
+    """The causal mask that is added to scores, [1, 1, n, n]."""
+    return torch.full((n, n), -torch.inf, dtype=torch.float64).triu(1)[None, None]

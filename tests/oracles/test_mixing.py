@@ -64,25 +64,6 @@ def test_aft_local_is_theirs(party: Any) -> None:
     agree(ours, lambda x: module(x.float()).double(), [random(BATCH, n, d)], SINGLE, gradients=False)
 
 
-@pytest.mark.against("fastformer", "fast_transformer_pytorch.fast_transformer_pytorch.FastAttention")
-def test_fastformer_is_lucidrains_for_one_head(party: Any) -> None:
-    n, d = 5, 6  # theirs maps u within a head before it adds the query, and maps all heads once more
-    ours = Ours("fastformer", {"d": d, "h": 1})
-    ours.set("Wq.bias", 0.0)
-    ours.set("Wk.bias", 0.0)
-    given = {
-        "to_qkv.weight": torch.cat([ours.rows("Wq"), ours.rows("Wk"), ours.rows("Wq")]),  # values are queries
-        "to_q_attn_logits.weight": ours.w["pool_q.u"],
-        "to_k_attn_logits.weight": ours.w["pool_k.u"],
-        "to_r.weight": ours.rows("Wo", 2),
-        "to_r.bias": ours.w["Wo.bias"],
-        "to_out.weight": torch.eye(d, dtype=torch.float64),
-        "to_out.bias": torch.zeros(d, dtype=torch.float64),
-    }
-    module = with_weights(party(d, heads=1, dim_head=d), given)
-    agree(ours, lambda x: module(x, mask=torch.ones(BATCH, n, dtype=torch.bool)), [random(BATCH, n, d)])
-
-
 @pytest.mark.against("gmlp", "g_mlp_pytorch.g_mlp_pytorch.gMLPBlock")
 def test_gmlp_is_lucidrains_block_with_its_residual(party: Any) -> None:
     n, d = 5, 3

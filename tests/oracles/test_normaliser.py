@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
-from .common import BATCH, Ours, agree, attention, random
+from .common import BATCH, SINGLE, Ours, agree, attention, packed, random, with_weights
 
 
 @pytest.mark.against("sigmoid_attention", "x_transformers.x_transformers.Attention")
@@ -18,3 +19,86 @@ def test_sigmoid_is_x_transformers_with_a_bias(party: Any) -> None:
     layer = attention(party, ours, d, h, sigmoid=True)
     bias = torch.tensor(-math.log(n), dtype=torch.float64).expand(1, 1, n, n)  # the paper's b, which they leave out
     agree(ours, lambda x: layer(x, attn_bias=bias), [random(BATCH, n, d)])
+
+
+D, H, N = 12, 3, 5
+
+
+def plain(target: str, party: Any, tolerance: float = SINGLE, std: float = 0.5, **switches: Any) -> None:
+    """A layer of ours, and theirs with some switches set."""
+    ours = Ours(target, {"d": D, "h": H}, std=std)
+    agree(ours, attention(party, ours, D, H, **switches), [random(BATCH, N, D)], tolerance)
+
+
+@pytest.mark.against("softmax_one", "torch.nn.MultiheadAttention")
+def test_softmax_one_is_a_key_of_zeros(party: Any) -> None:
+    ours = Ours("softmax_one", {"d": D, "h": H})
+    module = with_weights(party(D, H, batch_first=True, add_zero_attn=True), packed(ours))
+    agree(ours, lambda x: module(x, x, x)[0], [random(BATCH, N, D)])
+
+
+@pytest.mark.against("softmax_one", "x_transformers.x_transformers.Attention")
+def test_softmax_one_is_x_transformers(party: Any) -> None:
+    plain("softmax_one", party, add_zero_kv=True)
+
+
+@pytest.mark.against("cog", "x_transformers.x_transformers.Attention")
+def test_cog_is_x_transformers(party: Any) -> None:
+    plain("cog", party, cog_signed=True)
+
+
+@pytest.mark.against("inverted", "x_transformers.x_transformers.Attention")
+def test_inverted_is_x_transformers(party: Any) -> None:
+    plain("inverted", party, inverted_attention=True)
+
+
+@pytest.mark.against("laser", "x_transformers.x_transformers.Attention")
+def test_laser_is_x_transformers_without_the_clamp(party: Any) -> None:
+    plain("laser", party, laser=True, laser_softclamp_value=1e6)  # they clamp values to c tanh(v / c)
+
+
+@pytest.mark.against("relu_attention", "x_transformers.x_transformers.Attention")
+def test_relu_attention_is_x_transformers_with_our_relu(party: Any) -> None:
+    plain("relu_attention", party, 1e-11, custom_attn_fn=lambda s: s.relu() / s.shape[-1])  # all but the normaliser is theirs
+
+
+@pytest.mark.against("topk_attention", "x_transformers.x_transformers.Attention")
+def test_topk_is_x_transformers(party: Any) -> None:
+    ours = Ours("topk_attention", {"d": D, "h": H, "r": 2})
+    agree(ours, attention(party, ours, D, H, sparse_topk=2), [random(BATCH, N, D)])
+
+
+@pytest.mark.against("sparsemax_attention", "entmax.sparsemax")
+def test_sparsemax_is_its_authors_colleagues(party: Any) -> None:
+    ours = Ours("sparsemax_attention", {"d": D, "h": H})
+    agree(ours, ours.around(lambda q, k, v: party(scores(q, k), dim=-1) @ v), [random(BATCH, N, D)])
+
+
+@pytest.mark.against("entmax_attention", "entmax.entmax15")
+def test_entmax_is_its_authors(party: Any) -> None:
+    ours = Ours("entmax_attention", {"d": D, "h": H})
+    agree(ours, ours.around(lambda q, k, v: party(scores(q, k), dim=-1) @ v), [random(BATCH, N, D)])
+
+
+@pytest.mark.against("stick_breaking", "fla.ops.stickbreaking_attn.naive.naive_stickbreaking_attn")
+def test_stick_breaking_is_flash_linear_attentions(party: Any) -> None:
+    ours = Ours("stick_breaking", {"d": D, "h": H})
+
+    def theirs(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return party(*(x.transpose(1, 2) for x in (q, k, v)))[0].transpose(1, 2)
+
+    agree(ours, ours.around(theirs), [random(BATCH, N, D)])
+
+
+@pytest.mark.against("sinkformer", "fla.ops.utils.sinkhorn.naive.naive_sinkhorn")
+def test_sinkformer_is_flash_linear_attentions(party: Any) -> None:
+    ours = Ours("sinkformer", {"d": D, "h": H})
+
+    def theirs(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return party(scores(q, k).log_softmax(-1), 2).double() @ v  # theirs begins with the columns
+
+    agree(ours, ours.around(theirs), [random(BATCH, N, D)], SINGLE)
+
+
+def scores(q: Tensor, k: Tensor) -> Tensor:
+    return q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from .common import BATCH, Ours, agree, biases, fused, output, packed, qkv, random, with_weights
+from .common import BATCH, SINGLE, Ours, agree, attention, biases, fused, output, packed, qkv, random, with_weights
 
 D, H, N = 12, 3, 5
 
@@ -56,3 +56,10 @@ def test_cross_is_torchs_with_other_sizes_for_keys(party: Any) -> None:
     given |= output(ours) | {"in_proj_bias": biases(ours)}
     module = with_weights(party(D, H, kdim=c, vdim=c, batch_first=True), given)
     agree(ours, lambda x, y: module(x, y, y)[0], [random(BATCH, N, D), random(BATCH, 4, c)])
+
+
+@pytest.mark.against("persistent_memory", "x_transformers.x_transformers.Attention")
+def test_persistent_memory_is_x_transformers(party: Any) -> None:
+    ours = Ours("persistent_memory", {"d": D, "h": H, "p": 2})
+    memory = {"mem_k": ours.w["memory.Mk"], "mem_v": ours.w["memory.Mv"]}
+    agree(ours, attention(party, ours, D, H, memory, causal=True, num_mem_kv=2), [random(BATCH, N, D)], SINGLE)
