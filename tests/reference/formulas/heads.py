@@ -6,6 +6,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from formulas.common import LAYER, Case, Sizes, Weights, attend, flat, heads, lower, multihead, rotate, scaled
 
@@ -102,6 +103,29 @@ PAIRS = ({"n": 5, "h": 3, "e": 2, "f": 4, "d": 12}, {"n": 1, "h": 1, "e": 1, "f"
 RANKS = tuple({**s, "a": a, "p": p, "c": c} for s, a, p, c in zip(EVEN, (3, 1, 2, 5), (2, 1, 3, 1), (1, 1, 2, 3), strict=True))
 
 
+def multi_token(x: Tensor, w: Weights, z: Sizes) -> Tensor:
+    """Golovneva and others (2025), sections 3.1 to 3.3, with PyTorch's convolution, which is a correlation."""
+    n, keys = len(x), z["t"]
+    q, k, v = (torch.einsum("nd,dgje->gjne", x, w[name]) for name in ("Wq", "Wk", "Wv"))
+    s = (q @ k.transpose(-1, -2) / math.sqrt(z["e"])).masked_fill(~lower(n), 0).flatten(0, 1)
+    left = keys - 1 - keys // 2
+    padded = functional.pad(s, (left, keys // 2, z["u"] - 1, 0))
+    identity = torch.zeros(z["u"], keys, dtype=x.dtype)
+    identity[0, keys // 2] = 1
+    kernel = (identity + w["convolution.theta"]).flatten(0, 1).flip(1, 2)[:, None]
+    a = functional.conv2d(padded[None], kernel, groups=len(s))[0].masked_fill(~lower(n), -math.inf)
+    a = torch.softmax(a, -1).unflatten(0, (z["g"], z["j"]))
+    out = []
+    for i in range(z["g"]):
+        for j in range(z["j"]):
+            y = sum(w["Wh"][i, o, j] * a[i, o] for o in range(z["j"])) @ v[i, j]
+            out.append(y / torch.sqrt((y * y).mean(1, keepdim=True) + 1e-5) * w["norm.a"])
+    return torch.cat(out, 1) @ flat(w["Wo"], 3)
+
+
+KERNELS = ({"n": 5, "g": 3, "j": 2, "e": 2, "d": 12, "u": 2, "t": 3}, {"n": 1, "g": 1, "j": 1, "e": 3, "d": 3, "u": 2, "t": 2}, {"n": 7, "g": 1, "j": 3, "e": 1, "d": 3, "u": 3, "t": 4})
+
+
 CASES = {
     "gqa": Case(gqa, ("n d",), "d g j", ({"n": 5, "g": 3, "j": 2, "d": 12}, {"n": 1, "g": 1, "j": 1, "d": 2}, {"n": 7, "g": 1, "j": 3, "d": 18}, {"n": 3, "g": 3, "j": 1, "d": 30})),
     "mqa": Case(mqa, ("n d",), "d h", LAYER),
@@ -111,4 +135,5 @@ CASES = {
     "gated_attention": Case(gated_attention, ("n d",), "d h", LAYER),
     "value_residual": Case(value_residual, ("n d",), "d h", LAYER),
     "tpa": Case(tpa, ("n d",), "d h a p c", RANKS),
+    "multi_token": Case(multi_token, ("n d",), "d g j u t", KERNELS),
 }  # fmt: skip

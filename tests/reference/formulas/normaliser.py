@@ -142,16 +142,19 @@ def sinkformer(x: Tensor, w: Weights, z: Sizes) -> Tensor:
 
 PICK = ({**LAYER[0], "r": 2}, {**LAYER[1], "r": 1}, {**LAYER[2], "r": 5}, {**LAYER[3], "r": 3})
 
-
 CASES = {
     "sigmoid_attention": Case(sigmoid_attention, ("n d",), "d h", LAYER),
     "scalable_softmax": Case(scalable_softmax, ("n d",), "d h", LAYER),
     "softmax_one": Case(softmax_one, ("n d",), "d h", LAYER),
     "relu_attention": Case(relu_attention, ("n d",), "d h", LAYER),
     "rela": Case(rela, ("n d",), "d h", LAYER),
+    "sparsemax_attention": Case(sparsemax_attention, ("n d",), "d h", LAYER),
+    "entmax_attention": Case(entmax_attention, ("n d",), "d h", LAYER),
+    "topk_attention": Case(topk_attention, ("n d",), "d h r", PICK),
     "cog": Case(cog, ("n d",), "d h", LAYER),
     "laser": Case(laser, ("n d",), "d h", LAYER),
     "inverted": Case(inverted, ("n d",), "d h", LAYER),
     "hard": Case(hard, ("n d", "m c"), "d c a", ({"n": 3, "m": 5, "d": 2, "c": 7, "a": 3}, {"n": 1, "m": 1, "d": 1, "c": 1, "a": 1}, {"n": 5, "m": 3, "d": 3, "c": 1, "a": 5})),
     "stick_breaking": Case(stick_breaking, ("n d",), "d h", LAYER),
+    "sinkformer": Case(sinkformer, ("n d",), "d h", LAYER),
 }  # fmt: skip
