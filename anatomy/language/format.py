@@ -86,7 +86,7 @@ class _Printer:
                 case s.Option():
                     k = self.index[node.name.at[0]]
                     self.tight.update((k + 1, k + 2))
-                case s.Lin(init=s.Init() as init):
+                case s.Lin(init=s.Init() as init) | s.Table(init=s.Init() as init):
                     k = self.index[init.name.at[0]] + 1
                     if init.args is not None:
                         k = next(j for j, opener in self.opener.items() if opener == k) + 1

@@ -154,7 +154,7 @@ def compose(diagram: Diagram, sizes: Mapping[str, int], weights: Mapping[str, np
             raise Stuck("output", "an output holds masked values")
         bound = with_tokens(bound, frozenset(output.layout[:-1]), sizes)
         triple = joint(bound.slopes)
-        if wire.kind.name != "real":
+        if wire.kind.name == "mask" or output.kind.name == "index":
             continue
         one.append(triple.one)
         two.append(triple.two)

@@ -342,8 +342,10 @@ def test_ruling_24_indices():
     assert next(w for w in d.wires if w.name == "i").kind.name == "index"
     assert run("diagram t(x: [n], u: [c]) -> [n, c] { out index[c](x) * u }", [-3.0, 1.9, 9.0], [1.0, 1.0]).tolist() == [[0, 0], [1, 1], [1, 1]]
     refused("diagram t(x: [n]) -> index(c)[n] { out x }", "E307")
-    refused("diagram t(x: [n, m], i: index(m)[n]) -> [n] { out gather[m](x, i) }", "E106")
-    refused("diagram t(x: [n]) -> [n, d] { out table E[c -> d](x) }", "E106")
+    zipped = diagram("diagram t(x: [n, m], i: index(m)[n]) -> [n] { out gather[m](x, i) }")
+    assert set(zipped.wires[zipped.outputs[0].port.wire].axes) == {"n"}
+    refused("diagram t(x: [n, m], i: [n]) -> [n] { out gather[m](x, i) }", "E307")
+    refused("diagram t(x: [n]) -> [n, d] { out table E[c -> d](x) }", "E307")
 
 
 def test_ruling_25_open_diagrams():
