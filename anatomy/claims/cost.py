@@ -75,13 +75,14 @@ def claimed(text: str) -> Cost:
     return Cost(tuple(monomials), bool(log))
 
 
-def matches(claim: Cost, found: Cost, names: Mapping[str, str]) -> bool:
-    """Whether the claim names exactly the leading monomials; `names` maps a token axis to what grows."""
+def matches(claim: Cost, found: Cost, names: Mapping[str, Powers]) -> bool:
+    """Whether the claim names exactly the leading monomials; `names` says what grows in a token axis."""
     translated = set()
     for powers in claim.leading:
         mapped: dict[str, int] = {}
         for axis, power in powers:
-            mapped[names.get(axis, axis)] = mapped.get(names.get(axis, axis), 0) + power
+            for name, times in names.get(axis) or ((axis, 1),):
+                mapped[name] = mapped.get(name, 0) + power * times
         translated.add(tuple(sorted(mapped.items())))
     return translated == set(found.leading) and claim.logarithm == found.logarithm
 

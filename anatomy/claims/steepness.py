@@ -1,14 +1,14 @@
 """The steepest derivative that is found at growing scales: what refutes a claim of being Lipschitz.
 
-A search cannot prove a bound; it can refute one, and a claim of no bound must show its growth. Two searches:
-structured starts at very large scales, where rounding is far from saturation, and ascent of the derivative in boxes
+A search cannot prove a bound; it can refute one, and a claim of no bound must show its growth. Three searches:
+structured starts at very large scales, the same in the null spaces of weights, and ascent of the derivative in boxes
 of two sizes, for mechanisms whose scores must be balanced first.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from anatomy.claims.trial import Trial
@@ -20,6 +20,7 @@ NEAR, FAR = 1e4, 1e6
 """Two scales; derivatives that grow by more than `GROWTH` from one to the other are taken to be unbounded."""
 GROWTH = 10.0
 MAX_STARTS = 343
+MAX_SPACES = 12
 BOXES = (4.0, 64.0)
 """Radii for the ascent; a derivative that grows like the radius grows 16 times."""
 ASCENT = 3.0
@@ -66,6 +67,58 @@ def _steepest(trial: Trial, net, scale: float, positive: bool) -> float:  # type
         at = [xs[k] * f.double().reshape(-1, *[1] * (xs[k].dim() - 1)) if xs[k].dim() else xs[k] * f.double()[0] for k, f in zip(real, factors, strict=True)]
         best = max(best, _slope(trial, net, xs, real, at))
     return best
+
+
+def balanced(trial: Trial) -> float:
+    """How much steeper the mechanism is found at scale 10^6 than at 10^4 with tokens that some weight does not see.
+
+    Where all scores of a head are blind to a direction of the inputs (the null space of its keys), values can grow
+    along it while nothing saturates.
+    """
+    import torch
+
+    best = 0.0
+    with torch.no_grad():
+        spaces = list(_blind(trial))
+    for k, projector in spaces[:MAX_SPACES]:
+        found = []
+        for scale in (NEAR, FAR):
+            steepest = 0.0
+            for seed in range(2):
+                xs = trial.inputs(seed)
+                x = xs[k] @ projector * scale
+                ends = [x, *(torch.cat([a, b]) for a, b in ((xs[k][:1], x[1:]), (x[:-1], xs[k][-1:])))] if x.dim() > 1 else [x]
+                for y in ends:
+                    at = [y if j == k else xs[j] for j in trial.real]
+                    steepest = max(steepest, _slope(trial, trial.module, xs, trial.real, at))
+            found.append(steepest)
+        best = max(best, found[1] / max(found[0], 1e-300))
+    return best
+
+
+def _blind(trial: Trial) -> Iterator[tuple[int, Tensor]]:
+    """For inputs and weights that share a feature axis: the input, and the projector onto what the weight does not see.
+
+    A weight with several outputs is taken whole, and for the first entry of its first output axis (a head) alone.
+    """
+    import torch
+
+    net = trial.module
+    state = net.state_dict()
+    for k in trial.real:
+        layout = trial.diagram.inputs[k].layout
+        size = trial.sizes[layout[-1]] if layout else 0
+        for weight in trial.diagram.weights:
+            w = state.get(weight.key)
+            if w is None or not size or size not in w.shape:
+                continue
+            w = w.movedim(list(w.shape).index(size), 0)
+            for part in ([w[:, 0]] if w.dim() > 2 else []) + [w]:
+                matrix = part.reshape(size, -1)
+                u, s, _ = torch.linalg.svd(matrix, full_matrices=True)
+                null = u[:, int((s > 1e-9 * s.max()).sum()) :]
+                if null.shape[1]:
+                    yield k, null @ null.T
 
 
 def _slope(trial: Trial, net, xs: Sequence[Tensor], real: Sequence[int], at: Sequence[Tensor]) -> float:  # type: ignore[no-untyped-def]

@@ -14,7 +14,7 @@ from anatomy.claims.cost import claimed, cost_of, growing, matches
 from anatomy.claims.head import KEYS, Claim, Head, read_head
 from anatomy.claims.jump import jump
 from anatomy.claims.sizes import stated_sizes
-from anatomy.claims.steepness import ASCENT, GROWTH, ascent, growth
+from anatomy.claims.steepness import ASCENT, GROWTH, ascent, balanced, growth
 from anatomy.claims.trial import Trial, one_thread
 from anatomy.errors import AnatomyError, Diagnostic, Source, Span
 from anatomy.ir.analysis import Analysis, analyse
@@ -57,6 +57,7 @@ class _Judge:
         self.head, self.diagram = head, diagram
         self.trial = Trial(diagram, stated_sizes(head["sizes"]))
         self.known: Analysis = analyse(diagram)
+        self.settled = settle((e.left, e.right) for e in diagram.equations)
         self.grown = growing(diagram, head["grows"])
         self.found: list[Diagnostic] = []
 
@@ -67,11 +68,16 @@ class _Judge:
             case "permutation-equivariant":
                 self.yes_or_no(claim, self.known.equivariant is True, moved_by_permutation(self.trial), "permuting tokens permutes outputs")
             case "length-generic":
-                self.yes_or_no(claim, self.known.length_generic, lengths(self.trial, self.grown), "one set of weights serves every length")
+                self.yes_or_no(claim, self.free(), lengths(self.trial, self.grown), "one set of weights serves every length")
             case "cost":
                 self.cost(claim)
             case _:
                 self.lipschitz(claim)
+
+    def free(self) -> bool:
+        """Whether the graph proves that one set of weights serves every length that grows as the head says."""
+        held = {v for w in self.diagram.weights for a in w.layout for v in self.settled.of(self.diagram.sizes[a]).variables()}
+        return self.known.length_generic and not held & set(self.grown)
 
     def false(self, claim: Claim, *notes: str, help: str = "") -> None:
         self.found.append(Diagnostic("E951", f"the claim `{claim.key}={claim.value}` is false of `{self.diagram.name}`", claim.span, notes=notes, help=help))
@@ -93,12 +99,10 @@ class _Judge:
             )  # fmt: skip
 
     def cost(self, claim: Claim) -> None:
-        settled = settle((e.left, e.right) for e in self.diagram.equations)
         names = {}
         for axis in self.trial.token_axes:
-            variables = sorted(settled.of(self.diagram.sizes[axis]).variables() & set(self.grown))
-            if len(variables) == 1:
-                names[axis] = variables[0]
+            terms = self.settled.of(self.diagram.sizes[axis]).terms
+            names[axis] = tuple((v, p) for v, p in terms[-1][0] if v in self.grown) if len(terms) == 1 else ()
         found = cost_of(self.diagram, self.grown)
         if not matches(claimed(claim.value), found, names):
             self.false(claim, f"its boxes, as they are written, cost {found}, with {', '.join(self.grown) or 'nothing'} growing")
@@ -115,8 +119,10 @@ class _Judge:
         if claim.value == "unknown":
             return
         steeper = growth(self.trial)
+        if steeper <= GROWTH:
+            steeper = max(steeper, balanced(self.trial))
         climbed = ascent(self.trial) if steeper <= GROWTH else 0.0
-        if claim.value == "globally_lipschitz" and (steeper > GROWTH or climbed > ASCENT):
+        if claim.value == "globally_lipschitz" and (steeper > GROWTH or climbed > GROWTH):
             self.false(claim, f"derivatives grow {max(steeper, climbed):.3g} times as inputs grow")
         if claim.value == "not_globally_lipschitz" and steeper <= GROWTH and climbed <= ASCENT:
             if claim.key not in self.head["unwitnessed"]:

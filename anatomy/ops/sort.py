@@ -19,6 +19,7 @@ class Sort(Op):
 
     names: ClassVar[tuple[str, ...]] = ("sort",)
     form = "axes"
+    logarithmic = True
     knows_position = True
 
     @property
