@@ -116,6 +116,26 @@ def hard(t: Tensor, x: Tensor, w: Weights, z: Sizes) -> Tensor:
     return torch.stack(rows)
 
 
+class Straight(torch.autograd.Function):
+    """One-hot of the greatest forward, the identity backward."""
+
+    @staticmethod
+    def forward(ctx: object, y: Tensor) -> Tensor:
+        return torch.eye(len(y), dtype=y.dtype)[y.argmax()]
+
+    @staticmethod
+    def backward(ctx: object, *gradients: Tensor) -> Tensor:
+        return gradients[0]
+
+
+def gumbel(t: Tensor, x: Tensor, g: Tensor, w: Weights, z: Sizes) -> Tensor:
+    rows = []
+    for row, noise in zip(t, g, strict=True):
+        s = torch.tanh(row @ w["W"] + x @ w["U"]) @ w["score.u"]
+        rows.append(Straight.apply(torch.softmax(s + noise, 0)) @ x)
+    return torch.stack(rows)
+
+
 def stick_breaking(x: Tensor, w: Weights, z: Sizes) -> Tensor:
     def core(q: Tensor, k: Tensor, v: Tensor, i: int) -> Tensor:
         beta, rows = 1 / (1 + torch.exp(-scaled(q, k))), []
@@ -141,6 +161,7 @@ def sinkformer(x: Tensor, w: Weights, z: Sizes) -> Tensor:
 
 
 PICK = ({**LAYER[0], "r": 2}, {**LAYER[1], "r": 1}, {**LAYER[2], "r": 5}, {**LAYER[3], "r": 3})
+CROSS = ({"n": 3, "m": 5, "d": 2, "c": 7, "a": 3}, {"n": 1, "m": 1, "d": 1, "c": 1, "a": 1}, {"n": 5, "m": 3, "d": 3, "c": 1, "a": 5})
 
 CASES = {
     "sigmoid_attention": Case(sigmoid_attention, ("n d",), "d h", LAYER),
@@ -154,7 +175,8 @@ CASES = {
     "cog": Case(cog, ("n d",), "d h", LAYER),
     "laser": Case(laser, ("n d",), "d h", LAYER),
     "inverted": Case(inverted, ("n d",), "d h", LAYER),
-    "hard": Case(hard, ("n d", "m c"), "d c a", ({"n": 3, "m": 5, "d": 2, "c": 7, "a": 3}, {"n": 1, "m": 1, "d": 1, "c": 1, "a": 1}, {"n": 5, "m": 3, "d": 3, "c": 1, "a": 5})),
+    "hard": Case(hard, ("n d", "m c"), "d c a", CROSS),
+    "gumbel": Case(gumbel, ("n d", "m c", "n m"), "d c a", CROSS),
     "stick_breaking": Case(stick_breaking, ("n d",), "d h", LAYER),
     "sinkformer": Case(sinkformer, ("n d",), "d h", LAYER),
 }  # fmt: skip
