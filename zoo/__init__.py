@@ -11,8 +11,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from anatomy.cli.zoo import entry
 from anatomy.errors import fail
+from anatomy.library.entry import entry
 from anatomy.target import zoo_files
 
 __all__ = ["metadata", "names", "path"]
@@ -33,4 +33,5 @@ def path(name: str) -> Path:
 
 def metadata(name: str) -> dict[str, Any]:
     """The head of a file: name, title, authors, year, arXiv id and claims. Raises AnatomyError E203."""
-    return entry(name, path(name))
+    path(name)
+    return entry(name).data()
