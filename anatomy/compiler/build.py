@@ -21,9 +21,10 @@ def build(
     lift: Sequence[str] = (),
     seed: int = 0,
     dtype: torch.dtype | None = None,
+    parallel: bool = True,
 ) -> nn.Module:
-    """The compiled module of a diagram; `module.source` is its text."""
-    return instantiate(generate(diagram, sizes, lift, seed), dtype=dtype, seed=seed)
+    """The compiled module of a diagram; `module.source` is its text. `parallel=False` keeps loops that have a closed form."""
+    return instantiate(generate(diagram, sizes, lift, seed, parallel), dtype=dtype, seed=seed)
 
 
 def instantiate(generated: Generated, **arguments: Any) -> nn.Module:

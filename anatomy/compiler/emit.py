@@ -43,6 +43,8 @@ class Emission:
     wires: dict[int, Operand] = field(default_factory=dict)
     size_names: dict[str, str] = field(default_factory=dict)
     masks: set[int] = field(default_factory=set)
+    parallel: bool = True
+    """Loops inside of loops are computed by closed forms where they have one."""
     inside: bool = False
     """These are lines of a loop: what goes out is written where the state is set."""
     node: Node = None  # type: ignore[assignment]
@@ -179,7 +181,7 @@ class Emission:
 
     def _settle(self, wire: int, value: Operand) -> Operand:
         """Keep short single-use code inline; bind the rest to a name."""
-        if value.scalar or value.code.isidentifier():
+        if value.scalar or value.code.isidentifier() or not self.diagram.consumers[wire]:
             return value
         name = self.diagram.wires[wire].name
         once = self.reads.get(wire, 0) <= 1

@@ -11,6 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from anatomy.compiler.fuse import fuse
+from anatomy.compiler.parallel import parallel as closed
+from anatomy.compiler.sink import sink
 from anatomy.ir.code import Operand
 from anatomy.ir.loop import under
 
@@ -25,8 +27,9 @@ def lower_loop(emit: Emission) -> list[Operand]:
     node = emit.node
     along, count = node.own[0], node.op.carries
     lifts = emit.lifts
-    body = fuse(replace(under(node), sizes={a: emit.diagram.sizes[a] for a in node.own}))
-    inner = Emission(body, emit.solution, emit.names, emit.lift, emit.like_name, helpers=emit.helpers, size_names=emit.size_names)
+    body = replace(under(node), sizes={a: emit.diagram.sizes[a] for a in node.own})
+    body = sink(fuse(closed(body) if emit.parallel else body))
+    inner = Emission(body, emit.solution, emit.names, emit.lift, emit.like_name, helpers=emit.helpers, size_names=emit.size_names, parallel=emit.parallel)
     inner.rank, inner.inside = emit.rank, True
 
     def shape(axes: tuple[str, ...]) -> str:

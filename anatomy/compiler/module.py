@@ -11,7 +11,9 @@ from math import prod
 from anatomy.compiler.emit import Emission
 from anatomy.compiler.fuse import fuse
 from anatomy.compiler.names import MODULE, Names, attribute, class_name, comment, docstring, safe
+from anatomy.compiler.parallel import parallel as closed
 from anatomy.compiler.runtime import FUNCTIONS
+from anatomy.compiler.sink import sink
 from anatomy.compiler.solve import Solution, solve
 from anatomy.errors import Span, fail
 from anatomy.ir.code import Operand
@@ -28,10 +30,13 @@ class Generated:
     solution: Solution
 
 
-def generate(diagram: Diagram, sizes: Mapping[str, int], lift: Sequence[str] = (), seed: int = 0) -> Generated:
+def generate(
+    diagram: Diagram, sizes: Mapping[str, int], lift: Sequence[str] = (), seed: int = 0, parallel: bool = True
+) -> Generated:
     """A standalone PyTorch source file for a diagram at given sizes.
 
-    Every input and output has the lifted axes first, then its header layout (ruling 7).
+    Every input and output has the lifted axes first, then its header layout (ruling 7). Loops that have a closed form are
+    computed for all steps at once, unless `parallel` is false.
     Raises AnatomyError: E501 for open holes, E402, E403, E405, E406 for sizes, E407 for lifts.
     """
     if diagram.holes:
@@ -47,14 +52,15 @@ def generate(diagram: Diagram, sizes: Mapping[str, int], lift: Sequence[str] = (
     if len(set(lift)) < len(lift):
         raise fail("E407", "an axis is lifted twice")
     solution = solve(diagram, sizes)
-    fused = fuse(diagram)
+    diagram = closed(diagram) if parallel else diagram
+    fused = sink(fuse(diagram))
     names = Names()
     inputs = [names.new(i.name, "x") for i in diagram.inputs]
     held = Names(MODULE)
     attributes = {w.wire: attribute(held, w.key) for w in diagram.weights}
     reals = [n for n, i in zip(inputs, diagram.inputs, strict=True) if diagram.wires[i.wire].kind.name == "real"]
     like = reals[0] if reals else f"self.{attributes[diagram.weights[0].wire]}" if diagram.weights else "reference"
-    emission = Emission(fused, solution, names, tuple(lift), like)
+    emission = Emission(fused, solution, names, tuple(lift), like, parallel=parallel)
     for name, item in zip(inputs, diagram.inputs, strict=True):
         integer = diagram.wires[item.wire].kind.name == "index"
         emission.wires[item.wire] = Operand(name, (*lift, *item.layout), integer=integer)

@@ -9,7 +9,7 @@ IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,60}\Z")
 _TAKEN = """
     torch F math nn self sizes hashlib Tensor annotations seed dtype device reference
     ValueError float getattr isinstance staticmethod super range zip enumerate tuple
-    _axes _solve _generator _masked_softmax _shift
+    _axes _affine _decays _triangular _solve _generator _masked_softmax _shift
     _masked _sparsemax _entmax15 _entmax _log_normal _sinkhorn
 """
 TAKEN = frozenset(_TAKEN.split())

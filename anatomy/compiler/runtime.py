@@ -97,6 +97,13 @@ def _gather(x, index, shared):
     index = index.reshape(*index.shape, *(1 for _ in rest)).expand(*index.shape, *rest)
     return torch.gather(x, shared, index).reshape(*x.shape[:shared], *new, *rest)
 ''',
+    "gumbel": '''
+def _gumbel(shape, dtype, device):
+    """Independent standard Gumbel numbers: -log(-log u), u uniform and kept off 0 and 1."""
+    info = torch.finfo(dtype)
+    u = torch.rand(shape, dtype=dtype, device=device).clamp(info.tiny, 1 - info.eps)
+    return -torch.log(-torch.log(u))
+''',
     "topk": '''
 def _topk(x, dim, count, axis):
     """The greatest entries along a dimension, descending, and where they are; ties go to the lowest position."""
@@ -128,6 +135,36 @@ def _solve(module, variable, total, slope, where):
     if total < slope or total % slope != 0:
         raise ValueError(f"{module}: no size of `{variable}` satisfies `{where}`: {total} is not divisible by {slope}")
     return total // slope
+''',
+    "affine": '''
+def _affine(a, u, s, dim):
+    """States after each step of `s = a * s + u`: steps composed in pairs, then pairs of pairs, by products alone."""
+    size, by = u.shape[dim], 1
+    first = u.narrow(dim, 0, 1) + a.narrow(dim, 0, 1) * s.unsqueeze(dim)
+    u = torch.cat((first, u.narrow(dim, 1, size - 1)), dim)
+    while by < size:
+        late = a.narrow(dim, by, size - by)
+        u = torch.cat((u.narrow(dim, 0, by), u.narrow(dim, by, size - by) + late * u.narrow(dim, 0, size - by)), dim)
+        a = torch.cat((a.narrow(dim, 0, by), late * a.narrow(dim, 0, size - by)), dim)
+        by *= 2
+    return u
+''',
+    "decays": '''
+def _decays(a):
+    """`D[..., t, j]`: the product of `a[..., i]` over `j < i < t`, 1 where there is none."""
+    size = a.shape[-1]
+    before = torch.cat((torch.ones_like(a[..., :1]), a[..., :-1]), -1)
+    inside = torch.ones(size, size, dtype=torch.bool, device=a.device).tril(-2)
+    return torch.where(inside, before[..., None], 1.0).cumprod(-2)
+''',
+    "triangular": '''
+def _triangular(g, r, batch):
+    """`c` with `c_t - sum_(j < t) g_tj c_j = r_t`: `batch` dimensions, then t, j in `g` and t and columns in `r`."""
+    size = g.shape[-1]
+    r = r.expand(*g.shape[:batch], *r.shape[batch:])
+    matrix = torch.eye(size, dtype=g.dtype, device=g.device) - g.tril(-1)
+    c = torch.linalg.solve_triangular(matrix, r.reshape(*r.shape[: batch + 1], -1), upper=False, unitriangular=True)
+    return c.reshape(r.shape)
 ''',
     "generator": '''
 def _generator(seed, key):

@@ -77,6 +77,10 @@ class Emitter(Protocol):
         """An integer expression for an axis size."""
         ...
 
+    def extent(self, axis: str) -> str:
+        """The same, also for an axis that is lifted at compile time."""
+        ...
+
     def likely(self, axis: str) -> int:
         """The size of an axis where it is known, else a plausible one: only to choose between equivalent codes."""
         ...
@@ -92,6 +96,11 @@ class Emitter(Protocol):
     @property
     def like(self) -> str:
         """`dtype=..., device=...` arguments that follow the inputs."""
+        ...
+
+    @property
+    def lift(self) -> tuple[str, ...]:
+        """The axes that are lifted at compile time."""
         ...
 
     @property

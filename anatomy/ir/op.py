@@ -13,9 +13,10 @@ from anatomy.ir.poly import Poly
 
 if TYPE_CHECKING:
     from anatomy.ir.bound import Bound, BoundContext
+    from anatomy.ir.builder import Builder, View
     from anatomy.ir.code import Emitter, Operand
     from anatomy.ir.glyph import Glyph
-    from anatomy.ir.graph import Diagram
+    from anatomy.ir.graph import Diagram, Node
 
 
 class Problem(Exception):
@@ -69,6 +70,8 @@ class Op(ABC):
     """Those attributes that may be a wire instead, which is then a last operand."""
     into: ClassVar[dict[int, int]] = {}
     """Operands that must be indices, each with the place in `own` of the axis that it points into."""
+    random: ClassVar[bool] = False
+    """It gives other numbers at every forward, so that two of them are never one."""
     hole: ClassVar[str] = ""
     """The name of the hole, for the one operation that is one."""
     body: ClassVar[Diagram | None] = None
@@ -109,6 +112,10 @@ class Op(ABC):
         """
         refuse_masks(self.word, kinds)
         return (REAL,) * len(self.gives(()) or ((),))
+
+    def parallel(self, builder: Builder, node: Node, views: Sequence[View], used: Sequence[bool]) -> tuple[View, ...] | None:
+        """The results of a loop by a closed form, where it has one; only those that are used need be right."""
+        return None
 
     def within(self, body: Diagram) -> Op:
         """The same loop around another body with the same ends."""

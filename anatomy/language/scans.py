@@ -18,7 +18,7 @@ from anatomy.ops import Expand
 class Scans(Expressions):
     """Loops along an axis (ruling 18)."""
 
-    def inside(self, axes: Sequence[s.Name]): ...  # type: ignore[no-untyped-def]  # noqa: ANN201
+    def inside(self, axes: Sequence[s.Name]): ...  # type: ignore[no-untyped-def]
 
     def statements(self, body: Sequence[s.Statement]) -> None: ...
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from anatomy.ir.graph import REAL, Diagram, Kind, Node, Output, Port, Renames, Weight
-from anatomy.ir.op import Op
 from anatomy.ir.loop import boxes
+from anatomy.ir.op import Op
 from anatomy.language.axes import Axes
 from anatomy.language.layout import OUT, Layout, Path, identity, layout, moved, without
 from anatomy.language.loop_text import loop_lines
 from anatomy.language.naming import Names, signed, tail
-from anatomy.ops import Both, Compare, Hole, Iota, Literal, Mask, Not
+from anatomy.ops import Both, Compare, Hole, Iota, Literal, Mask, Noise, Not
 from anatomy.ops.normalise import EPS, Normalise
 
 WIDTH = 110
@@ -65,6 +65,8 @@ class Text:
         in_lins = {w.wire for lin in self.layout.lins.values() for w in (lin.weight, lin.bias) if w}
         self.plain = [w for w in diagram.weights if w.wire not in in_lins and self.layout.readers(w.wire)]
         self.wires |= {w.wire: self.named(w) for w in self.plain}
+        self.noises = [n for n in live if isinstance(n.op, Noise)]
+        self.wires |= {n.outs[0]: self.names.new(diagram.wires[n.outs[0]].name or "noise_1") for n in self.noises}
 
     def named(self, weight: Weight) -> str:
         parts = 2 if weight.key.endswith(".bias") else 1
@@ -81,7 +83,7 @@ class Text:
 
     def text(self) -> str:
         diagram = self.diagram
-        head = [self.weight(w) for w in self.plain] + [self.hole(h, node) for h, node in self.holes.items()]
+        head = [self.weight(w) for w in self.plain] + [self.noise(n) for n in self.noises] + [self.hole(h, node) for h, node in self.holes.items()]
         lines: list[tuple[Path, str]] = [line for wire in list(self.wires) for line in self.renamings(wire, ())]
         for i in self.layout.roots:
             node = diagram.nodes[i]
@@ -116,8 +118,11 @@ class Text:
         return f"{frozen}weight {self.wires[weight.wire]}: [{lanes}{axes}] ~ {self.init(weight)}"
 
     def init(self, weight: Weight) -> str:
-        args = ", ".join(signed(Fraction(repr(a))) for a in weight.init.args)
-        return weight.init.name + (f"({args})" if args else "")
+        return _drawn(weight.init.name, weight.init.args)
+
+    def noise(self, node: Node) -> str:
+        assert isinstance(node.op, Noise)
+        return f"noise {self.wires[node.outs[0]]}: [{self.list(node.own)}] ~ {_drawn(node.op.law, node.op.args)}"
 
     def child(self, body: Diagram, given: dict[int, str]) -> Text:
         """What prints the body of a loop: under the same names, with operands that are bound already."""
@@ -271,6 +276,12 @@ class Text:
             if str(weight.init) != "xavier":
                 init = f" ~ {self.init(weight)} "
         return f"lin {name}{axes}{init}({self.operand(lin.x, OR)[0]})"
+
+
+def _drawn(name: str, args: tuple[float, ...]) -> str:
+    """`normal(0.02)`."""
+    given = ", ".join(signed(Fraction(repr(a))) for a in args)
+    return name + (f"({given})" if given else "")
 
 
 def _boxed(lines: list[tuple[tuple[str, ...], str]], indent: str) -> list[str]:

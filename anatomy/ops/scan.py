@@ -8,9 +8,10 @@ from functools import cached_property
 from typing import ClassVar
 
 from anatomy.ir.bound import Bound, BoundContext
+from anatomy.ir.builder import Builder, View
 from anatomy.ir.code import Emitter, Operand
 from anatomy.ir.glyph import Glyph
-from anatomy.ir.graph import Diagram, Kind
+from anatomy.ir.graph import Diagram, Kind, Node
 from anatomy.ir.op import Op, Problem
 from anatomy.ir.poly import Poly
 
@@ -100,6 +101,11 @@ class Scan(Op):
 
     # interpretation ---------------------------------------------------------------------------
 
+    def parallel(self, builder: Builder, node: Node, views: Sequence[View], used: Sequence[bool]) -> tuple[View, ...] | None:
+        from anatomy.ops.parallel.forms import parallel
+
+        return parallel(builder, node, views, used)
+
     def lower(self, emit: Emitter) -> list[Operand]:
         return emit.loop()
 
@@ -116,10 +122,7 @@ class Scan(Op):
     # outputs ----------------------------------------------------------------------------------
 
     @property
-    def extras(self) -> int:
-        return len(self.loop.outputs) - self.carries
 
-    def within(self, loop: Diagram) -> Scan:
-        """The same loop around another body with the same ends."""
-        return replace(self, loop=loop)
+    def within(self, body: Diagram) -> Scan:
+        return replace(self, loop=body)
 

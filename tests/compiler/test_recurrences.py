@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 import anatomy
+from anatomy.compiler import build
 from anatomy.errors import Source
 from anatomy.ir.analysis import analyse
 from anatomy.ir.graph import Diagram
@@ -51,6 +52,27 @@ def delta(q: Tensor, k: Tensor, v: Tensor, b: Tensor) -> Tensor:
     for i in range(k.shape[0]):
         s = s @ (torch.eye(k.shape[1], dtype=k.dtype) - b[i] * torch.outer(k[i], k[i])) + b[i] * torch.outer(v[i], k[i])
         out.append(s @ q[i])
+    return torch.stack(out)
+
+
+def gated_delta(q: Tensor, k: Tensor, v: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
+    s, out = torch.full((k.shape[1], v.shape[1]), 0.5, dtype=k.dtype), []
+    for i in range(k.shape[0]):
+        s = a[i] * (s - 0.3 * torch.outer(k[i], k[i] @ s)) + 0.3 * torch.outer(k[i], v[i])
+        out.append(s.T @ q[i])
+    return torch.stack(out), s
+
+
+def average(x: Tensor, p: Tensor) -> Tensor:
+    n = x.shape[0]
+    return torch.stack([0.75**i * p + sum((0.25 * 0.75 ** (i - 1 - j) * x[j] for j in range(i)), 0 * p) for i in range(n)])
+
+
+def written_over(x: Tensor, r: Tensor) -> Tensor:
+    s, out = torch.full_like(x[0], 2.0), []
+    for row, sign in zip(x, r, strict=True):
+        s = row / 2 if sign > 0 else -s
+        out.append(s)
     return torch.stack(out)
 
 
@@ -134,6 +156,17 @@ CASES = {
         "scan n (s: [e, d] = 0) { s2 = s + b * k * (v - dot[e](k, s)) next s = s2 out dot[e](q, s2) } }",
         ("ne", "ne", "nd", "n"), delta,
     ),
+    "gated delta rule": Case(
+        "diagram t(q: [n, e], k: [n, e], v: [n, d], a: [n]) -> [n, d], [e, d] {"
+        "scan n (s: [e, d] = 0.5) { old = a * s s2 = old + 0.3 * k * (v - dot[e](k, old)) next s = s2 y = dot[e](q, s2) } out y, s.last }",
+        ("ne", "ne", "nd", "n"), gated_delta,
+    ),
+    "moving average": Case(
+        "diagram t(x: [n, d], p: [d]) -> [n, d] { scan n (s: [d] = p) { next s = s + (x - s) * 0.25 } out s }", ("nd", "d"), average,
+    ),
+    "written over": Case(
+        "diagram t(x: [n, d], z: [n]) -> [n, d] { scan n (s: [d] = 2) { s2 = where(0 < z, x / 2, -s) next s = s2 } out s2 }", ("nd", "n"), written_over,
+    ),
     "rnn": Case(
         "diagram t(x: [n, d], u: [d, e], w: [e, f], h0: [e]) -> [n, e], [e] {"
         "scan n (s: [e] = h0) { s2 = tanh(dot[d](x, u) + dot[e](s, w)[f -> e]) next s = s2 } out s2, s.last }",
@@ -163,6 +196,10 @@ CASES = {
         "diagram t(x: [n, d]) -> [n, d] { scan n (s: [d] = 1) { s2 = softmax[d](s * x) next s = s2 } out s2 }", ("nd",), normalised
     ),
 }  # fmt: skip
+
+
+CLOSED = {"linear attention", "retention", "gated", "delta rule", "gated delta rule", "delay", "moving average", "written over"}
+"""Those that have a closed form."""
 
 
 def tensors(case: Case, sizes: dict[str, int], seed: int = 0, lift: int = 0) -> list[Tensor]:
@@ -200,19 +237,22 @@ def gradients(y: Tensor, seed: Tensor, inputs: list[Tensor]) -> list[Tensor]:
 def test_the_recurrence(name: str, steps: int) -> None:
     case = CASES[name]
     sizes = SIZES | {"n": steps}
-    net = anatomy.compile(diagram(case.text), sizes)
     inputs = tensors(case, sizes)
-    compare(net(*inputs), case.oracle(*inputs), inputs)
+    for parallel in (False, True):
+        net = build(diagram(case.text), sizes, parallel=parallel)
+        assert (" in " not in net.source.partition("def forward")[2]) == (parallel and name in CLOSED)
+        compare(net(*inputs), case.oracle(*inputs), inputs)
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_batch_in_front(name: str) -> None:
     case = CASES[name]
-    net = anatomy.compile(diagram(case.text), SIZES, lift=("b",))
     inputs = tensors(case, SIZES, lift=3)
     one_by_one = [results(case.oracle(*(x[i] for x in inputs))) for i in range(3)]
     wanted = tuple(torch.stack(column) for column in zip(*one_by_one, strict=True))
-    compare(net(*inputs), wanted if len(wanted) > 1 else wanted[0], inputs)
+    for parallel in (False, True):
+        net = build(diagram(case.text), SIZES, lift=("b",), parallel=parallel)
+        compare(net(*inputs), wanted if len(wanted) > 1 else wanted[0], inputs)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -168,7 +168,8 @@ def test_refused_where_it_is_wrong(name: str):
     body, code, place = REFUSED[name]
     errors = [d for d in check(AXES + HEAD + body) if d.severity == "error"]
     assert [d.code for d in errors] == [code]
-    assert errors[0].span is not None and errors[0].span.text == place
+    assert errors[0].span is not None
+    assert errors[0].span.text == place
 
 
 def test_errors_inside_and_after_a_loop_are_all_told():
