@@ -5,8 +5,10 @@ from __future__ import annotations
 import fnmatch
 import importlib
 import importlib.util
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,6 +26,7 @@ BATCH = 2
 DOUBLE = 1e-11
 SINGLE = 2e-5  # a library that computes in float32 somewhere inside
 Weights = dict[str, Tensor]
+SHY = {"fla": "ops/**", "openspeech": "modules"}  # want Triton and a GPU; PyTorch Lightning
 
 
 def find(path: str) -> Any:
@@ -34,10 +37,9 @@ def find(path: str) -> Any:
             warnings.simplefilter("ignore")
             if importlib.util.find_spec(head) is None:
                 raise ModuleNotFoundError(head)
-            if head == "fla":
-                module, rest = without_triton(path)
-            else:
-                module, rest = deepest(head, rest)
+            if head in SHY:
+                open_quietly(head)
+            module, rest = deepest(head, rest)
     except ImportError as error:
         pytest.skip(f"{distribution(path)} is not installed ({error}); `make oracles` installs it")
     for part in filter(None, rest.split(".")):
@@ -57,19 +59,18 @@ def deepest(head: str, rest: str) -> tuple[ModuleType, str]:
     return module, rest
 
 
-def without_triton(path: str) -> tuple[ModuleType, str]:
-    """A plain file of fla-core by its place: the package's own `__init__` needs Triton and a GPU."""
-    spec = importlib.util.find_spec("fla")
+def open_quietly(head: str) -> None:
+    """Let the plain files of a package be imported although the `__init__` of each of its folders needs more than is here."""
+    spec = importlib.util.find_spec(head)
     assert spec is not None
     assert spec.submodule_search_locations is not None
-    module, _, name = path.removeprefix("fla.").rpartition(".")
-    file = Path(spec.submodule_search_locations[0], *module.split(".")).with_suffix(".py")
-    found = importlib.util.spec_from_file_location(module.replace(".", "_"), file)
-    assert found is not None
-    assert found.loader is not None
-    loaded = importlib.util.module_from_spec(found)
-    found.loader.exec_module(loaded)
-    return loaded, name
+    root = Path(spec.submodule_search_locations[0])
+    for folder in (root, *(p for p in root.glob(SHY[head]) if p.is_dir())):
+        name = ".".join((head, *folder.relative_to(root).parts))
+        if name not in sys.modules:
+            shell = ModuleSpec(name, None, is_package=True)
+            shell.submodule_search_locations = [str(folder)]
+            sys.modules[name] = importlib.util.module_from_spec(shell)
 
 
 class Ours:

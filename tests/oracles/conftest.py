@@ -13,11 +13,12 @@ from .common import find
 from .table import distribution
 
 AGREED = pytest.StashKey[set[tuple[str, str]]]()
+ABSENT = pytest.StashKey[set[str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "against(entry, path): an entry of the zoo against another party's module")
-    config.stash[AGREED] = set()
+    config.stash[AGREED], config.stash[ABSENT] = set(), set()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -38,13 +39,16 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     marker = item.get_closest_marker("against")
     if marker and report.when == "call" and report.passed:
         item.config.stash[AGREED].add((marker.args[0], distribution(marker.args[1])))
+    if marker and report.skipped:
+        item.config.stash[ABSENT].add(distribution(marker.args[1]))
     return report
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    agreed = config.stash[AGREED]
+    agreed, absent = config.stash[AGREED], sorted(config.stash[ABSENT])
     if agreed:
         entries, libraries = {entry for entry, _ in agreed}, sorted({library for _, library in agreed})
-        terminalreporter.write_line(
-            f"second parties: {len(entries)} of {len(zoo.names())} zoo entries checked by {len(libraries)} libraries ({', '.join(libraries)})"
-        )
+        found = f"{len(entries)} of {len(zoo.names())} zoo entries checked by {len(libraries)} libraries"
+        terminalreporter.write_line(f"second parties: {found} ({', '.join(libraries)})")
+    if absent:
+        terminalreporter.write_line(f"second parties not installed, their tests skipped: {', '.join(absent)}")

@@ -63,6 +63,8 @@ ORACLES: dict[str, tuple[str, ...]] = {
     "luong_dot": ("torchnlp.nn.attention.Attention",),
     "luong_general": ("torchnlp.nn.attention.Attention",),
     "gat": ("torch_geometric.nn.conv.gat_conv.GATConv",),
+    "bahdanau": ("openspeech.modules.additive_attention.AdditiveAttention",),
+    "two_simplicial": ("simplicial_attention.simplicial_attention.naive_two_simplicial_attend",),
     # normaliser
     "sigmoid_attention": ("x_transformers.x_transformers.Attention",),
     "softmax_one": ("torch.nn.MultiheadAttention", "x_transformers.x_transformers.Attention"),
@@ -104,6 +106,8 @@ ORACLES: dict[str, tuple[str, ...]] = {
     "isab": ("torch_geometric.nn.aggr.utils.InducedSetAttentionBlock",),
     "pma": ("torch_geometric.nn.aggr.utils.PoolingByMultiheadAttention",),
     "perceiver": ("transformers.models.perceiver.modeling_perceiver.PerceiverLayer",),
+    "slot": ("attnhut.SlotAttention",),
+    "lambda_layer": ("lambda_networks.LambdaLayer",),
 }
 
 DISTRIBUTIONS = {
@@ -115,12 +119,15 @@ DISTRIBUTIONS = {
     "entmax": "entmax",
     "fla": "fla-core",
     "g_mlp_pytorch": "g-mlp-pytorch",
+    "lambda_networks": "lambda-networks",
     "linear_attention_transformer": "linear-attention-transformer",
     "linformer": "linformer",
     "local_attention": "local-attention",
     "mlp_mixer_pytorch": "mlp-mixer-pytorch",
+    "openspeech": "openspeech-core",
     "performer_pytorch": "performer-pytorch",
     "rotary_embedding_torch": "rotary-embedding-torch",
+    "simplicial_attention": "simplicial-attention",
     "torch": "torch",
     "torch_geometric": "torch-geometric",
     "torchnlp": "pytorch-nlp",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -77,3 +78,43 @@ def test_perceiver_is_a_cross_attend_and_a_latent_block(party: Any) -> None:
         return second(first(latents, inputs=x)[0])[0]
 
     agree(ours, theirs, [random(BATCH, N, D)])
+
+
+@pytest.mark.against("slot", "attnhut.SlotAttention")
+def test_slot_is_attnhuts(party: Any) -> None:
+    d = 6
+    ours = Ours("slot", {"d": d, "c": d})
+    zero = torch.zeros(d, dtype=torch.float64)
+    given = {f"to_{k}.weight": ours.rows(f"W{k}") for k in "qkv"} | {f"to_{k}.bias": zero for k in "qkv"}
+    for theirs_name, letter in (("ih", "I"), ("hh", "H")):
+        given[f"gru.weight_{theirs_name}"] = torch.cat([ours.rows(f"gru.{letter}{gate}") for gate in "rzn"])
+        given[f"gru.bias_{theirs_name}"] = torch.cat([ours.vector(f"gru.{letter}{gate}.bias") for gate in "rzn"])
+    for place, key in ((0, "M1"), (2, "M2")):
+        given |= {f"mlp.{place}.weight": ours.rows(key), f"mlp.{place}.bias": ours.vector(f"{key}.bias")}
+    given |= {"slot_mu": zero[None, None], "slot_log_sigma": zero[None, None]}  # the slots are the noise, which we choose
+    module = party(d, num_slots=3, hidden_dim=d)
+    layer = with_weights(module, given, keep=[k for k, _ in module.named_parameters() if k.startswith("norm")])
+
+    def theirs(t: Tensor, x: Tensor) -> Tensor:
+        with patch("torch.randn_like", return_value=t):
+            return layer(x)
+
+    agree(ours, theirs, [random(BATCH, 3, d), random(BATCH, N, d, seed=1)])
+
+
+@pytest.mark.against("lambda_layer", "lambda_networks.LambdaLayer")
+def test_lambda_layer_is_lucidrains_on_a_square_image(party: Any) -> None:
+    side, e = 3, 5
+    n = side * side
+    ours = Ours("lambda_layer", {"n": n, "d": D, "h": H, "e": e})
+    module = party(D, dim_k=e, n=side, heads=H).double()
+    table, i = random(2 * side - 1, 2 * side - 1, e, 1, seed=4).detach(), module.rel_pos
+    ours.w.pop("position.E").data.copy_(table[i[..., 0], i[..., 1], :, 0])  # theirs depends on the offset only
+    module.norm_q.eps = module.norm_v.eps = 0.0  # of batch norms whose running mean is 0 and variance 1
+    given = {f"to_{k}.weight": ours.rows(f"W{k}")[..., None, None] for k in "qkv"} | {"rel_pos_emb": table}
+    layer = with_weights(module, given, keep=[f"norm_{k}.{part}" for k in "qv" for part in ("weight", "bias")])
+
+    def theirs(x: Tensor) -> Tensor:
+        return layer(x.transpose(1, 2).unflatten(2, (side, side))).flatten(2).transpose(1, 2)
+
+    agree(ours, theirs, [random(BATCH, n, D)])

@@ -102,3 +102,30 @@ def test_gat_is_torch_geometrics_on_the_complete_graph(party: Any) -> None:
     module = with_weights(party(d, d // h, heads=h, bias=False, add_self_loops=False), given)
     edges = torch.cartesian_prod(torch.arange(n), torch.arange(n)).T
     agree(ours, lambda x: functional.elu(torch.stack([module(row, edges) for row in x])), [random(BATCH, n, d)])
+
+
+@pytest.mark.against("bahdanau", "openspeech.modules.additive_attention.AdditiveAttention")
+def test_bahdanau_is_openspeechs(party: Any) -> None:
+    ours = Ours("bahdanau", {"d": 6, "c": 6, "a": 6})
+    given = {"query_proj.linear.weight": ours.rows("score.W"), "key_proj.linear.weight": ours.rows("score.U")}
+    given |= {"score_proj.linear.weight": ours.w["score.u"][None], "score_proj.linear.bias": torch.zeros(1, dtype=torch.float64)}
+    module = with_weights(party(6), given | {"bias": torch.zeros(6, dtype=torch.float64)})
+
+    def theirs(s: Tensor, x: Tensor) -> Tensor:
+        weights = [module(row[:, None].expand(-1, 1, -1), x, x)[1] for row in s.unbind(1)]  # one decoder state at a time
+        return torch.stack(weights, 1) @ x  # theirs adds the state to the context
+
+    agree(ours, theirs, [random(BATCH, 3, 6), random(BATCH, 5, 6)])
+
+
+@pytest.mark.against("two_simplicial", "simplicial_attention.simplicial_attention.naive_two_simplicial_attend")
+def test_two_simplicial_is_lucidrains(party: Any) -> None:
+    ours = Ours("two_simplicial", {"d": 12, "h": 3})
+
+    def theirs(x: Tensor) -> Tensor:
+        def core(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            return party(q, (k, ours.heads("Wk2", x)), (v, ours.heads("Wv2", x)), causal=True)
+
+        return ours.around(core)(x)
+
+    agree(ours, theirs, [random(BATCH, 5, 12)])
