@@ -341,6 +341,10 @@ class BoundContext(Protocol):
         """One of two wires by a mask."""
         ...
 
+    def drawn(self, axes: Any, entry: Interval) -> Bound:
+        """Numbers that do not depend on the input and are not known."""
+        ...
+
     def picked(self, x: Bound, index: Bound, axis: str) -> Bound:
         """The entries of an axis that an index points at."""
         ...

@@ -249,9 +249,13 @@ class Builder:
             formal = {axis[outer]: axis[inner] for outer, inner in port.renames}
             return source.rename(formal)
 
+        # Noise is drawn for every lane and lift that the diagram is called in.
+        lanes = [a for f in frame if f.kind == "simd" for a in f.label.split(", ")]
+        lifts = [a for view, item in zip(arguments, callee.inputs, strict=True) for a in view.axes if a not in {axis[b] for b in item.layout}]
+        around = tuple(dict.fromkeys((*lanes, *lifts)))
         for node in callee.nodes:
             views = [seen(port) for port in node.ports]
-            own = tuple(axis[a] for a in node.own)
+            own = (*(around if node.op.random else ()), *(axis[a] for a in node.own))
             names = [callee.wires[w].name for w in node.outs]
             inside = frame + tuple(map(copied, node.frame))
             open = node.op.hole or (node.op.body is not None and node.op.body.holes)

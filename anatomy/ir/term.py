@@ -63,7 +63,7 @@ def _merge(diagram: Diagram) -> tuple[Diagram, Alike]:
 
     for i in live(diagram):
         node = replace(diagram.nodes[i], ports=tuple(map(seen, diagram.nodes[i].ports)))
-        if node.op.hole or (node.op.body is not None and node.op.body.holes):
+        if node.op.hole or node.op.random or (node.op.body is not None and node.op.body.holes):
             kept.append(node)
             continue
         if node.op.body is not None:

@@ -16,8 +16,9 @@ from anatomy.language import syntax as s
 from anatomy.language.bindings import Bound, Refused
 from anatomy.language.brackets import FAN_BASED
 from anatomy.language.loops import compact
-from anatomy.language.scans import Scans
+from anatomy.language.noises import noise
 from anatomy.language.repeats import repeat, within
+from anatomy.language.scans import Scans
 from anatomy.language.scope import suggestion
 from anatomy.ops import WORDS, Expand
 
@@ -41,7 +42,7 @@ class Body(Scans):
                         for name in names:
                             if name.text not in self.bound:
                                 self.bound[name.text] = Bound(None, name, used=True)
-                    case s.WeightDecl(name=name):
+                    case s.WeightDecl(name=name) | s.NoiseDecl(name=name):
                         self.bound.setdefault(name.text, Bound(None, name, used=True))
                     case s.Next(name=name) if self.loops and not within(self):
                         self.loops[-1].next.setdefault(name.text, (statement, None))
@@ -56,6 +57,8 @@ class Body(Scans):
                 self.assign(statement, names, value)
             case s.WeightDecl():
                 self.weight(statement)
+            case s.NoiseDecl():
+                noise(self, statement)
             case s.Simd(axes=axes, body=body):
                 with self.inside(axes):
                     self.statements(body)

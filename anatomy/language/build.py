@@ -180,7 +180,7 @@ RULES: dict[str, Callable[[Children], Any]] = {
     "minus": _rule(lambda at, text: s.Unary(at, "-", number(text))),
     "literal": _rule(lambda at, text: number(text)),
 
-    "noise": _refused("noise"),
+    "noise": _rule(lambda at, *c: s.NoiseDecl(at, _one(s.Name, c), _one(s.Bracket, c), _one(s.Init, c))),
     "next": _rule(s.Next),
     "scan": _rule(lambda at, axis, *c: s.Scan(at, axis, c[:-1], tuple(c[-1]))),
     "carry": _rule(s.Carry),

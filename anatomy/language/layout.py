@@ -59,6 +59,7 @@ class Layout:
 
 def layout(diagram: Diagram) -> Layout:
     found = Layout(diagram, live(diagram))
+    found.absorbed.update(i for i in found.nodes if diagram.nodes[i].op.random)
     _lins(found)
     _inline(found)
     return found

@@ -21,7 +21,7 @@ RESERVED = frozenset(
 )
 """Words that name nothing."""
 LATER_WORDS = frozenset(
-    ["slice", "reverse", "unfold", "noise"]
+    ["slice", "reverse", "unfold"]
 )
 """Operations of the vocabulary that wait for a later version."""
 

@@ -188,6 +188,13 @@ class WeightDecl(Node):
 
 
 @dataclass(slots=True, eq=False)
+class NoiseDecl(Node):
+    name: Name
+    bracket: Bracket
+    init: Init | None
+
+
+@dataclass(slots=True, eq=False)
 class Simd(Node):
     axes: tuple[Name, ...]
     body: tuple[Statement, ...]
@@ -322,7 +329,7 @@ class FamilyDecl(Node):
     name: Name
     members: tuple[QName, ...]
 
-Statement = Assign | WeightDecl | Simd | HoleDecl | PartDecl | Tie | Out | Scan | Repeat | Next | Later
+Statement = Assign | WeightDecl | NoiseDecl | Simd | HoleDecl | PartDecl | Tie | Out | Scan | Repeat | Next | Later
 Item = Lang | AxisDecl | Use | DiagramDecl | RuleDecl | SpaceDecl | FamilyDecl | Later
 
 @dataclass(slots=True, eq=False)

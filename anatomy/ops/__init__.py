@@ -20,6 +20,7 @@ from anatomy.ops.literal import Literal, Size
 from anatomy.ops.logic import Both, Not
 from anatomy.ops.mask import Mask
 from anatomy.ops.multiply import Divide, Multiply
+from anatomy.ops.noise import Noise
 from anatomy.ops.normalise import Normalise
 from anatomy.ops.power import Power
 from anatomy.ops.reduce import Reduce
@@ -39,7 +40,7 @@ OPS: tuple[type[Op], ...] = (
     Contract, Reduce, Cumsum, Softmax, Sparsemax, Entmax, Sinkhorn, Normalise, Solve,
     Expand, Split, Merge, Halves, Cat, Shift, Fourier,
     Gather, Topk, Sort,
-    Literal, Size, Iota, Index, Compare, Both, Not, Mask, Hole, Scan,
+    Literal, Size, Iota, Index, Compare, Both, Not, Mask, Hole, Noise, Scan,
 )  # fmt: skip
 
 
@@ -78,6 +79,7 @@ __all__ = [
     "Mask",
     "Merge",
     "Multiply",
+    "Noise",
     "Normalise",
     "Not",
     "Power",
@@ -87,9 +89,9 @@ __all__ = [
     "Sinkhorn",
     "Size",
     "Softmax",
-    "Sparsemax",
     "Solve",
     "Sort",
+    "Sparsemax",
     "Split",
     "Subtract",
     "Topk",

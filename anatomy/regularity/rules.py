@@ -285,6 +285,9 @@ class Rules:
         bound = Bound(x.axes, x.tokens, (0.0, top), 1.0 if own == x.features else INF, slopes, {own: 1.0}, flow)
         return replace(tighten(bound, self.sizes), facts={"softmax": Softmax(own, replace(x, facts={}), allowed)})
 
+    def drawn(self, axes: Any, entry: Interval) -> Bound:
+        return tighten(Bound(frozenset(axes), frozenset(axes), entry), self.sizes)
+
     def picked(self, x: Bound, index: Bound, axis: str) -> Bound:
         return selecting.picked(self, x, index, axis)
 

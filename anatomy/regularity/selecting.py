@@ -33,7 +33,7 @@ def picked(rules: Rules, x: Bound, i: Bound, axis: str) -> Bound:
     elif axis in x.tokens and shared - x.tokens:
         x = with_tokens(x, x.axes, sizes)  # which token is picked differs between features
     known = constant(i)
-    exact = known is not None and (known.rad == 0 or bool(np.all(np.rint(known.mid) == known.mid)) and known.rad < 0.5)
+    exact = known is not None and (known.rad == 0 or (bool(np.all(np.rint(known.mid) == known.mid)) and known.rad < 0.5))
     times = float(math.prod(sizes[a] for a in new))
     where: Ball | None = None
     if known is not None and exact:

@@ -63,6 +63,8 @@ def check(
         raise fail("E902", f"the radius must be a number of at least 0, not {radius}")
     if norm not in ("frobenius", "max_token"):
         raise fail("E902", f"there is no norm `{norm}`; use `frobenius` or `max_token`")
+    if function is not None and any(n.op.random for n in diagram.nodes):
+        function = _held(function, seed)
     domain = "the whole space" if radius == INF else f"tokens of Euclidean norm at most {radius:g}"
     try:
         full = sizes_of(diagram, sizes)
@@ -100,6 +102,18 @@ def check(
         growth=_growth(diagram, sizes, full, weights, radius, norm, here, upper) if growth else {},
         certificate=proof,
     )
+
+
+def _held(function: Callable[..., Any], seed: int) -> Callable[..., Any]:
+    """The function with its noise drawn from one seed at every call: the derivative is that for a fixed draw."""
+    import torch
+
+    def held(*inputs: Any) -> Any:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return function(*inputs)
+
+    return held
 
 
 def _constant(found: Composition, norm: Norm) -> float:

@@ -192,7 +192,7 @@ def _volume(diagram: Diagram, sizes: Mapping[str, int]) -> int:
 def _evaluate(
     a: Diagram, b: Diagram, pairs: list[_Pair] | None, same_term: bool, seed: int, module: Build | None
 ) -> bool | None:
-    if a.holes or b.holes:
+    if a.holes or b.holes or any(n.op.random for d in (a, b) for n in d.nodes):
         return None
     if _signature(a) != _signature(b):
         return False
