@@ -77,6 +77,7 @@ ORACLES: dict[str, tuple[str, ...]] = {
     "entmax_attention": ("entmax.entmax15",),
     "stick_breaking": ("fla.ops.stickbreaking_attn.naive.naive_stickbreaking_attn",),
     "sinkformer": ("fla.ops.utils.sinkhorn.naive.naive_sinkhorn",),
+    "rela": ("rela_transformer.rela_transformer.ReLA",),
     # kernel
     "linear": (
         "performer_pytorch.performer_pytorch.linear_attention",
@@ -126,6 +127,7 @@ DISTRIBUTIONS = {
     "mlp_mixer_pytorch": "mlp-mixer-pytorch",
     "openspeech": "openspeech-core",
     "performer_pytorch": "performer-pytorch",
+    "rela_transformer": "rela-transformer",
     "rotary_embedding_torch": "rotary-embedding-torch",
     "simplicial_attention": "simplicial-attention",
     "torch": "torch",

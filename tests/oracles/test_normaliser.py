@@ -100,5 +100,22 @@ def test_sinkformer_is_flash_linear_attentions(party: Any) -> None:
     agree(ours, ours.around(theirs), [random(BATCH, N, D)], SINGLE)
 
 
+@pytest.mark.against("rela", "rela_transformer.rela_transformer.ReLA")
+def test_rela_is_lucidrains_for_one_head(party: Any) -> None:
+    ours = Ours("rela", {"d": D, "h": 1})  # theirs has a norm in every head, the paper one over all of them
+    ours.set("W[qkv].bias", 0.0)
+    module = party(dim=D, dim_head=D, heads=1, causal=False)
+    module.norm = torch.nn.Identity()  # of the input
+    given = {
+        "to_qkv.weight": torch.cat([ours.rows(f"W{k}") for k in "qkv"]),
+        "to_out.0.weight": ours.rows("Wo", 2),
+        "to_out.0.bias": ours.vector("Wo.bias"),
+        "norm_values.g": 2 * ours.vector("norm.g"),  # their gate sigmoid(w x) is 1/2 for w = 0
+        "norm_values.w": torch.zeros(D, dtype=torch.float64),
+    }
+    layer = with_weights(module, given, keep=["mem_k", "mem_v"])  # none of them
+    agree(ours, layer, [random(BATCH, N, D)], SINGLE)  # eps 1e-5 under our root
+
+
 def scores(q: Tensor, k: Tensor) -> Tensor:
     return q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
