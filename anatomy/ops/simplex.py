@@ -34,11 +34,11 @@ def total(keys: float) -> float:
     return 0.0 if keys <= 1 else keys
 
 
-def peak(keys: float, scores: Interval, alpha: float) -> float:
-    """The greatest weight among `keys` whose scores lie within a width w: where w is small none is large.
+def peak(keys: float, scores: Interval) -> float:
+    """The greatest weight among `keys` whose scores lie within a width w: where w is small none is large; alpha <= 2.
 
     With `z = (alpha - 1) s` and `p_i^(alpha - 1) = z_i - t` the least entry has `p_j^(alpha - 1) >= p_i^(alpha - 1) - (alpha - 1) w`;
-    for alpha <= 2 that is `p_j >= p_i - w`, as `x^(1 / (alpha - 1))` has slope at most 1 / (alpha - 1) on [0, 1].
+    that is `p_j >= p_i - w`, as `x^(1 / (alpha - 1))` has slope at most 1 / (alpha - 1) on [0, 1].
     So `1 >= p_i + (keys - 1) (p_i - w)`.
     """
     width = scores[1] - scores[0]

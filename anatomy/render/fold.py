@@ -6,6 +6,7 @@ drawn once, and calls in a row are drawn once with their number. Full: an elemen
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
@@ -131,8 +132,11 @@ class _Folding:
         about = f"{'frozen ' if w.frozen else ''}weight {', '.join(w.keys)} {self._type(w.layout)} ~ {w.init}{where(w.span)}"
         walls = self._common([i for i, _ in self.diagram.consumers[w.wire]])
         key = w.key
-        for call in (f.label for f in walls if f.kind in ("call", "part") and not self.full):
-            key = key.removeprefix(f"{call}.")
+        for wall in () if self.full else walls:
+            if wall.kind in ("call", "part"):
+                key = key.removeprefix(f"{wall.label}.")
+            elif wall.kind == "repeat":
+                key = re.sub(r"^\d+(_\d+)?\.", "", key)
         return Element(0, "weight", (key, self._type(w.layout)), about, walls, weights=tuple(members), text=w.key)
 
     def _common(self, readers: Sequence[int]) -> tuple[Frame, ...]:

@@ -1,4 +1,4 @@
-"""Calls of one diagram in a row, each fed by the one before: drawn once, with their number."""
+"""Calls of one diagram and turns of a loop in a row, each fed by the one before: drawn once, with their number."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from anatomy.ir.graph import Diagram, Frame, Node, Port
+from anatomy.ir.graph import Diagram, Node, Port
 
 
 @dataclass
@@ -18,17 +18,27 @@ class Repeats:
     times: dict[int, int] = field(default_factory=dict)
 
 
-Site = tuple[tuple[int, ...], list[int]]
+WALLS = ("call", "repeat")
+
+
+@dataclass(frozen=True)
+class _Site:
+    """The nodes inside one wall, which is at this depth of each."""
+
+    depth: int
+    nodes: tuple[int, ...]
 
 
 def find_repeats(diagram: Diagram, names: Mapping[str, str]) -> Repeats:
-    """The longest runs of equal calls: node for node the same operations, axes and inner wiring.
+    """The longest runs of equal calls or turns: node for node the same operations, axes and inner wiring.
 
     Every reading of a copy is of a wire inside it, of one that all copies share, of a weight that only it
-    reads, or of the copy before. What lies between two copies is read by nothing else.
+    reads, or of the copy before. What lies between two copies is read by nothing else. Runs inside the first copy
+    of a run are found too.
     """
     result = Repeats()
-    for sites in _sites(diagram):
+    for given in _sites(diagram):
+        sites = [site for site in given if site.nodes[0] not in result.node]
         start = 0
         while start < len(sites) - 1:
             length = 1
@@ -37,30 +47,34 @@ def find_repeats(diagram: Diagram, names: Mapping[str, str]) -> Repeats:
             if length > 1:
                 _record(diagram, sites[start : start + length], result)
             start += length
+    for table in (result.node, result.weight):
+        for copy in table:
+            while table[copy] in table:
+                table[copy] = table[table[copy]]
     return result
 
 
-def _sites(diagram: Diagram) -> list[list[list[int]]]:
-    """Outermost calls with their nodes, gathered by the walls they stand in and the diagram they call."""
-    calls: dict[tuple[tuple[int, ...], str], dict[int, list[int]]] = {}
+def _sites(diagram: Diagram) -> list[list[_Site]]:
+    """Calls and turns with their nodes, gathered by the walls they stand in and what is written on theirs; outer ones first."""
+    found: dict[tuple[int, tuple[int, ...], str], dict[int, list[int]]] = {}
     for i, node in enumerate(diagram.nodes):
         for depth, frame in enumerate(node.frame):
-            if frame.kind == "call":
-                key = (tuple(f.serial for f in node.frame[:depth]), re.sub(r"_\d+$", "", frame.label))
-                calls.setdefault(key, {}).setdefault(frame.serial, []).append(i)
-                break
-    return [list(sites.values()) for sites in calls.values() if len(sites) > 1]
+            if frame.kind in WALLS:
+                key = (depth, tuple(f.serial for f in node.frame[:depth]), frame.kind + re.sub(r"_\d+$", "", frame.label))
+                found.setdefault(key, {}).setdefault(frame.serial, []).append(i)
+    rows = sorted(found.items(), key=lambda item: item[0][0])
+    return [[_Site(key[0], tuple(nodes)) for nodes in sites.values()] for key, sites in rows if len(sites) > 1]
 
 
-def _chain(diagram: Diagram, names: Mapping[str, str], sites: list[list[int]]) -> bool:
-    first, previous, last = sites[0], sites[-2], sites[-1]
+def _chain(diagram: Diagram, names: Mapping[str, str], sites: list[_Site]) -> bool:
+    first, previous, last = (site.nodes for site in (sites[0], sites[-2], sites[-1]))
     if len(first) != len(last):
         return False
     place = [{i: p for p, i in enumerate(site)} for site in (previous, last)]
     carried: dict[tuple[int, int], int] = {}
     for p, (a, b) in enumerate(zip(first, last, strict=True)):
         one, two = diagram.nodes[a], diagram.nodes[b]
-        if not _same(one, two, names):
+        if not _same(one, two, sites[0].depth, names):
             return False
         for k, (left, right) in enumerate(zip(one.ports, two.ports, strict=True)):
             before = diagram.nodes[previous[p]].ports[k]
@@ -70,11 +84,11 @@ def _chain(diagram: Diagram, names: Mapping[str, str], sites: list[list[int]]) -
 
 
 def _read(
-    diagram: Diagram, sites: list[list[int]], place: list[dict[int, int]],
+    diagram: Diagram, sites: list[_Site], place: list[dict[int, int]],
     left: Port, before: Port, right: Port, carried: dict[tuple[int, int], int],
 ) -> bool:  # fmt: skip
     """Does the last copy read as the first one does?"""
-    first, last = sites[0], sites[-1]
+    first, last = sites[0].nodes, sites[-1].nodes
     if left.wire == right.wire:
         return True
     maker = diagram.producer.get(right.wire)
@@ -91,14 +105,13 @@ def _read(
         return False
     if len(sites) > 2:
         earlier = diagram.producer.get(before.wire)
-        if earlier is None or earlier != (sites[-3][place[0][node]], out):
+        if earlier is None or earlier != (sites[-3].nodes[place[0][node]], out):
             return False
     return carried.setdefault((place[0][node], out), left.wire) == left.wire
 
 
-def _same(one: Node, two: Node, names: Mapping[str, str]) -> bool:
+def _same(one: Node, two: Node, depth: int, names: Mapping[str, str]) -> bool:
     def seen(node: Node) -> tuple[object, ...]:
-        depth = next(d for d, f in enumerate(node.frame) if f.kind == "call")
         inner = [(f.kind, f.label) if f.kind != "simd" else tuple(names.get(a, a) for a in f.label.split(", ")) for f in node.frame[depth + 1 :]]
         ports = [sorted((names[a], names[b]) for a, b in port.renames) for port in node.ports]
         return node.op, [names[a] for a in node.own], ports, inner
@@ -106,18 +119,18 @@ def _same(one: Node, two: Node, names: Mapping[str, str]) -> bool:
     return seen(one) == seen(two)
 
 
-def _sealed(diagram: Diagram, previous: list[int], last: list[int]) -> bool:
+def _sealed(diagram: Diagram, previous: tuple[int, ...], last: tuple[int, ...]) -> bool:
     readers = {i for n in previous for w in diagram.nodes[n].outs for i, _ in diagram.consumers[w]}
     return readers <= {*previous, *last}
 
 
-def _record(diagram: Diagram, sites: list[list[int]], result: Repeats) -> None:
+def _record(diagram: Diagram, sites: list[_Site], result: Repeats) -> None:
     for site in sites[1:]:
-        for a, b in zip(sites[0], site, strict=True):
+        for a, b in zip(sites[0].nodes, site.nodes, strict=True):
             result.node[b] = a
             for left, right in zip(diagram.nodes[a].ports, diagram.nodes[b].ports, strict=True):
                 if left.wire != right.wire and right.wire in diagram.weight_of:
                     index = {w.wire: i for i, w in enumerate(diagram.weights)}
                     result.weight[index[right.wire]] = index[left.wire]
-    wall: Frame = next(f for f in diagram.nodes[sites[0][0]].frame if f.kind == "call")
+    wall = diagram.nodes[sites[0].nodes[0]].frame[sites[0].depth]
     result.times[wall.serial] = len(sites)

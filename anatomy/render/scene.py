@@ -68,7 +68,7 @@ class Scene:
     names: Mapping[str, str]
     axes: Mapping[str, str]
     repeats: Mapping[int, int]
-    """Serial of a call frame that is drawn once and stands for so many in a row."""
+    """Serial of the frame of a call or a turn that is drawn once and stands for so many in a row."""
 
     @cached_property
     def colour(self) -> dict[str, str]:

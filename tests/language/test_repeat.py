@@ -61,7 +61,7 @@ def test_tied_turns_share_all_weights_those_of_calls_too() -> None:
 
 def test_it_is_the_graph_that_is_written_out() -> None:
     turn = "lin W{0}[d -> a](z{0}) z{1} = z{0} + lin U{0}[a -> e](relu(h{0}))[e -> d] "
-    out = "diagram it(x: [n, d]) -> [n, d] { z0 = x " + "".join("h{0} = ".format(t) + turn.format(t, t + 1) for t in range(3)) + "out z3 }"
+    out = "diagram it(x: [n, d]) -> [n, d] { z0 = x " + "".join(f"h{t} = " + turn.format(t, t + 1) for t in range(3)) + "out z3 }"
     loop = "diagram it(x: [n, d]) -> [n, d] { repeat 3 (z = x) { h = lin W[d -> a](z) next z = z + lin U[a -> e](relu(h))[e -> d] } out z }"
     assert digest(parsed(loop)) == digest(parsed(out))
     tied = "diagram it(x: [n, d]) -> [n, d] { h = lin W[d -> a](x) y = lin W(relu(h)[a -> d]) out y[a -> d] }"

@@ -152,6 +152,30 @@ def test_calls_that_are_not_a_plain_row_are_not_folded(name: str) -> None:
     assert not fold(unusual(name)).repeats
 
 
+def test_turns_are_drawn_once_with_their_number_also_inside_one_another() -> None:
+    text = """axis n, d, a, e = d
+    diagram step(z: [d]) -> [d] { weight g: [d] ~ normal(1) out tanh(g * lin W[d -> e](z)[e -> d]) }
+    diagram it(x: [n, d]) -> [n, d] {
+      repeat 6 (z = x) {
+        repeat tied 3 (y = z) { next y = y + step(y) }
+        next z = y + lin V[a -> e](relu(lin U[d -> a](y)))[e -> d]
+      }
+      repeat 2 (w = z) { next w = step(w) }
+      out w
+    }"""
+    it = program(text, "t.anat").get("it")
+    scene = fold(it)
+    assert sorted(scene.repeats.values()) == [2, 3, 6]
+    titles = {scene.title(w) for e in scene.elements for w in e.walls if w.kind == "repeat"}
+    assert titles == {"repeat  ×6", "repeat tied  ×3", "repeat  ×2"}
+    assert words(scene, "lin") == ["lin U d → a", "lin V a → e", "lin W d → e", "lin W d → e"]
+    assert words(scene, "weight") == ["step.g [d]", "step.g [d]"] or words(scene, "weight") == ["g [d]", "g [d]"]
+    assert sorted(len(e.weights) for e in scene.elements if e.shape == "lin") == [4, 12, 12, 12]
+    assert not fold(it, full=True).repeats
+    uneven = program(text.replace("next w = step(w)", "next w = step(w) + x"), "t.anat").get("it")
+    assert sorted(fold(uneven).repeats.values()) == [2, 3, 6], "what all turns read from outside is shared"
+
+
 def test_numbers_do_not_depend_on_the_order_of_statements() -> None:
     text = """axis n, d, e
     diagram a(x: [n, d]) -> [n, e] {{ {} out p * q }}"""
