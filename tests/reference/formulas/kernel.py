@@ -106,7 +106,7 @@ def linformer(x: Tensor, w: Weights, z: Sizes) -> Tensor:
 
 
 def segments(x: Tensor, count: int) -> Tensor:
-    return torch.stack([part.mean(0) for part in x.chunk(count)])
+    return torch.nn.functional.adaptive_avg_pool1d(x.T[None], count)[0].T
 
 
 def nystromformer(x: Tensor, w: Weights, z: Sizes) -> Tensor:
@@ -144,7 +144,7 @@ def hydra(x: Tensor, w: Weights, z: Sizes) -> Tensor:
     return torch.stack([row / row.norm() * total for row in q]) @ w["Wo"]
 
 
-SEGMENTS = ({"n": 6, "h": 3, "e": 2, "d": 6, "p": 3}, {"n": 1, "h": 1, "e": 3, "d": 3, "p": 1}, {"n": 15, "h": 2, "e": 4, "d": 8, "p": 5})
+SEGMENTS = ({"n": 6, "h": 3, "e": 2, "d": 6, "p": 3}, {"n": 1, "h": 1, "e": 3, "d": 3, "p": 1}, {"n": 15, "h": 2, "e": 4, "d": 8, "p": 5}, {"n": 7, "h": 1, "e": 2, "d": 2, "p": 3}, {"n": 2, "h": 2, "e": 1, "d": 2, "p": 3})
 PROJECTED = ({"n": 5, "h": 3, "e": 2, "d": 6, "p": 2}, {"n": 1, "h": 1, "e": 3, "d": 3, "p": 3}, {"n": 3, "h": 2, "e": 1, "d": 2, "p": 1})
 CASES = {
     "linear": Case(linear, ("n d",), "d h", LAYER),
@@ -157,6 +157,7 @@ CASES = {
     "rebased": Case(rebased, ("n d",), "d h", LAYER),
     "hedgehog": Case(hedgehog, ("n d",), "d h", LAYER),
     "linformer": Case(linformer, ("n d",), "n d h p", PROJECTED),
+    "nystromformer": Case(nystromformer, ("n d",), "d h p", SEGMENTS),
     "agent": Case(agent, ("n d",), "d h p", SEGMENTS),
     "xca": Case(xca, ("n d",), "d h", LAYER),
     "hydra": Case(hydra, ("n d",), "d", LAYER),

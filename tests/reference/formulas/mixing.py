@@ -24,7 +24,7 @@ def synthesizer_factorised_dense(x: Tensor, w: Weights, z: Sizes) -> Tensor:
     def mlp(t: Tensor, which: str) -> Tensor:
         return functional.relu(t @ w[f"{which}1"] + w[f"{which}1.bias"]) @ w[f"{which}2"] + w[f"{which}2.bias"]
 
-    rows = [mlp(t, "A").repeat_interleave(z["p"]) * mlp(t, "B").repeat(z["a"]) for t in x]
+    rows = [mlp(t, "A").repeat_interleave(z["r"]) * mlp(t, "B").repeat(z["g"]) for t in x]
     return attend(torch.stack(rows), x @ w["Wv"] + w["Wv.bias"])
 
 
@@ -91,6 +91,31 @@ def fastformer(x: Tensor, w: Weights, z: Sizes) -> Tensor:
     return torch.cat(out, 1) @ flat(w["Wo"], 2) + w["Wo.bias"] + q
 
 
+def gated(x: Tensor, w: Weights) -> Tensor:
+    return functional.glu(x @ w["Win"] + w["Win.bias"], -1)
+
+
+def lightweight_conv(x: Tensor, w: Weights, z: Sizes) -> Tensor:
+    kernels = w["W"].softmax(1).repeat_interleave(z["e"], 0)
+    y = functional.conv1d(gated(x, w).T[None], kernels[:, None], padding=z["j"] // 2, groups=z["d"])[0]
+    return y.T @ flat(w["Wo"], 2) + w["Wo.bias"]
+
+
+def dynamic_conv(x: Tensor, w: Weights, z: Sizes) -> Tensor:
+    y = gated(x, w)
+    rows = []
+    for n in range(len(y)):
+        out = []
+        for i in range(z["h"]):
+            kernel = (y[n] @ w["Wq"][:, i]).softmax(0)
+            mine = y[:, i * z["e"] : (i + 1) * z["e"]]
+            around = [(j, n + j - z["j"] // 2) for j in range(z["j"])]
+            out.append(torch.stack([kernel[j] * mine[t] for j, t in around if 0 <= t < len(y)]).sum(0))
+        rows.append(torch.cat(out))
+    return torch.stack(rows) @ flat(w["Wo"], 2) + w["Wo.bias"]
+
+
+WIDTHS = tuple({**sizes, "j": j} for sizes, j in zip(LAYER, (3, 1, 5, 7), strict=True))
 CASES = {
     "synthesizer_dense": Case(synthesizer_dense, ("n d",), "n d c", ({"n": 5, "d": 3, "c": 7}, {"n": 1, "d": 1, "c": 1}, {"n": 3, "d": 7, "c": 1})),
     "synthesizer_random": Case(synthesizer_random, ("n d",), "n d", ({"n": 5, "d": 3}, {"n": 1, "d": 1}, {"n": 3, "d": 7})),
@@ -98,7 +123,7 @@ CASES = {
     "fnet": Case(fnet, ("n d",), "", ({"n": 5, "d": 3}, {"n": 1, "d": 1}, {"n": 7, "d": 4})),
     "synthesizer_factorised": Case(synthesizer_factorised, ("n d",), "n d c", ({"n": 5, "d": 3, "c": 2}, {"n": 1, "d": 1, "c": 1}, {"n": 3, "d": 7, "c": 5})),
     "synthesizer_factorised_dense": Case(
-        synthesizer_factorised_dense, ("n d",), "a p d c", ({"n": 6, "d": 3, "a": 2, "p": 3, "c": 5}, {"n": 1, "d": 1, "a": 1, "p": 1, "c": 1}, {"n": 15, "d": 2, "a": 5, "p": 3, "c": 3})
+        synthesizer_factorised_dense, ("n d",), "g r d c", ({"n": 6, "d": 3, "g": 2, "r": 3, "c": 5}, {"n": 1, "d": 1, "g": 1, "r": 1, "c": 1}, {"n": 15, "d": 2, "g": 5, "r": 3, "c": 3})
     ),
     "gmlp": Case(gmlp, ("n d",), "n d r", ({"n": 5, "d": 3, "r": 7}, {"n": 1, "d": 1, "r": 1}, {"n": 3, "d": 5, "r": 2})),
     "pooling": Case(pooling, ("n d",), "", ({"n": 5, "d": 3}, {"n": 1, "d": 1}, {"n": 2, "d": 4})),
@@ -106,4 +131,6 @@ CASES = {
     "aft_local": Case(aft_local, ("n d",), "n d", ({"n": 35, "d": 3}, {"n": 1, "d": 1}, {"n": 70, "d": 2})),
     "aft_simple": Case(aft_simple, ("n d",), "d", ({"n": 5, "d": 3}, {"n": 1, "d": 1}, {"n": 7, "d": 4})),
     "fastformer": Case(fastformer, ("n d",), "d h", LAYER),
+    "lightweight_conv": Case(lightweight_conv, ("n d",), "d h j", WIDTHS),
+    "dynamic_conv": Case(dynamic_conv, ("n d",), "d h j", WIDTHS),
 }  # fmt: skip
