@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 
 from anatomy.errors import AnatomyError, Label
 from anatomy.ir.builder import View
@@ -18,7 +19,8 @@ from anatomy.ops import Expand
 class Scans(Expressions):
     """Loops along an axis (ruling 18)."""
 
-    def inside(self, axes: Sequence[s.Name]): ...  # type: ignore[no-untyped-def]
+    def inside(self, axes: Sequence[s.Name]) -> AbstractContextManager[None]:
+        raise NotImplementedError
 
     def statements(self, body: Sequence[s.Statement]) -> None: ...
 

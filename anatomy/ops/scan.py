@@ -119,10 +119,5 @@ class Scan(Op):
         """Counted step by step on the body: see `anatomy.ir.analysis`."""
         return Poly()
 
-    # outputs ----------------------------------------------------------------------------------
-
-    @property
-
     def within(self, body: Diagram) -> Scan:
         return replace(self, loop=body)
-
