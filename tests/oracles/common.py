@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 import anatomy
+from anatomy.ir.graph import Diagram
 
 from .table import distribution
 
@@ -76,9 +77,12 @@ def open_quietly(head: str) -> None:
 class Ours:
     """A diagram of the zoo, compiled in float64 with random weights `w` by key; a batch axis `b` comes first."""
 
-    def __init__(self, target: str, sizes: Mapping[str, int] | None = None, lift: tuple[str, ...] = ("b",), std: float = 0.5) -> None:
+    def __init__(
+        self, target: str | Diagram, sizes: Mapping[str, int] | None = None, lift: tuple[str, ...] = ("b",), std: float = 0.5
+    ) -> None:
         g = torch.Generator().manual_seed(7)
-        self.net = anatomy.compile(anatomy.load(f"zoo:{target}"), dict(sizes or {}), lift=lift, dtype=torch.float64)
+        diagram = anatomy.load(f"zoo:{target}") if isinstance(target, str) else target
+        self.net = anatomy.compile(diagram, dict(sizes or {}), lift=lift, dtype=torch.float64)
         for parameter in self.net.parameters():
             nn.init.normal_(parameter, std=std, generator=g)
         self.w: Weights = dict(self.net.state_dict(keep_vars=True))
@@ -148,7 +152,7 @@ def agree(ours: Ours, theirs: Callable[..., Tensor], inputs: list[Tensor], toler
     if not gradients:
         return
     probe = random(*have.shape, seed=9).detach()
-    leaves = {**{f"input {i}": x for i, x in enumerate(inputs)}, **ours.w}
+    leaves = {**{f"input {i}": x for i, x in enumerate(inputs) if x.requires_grad}, **ours.w}
     mine = torch.autograd.grad((have * probe).sum(), list(leaves.values()), allow_unused=True)
     other = torch.autograd.grad((want * probe.to(want.dtype)).sum(), list(leaves.values()), allow_unused=True)
     for name, a, b in zip(leaves, mine, other, strict=True):

@@ -6,7 +6,7 @@ compares the two). `DISTRIBUTIONS` names the package that a path comes from.
 
 from __future__ import annotations
 
-__all__ = ["DISTRIBUTIONS", "ORACLES", "distribution"]
+__all__ = ["DISTRIBUTIONS", "NOTES", "ORACLES", "distribution"]
 
 ORACLES: dict[str, tuple[str, ...]] = {
     # softmax
@@ -78,6 +78,8 @@ ORACLES: dict[str, tuple[str, ...]] = {
     "stick_breaking": ("fla.ops.stickbreaking_attn.naive.naive_stickbreaking_attn",),
     "sinkformer": ("fla.ops.utils.sinkhorn.naive.naive_sinkhorn",),
     "rela": ("rela_transformer.rela_transformer.ReLA",),
+    "hard": ("x_transformers.attend.one_hot_straight_through",),
+    "gumbel": ("torch.nn.functional.gumbel_softmax",),
     # kernel
     "linear": (
         "performer_pytorch.performer_pytorch.linear_attention",
@@ -94,6 +96,23 @@ ORACLES: dict[str, tuple[str, ...]] = {
     "linformer": ("linformer.LinformerSelfAttention",),
     "agent": ("agent_attention_pytorch.AgentSelfAttention",),
     "nystromformer": ("transformers.models.nystromformer.modeling_nystromformer.NystromformerSelfAttention",),
+    # recurrent
+    "linear_recurrent": ("performer_pytorch.performer_pytorch.causal_linear_attention_noncuda",),
+    "retention": ("fla.ops.retention.naive.naive_retention",),
+    "retention_recurrent": ("fla.ops.retention.naive.naive_retention",),
+    "gla": ("fla.ops.gla.naive.naive_recurrent_gla",),
+    "lightning": ("fla.ops.simple_gla.naive.naive_recurrent_simple_gla",),
+    "rwkv": ("transformers.models.rwkv.modeling_rwkv.RwkvSelfAttention",),
+    "ssd": ("transformers.models.mamba2.modeling_mamba2.Mamba2Mixer",),
+    "mamba": ("transformers.models.mamba.modeling_mamba.MambaMixer",),
+    "ssd_dual": ("transformers.models.mamba2.modeling_mamba2.Mamba2Mixer",),
+    "delta_rule": ("fla.ops.delta_rule.naive.delta_rule_recurrence",),
+    "gated_delta": ("fla.ops.gated_delta_rule.naive.naive_recurrent_gated_delta_rule",),
+    "kda": ("fla.ops.kda.naive.naive_recurrent_kda",),
+    "abc": ("fla.ops.abc.naive.naive_recurrent_abc",),
+    "gsa": ("fla.ops.gsa.naive.naive_recurrent_gsa",),
+    "hgrn2": ("fla.ops.gla.naive.naive_recurrent_gla",),
+    "location_sensitive": ("openspeech.modules.location_aware_attention.LocationAwareAttention",),
     # mixing
     "mixer": ("mlp_mixer_pytorch.mlp_mixer_pytorch.PreNormResidual",),
     "fnet": ("transformers.models.fnet.modeling_fnet.FNetBasicFourierTransform",),
@@ -110,6 +129,24 @@ ORACLES: dict[str, tuple[str, ...]] = {
     "slot": ("attnhut.SlotAttention",),
     "lambda_layer": ("lambda_networks.LambdaLayer",),
 }
+
+NOTES = {
+    "axial": "without the biases of queries, keys and values",
+    "deberta": "with a table that is the same for j - i and i - j, which the code takes for each other",
+    "gumbel": "the normaliser, with the same noise",
+    "hard": "the normaliser's values, without gradients",
+    "l2": "the core; the tied maps around it are ours",
+    "lambda_layer": "with position weights that depend on the offset only",
+    "linformer": "with one map for all heads",
+    "luong_dot": "the attention weights",
+    "luong_general": "the attention weights",
+    "mamba": "with the discretisation of the authors' code in the place of the paper's",
+    "rela": "for one head, as the other party's norm is in every head",
+    "relu_attention": "all but the normaliser, which is handed to the other party",
+    "shaw": "the keys' table; that of the values is zero",
+    "value_residual": "with the mix fixed at one half",
+}
+"""What a comparison leaves out, where it is not the whole mechanism; masks are compared forwards only."""
 
 DISTRIBUTIONS = {
     "aft_pytorch": "aft-pytorch",

@@ -117,5 +117,25 @@ def test_rela_is_lucidrains_for_one_head(party: Any) -> None:
     agree(ours, layer, [random(BATCH, N, D)], SINGLE)  # eps 1e-5 under our root
 
 
+@pytest.mark.against("hard", "x_transformers.attend.one_hot_straight_through")
+def test_the_normaliser_of_hard_is_x_transformers(party: Any) -> None:
+    ours = Ours("hard::hard.normaliser", lift=("b", "n"))
+    agree(ours, party, [random(BATCH, N, 6)], gradients=False)  # theirs lets the gradient of a softmax through
+
+
+@pytest.mark.against("gumbel", "torch.nn.functional.gumbel_softmax")
+def test_the_normaliser_of_gumbel_is_torchs(party: Any) -> None:
+    ours = Ours("gumbel::gumbel.normaliser", lift=("b", "n"))
+    s = random(BATCH, N, 6)
+    torch.manual_seed(0)
+    noise = -torch.empty_like(s.detach()).exponential_().log()
+
+    def theirs(s: Tensor, g: Tensor) -> Tensor:
+        torch.manual_seed(0)  # the same noise
+        return party(s, hard=True)
+
+    agree(ours, theirs, [s, noise])
+
+
 def scores(q: Tensor, k: Tensor) -> Tensor:
     return q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])

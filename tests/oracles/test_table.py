@@ -8,7 +8,7 @@ from pathlib import Path
 
 import zoo
 
-from .table import DISTRIBUTIONS, ORACLES, distribution
+from .table import DISTRIBUTIONS, NOTES, ORACLES, distribution
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -26,6 +26,7 @@ def test_every_row_has_a_test_and_every_test_a_row() -> None:
 
 def test_every_row_is_an_entry_of_the_zoo() -> None:
     assert set(ORACLES) <= set(zoo.names())
+    assert set(NOTES) <= set(ORACLES)
 
 
 def test_every_library_is_pinned() -> None:
