@@ -85,7 +85,7 @@ def digest(diagram: Diagram) -> str:
 @cache
 def op_label(op: Op) -> str:
     """An operation with its attributes as text that does not depend on the process."""
-    parts = ", ".join(f"{f.name}={_text(getattr(op, f.name))}" for f in fields(op))
+    parts = ", ".join(f"{f.name}={_text(getattr(op, f.name))}" for f in fields(op) if f.compare)
     return f"{type(op).__name__}({parts})"
 
 

@@ -291,6 +291,11 @@ def call_hole(body: Expressions, e: s.Call, hole: s.HoleDecl, names: tuple[str, 
     views = _arguments(body, e, face)
     if views is None:
         return [None] * len(face.results)
+    if any(turn.tied for turn in body.turns):
+        raise body.error(
+            "E507", f"hole `{hole.name.text}` stands in `repeat tied`, whose turns would have to share the weights of its filler", e.name,
+            help="leave out `tied`, or declare the weights outside and hand them to the hole",
+        )  # fmt: skip
     path = body.path(e, hole.name.text)
     binding = bind(body, e, face, path, views)
     number = {f: k for k, f in enumerate(face.header)}
@@ -300,6 +305,7 @@ def call_hole(body: Expressions, e: s.Call, hole: s.HoleDecl, names: tuple[str, 
         tuple(tuple(number[a] for a in r.axes) for r in face.results),
         tuple(p.kind for p in face.params),
         tuple(r.kind for r in face.results),
+        path,
     )
     own = [binding.place[f] for f in face.header]
     outs = body.add(op, own, binding.views, e, e.args, names)

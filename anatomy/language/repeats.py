@@ -29,6 +29,7 @@ class Turn:
     carries: dict[str, Bound]
     depth: int
     """How many loops along an axis are around it."""
+    tied: bool
     found: dict[str, View | None] = field(default_factory=dict)
     places: dict[str, s.Node] = field(default_factory=dict)
 
@@ -116,7 +117,7 @@ def _unroll(body: Body, e: s.Repeat, count: int, carries: dict[str, Bound]) -> N
                 body.prefix = prefix + path.format(k)
             body.again = again or k > 0
             body.frame = (*frame, body.builder.frame("repeat", "repeat tied" if e.tied else "repeat"))
-            turn = Turn(carries, len(body.loops))
+            turn = Turn(carries, len(body.loops), e.tied)
             body.turns.append(turn)
             try:
                 body.statements(e.body)

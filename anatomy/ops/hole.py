@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from anatomy.errors import fail
@@ -16,7 +16,7 @@ from anatomy.ir.op import Op, Problem
 
 @dataclass(frozen=True)
 class Hole(Op):
-    """`takes_axes[k]` and `gives_axes[k]` are positions in `Node.own`, one tuple for each port."""
+    """`takes_axes[k]` and `gives_axes[k]` are positions in `Node.own`, one tuple for each port; `site` is the path of the use."""
 
     names: ClassVar[tuple[str, ...]] = ()
     symmetric = False
@@ -26,6 +26,7 @@ class Hole(Op):
     gives_axes: tuple[tuple[int, ...], ...] = ()
     takes_kinds: tuple[Kind, ...] = ()
     gives_kinds: tuple[Kind, ...] = ()
+    site: str = field(default="", compare=False)
 
     @property
     def hole(self) -> str:  # type: ignore[override]

@@ -73,7 +73,7 @@ class _Filling:
         table = fits(node, filler)
         if isinstance(table, str):
             raise fail("E604", f"`{filler.name}` does not fit hole `{node.op.hole}`: {table}", node.span)
-        path = self.path(node.op.hole)
+        path = node.op.site or self.path(node.op.hole)  # type: ignore[attr-defined]
         axis = {formal: node.own[k] for formal, k in table.items()}
         axis |= {inner: f"{path}.{inner}" for inner in sorted(filler.sizes) if inner not in axis}
         for equation in filler.where:
@@ -89,7 +89,7 @@ class _Filling:
         for inner, value in filler.defaults:
             if inner not in table:
                 builder.defaults[axis[inner]] = value.rename(lambda v: axis.get(v, v))
-        frame = (*node.frame, builder.frame("call", path))
+        frame = (*node.frame, builder.frame("call", path.rpartition(".")[2]))
         outs = builder.splice(filler, views, axis, lambda key: f"{path}.{key}", frame)
         return tuple(self.restored(view, views, k, node, frame) for k, view in enumerate(outs))
 

@@ -10,6 +10,10 @@ import torch
 from torch import Tensor
 
 import anatomy
+from anatomy.errors import AnatomyError
+from anatomy.ir.analysis import analyse
+from anatomy.ir.canonical import digest
+from anatomy.language.unparse import unparse
 
 AXES = "axis n, m, p, h\n"
 ALPHAS = ("1.1", "1.25", "1.5", "1.9", "2", "2.5", "4")
@@ -192,3 +196,52 @@ def test_they_are_mapped_transformed_and_exported(body: str) -> None:
     torch.testing.assert_close(torch.func.jacfwd(net)(x[0]), jacobian)
     exported = torch.export.export(net, (x[0],)).module()
     torch.testing.assert_close(exported(x[1]), net(x[1]))
+
+
+def test_what_is_known_of_them_for_free() -> None:
+    def known(body: str):
+        text = "axis n, m = n, d\ndiagram it(x: [n, d]) -> [n, d] { z = x[n -> m] s = dot[d](x, z) out dot[m](" + body + ", z) }"
+        return analyse(anatomy.parse(text)["it"])
+
+    for body in ("sparsemax[m](causal[m <= n](s))", "entmax[m](causal[m <= n](s), 1.5)", "entmax[m](causal[m <= n](s), 1 + sigmoid(sum[d](x)))"):
+        assert known(body).causal
+        assert known(body.replace("causal[m <= n](s)", "s")).equivariant
+        assert not known(body.replace("causal[m <= n](s)", "s")).causal
+    whole = known("sinkhorn[n, m](causal[m <= n](s), steps=2)")
+    assert not whole.causal, "the sum over a column sees later rows"
+    assert known("sinkhorn[n, m](s, steps=2)").equivariant
+    assert str(known("sinkhorn[n, m](s, steps=4)").flops - known("sinkhorn[n, m](s, steps=3)").flops) == "10 * n^2"
+
+
+def test_they_print_as_what_they_are() -> None:
+    for body in (*MASKED, "entmax[m]({}, 1 + sigmoid(sum[m](s)))", "sinkhorn[m, n]({}, 1)", "shift[n]({}, by=2)"):
+        it = anatomy.parse(f"{AXES}diagram it(s: [n, m]) -> [n, m] {{ out {body.format('s')} }}")["it"]
+        assert digest(anatomy.parse(unparse(it))["it"]) == digest(it)
+    assert digest(anatomy.parse(f"{AXES}diagram a(s: [n, m]) -> [n, m] {{ out sinkhorn[n, m](s, 2) }}")["a"]) != digest(
+        anatomy.parse(f"{AXES}diagram a(s: [n, m]) -> [n, m] {{ out sinkhorn[m, n](s, 2) }}")["a"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ("entmax[m](s, 1)", "E209"),
+        ("entmax[m](s, -2)", "E209"),
+        ("entmax[m](s)", "E302"),
+        ("entmax[m](s, 1.5, alpha=2)", "E209"),
+        ("entmax[m, alpha=1.5](s, 2)", "E209"),
+        ("entmax[m](s, beta=2)", "E209"),
+        ("entmax[m](s, s)", "E308"),
+        ("sinkhorn[n](s, 2)", "E311"),
+        ("sinkhorn[n, m](s, 0)", "E209"),
+        ("sinkhorn[n, m](s, 1.5)", "E209"),
+        ("sinkhorn[n, m](s)", "E302"),
+        ("sparsemax(s)", "E209"),
+        ("sparsemax[p](s)", "E306"),
+        ("exp(s, by=2)", "E209"),
+    ],
+)
+def test_what_is_refused(body: str, code: str) -> None:
+    with pytest.raises(AnatomyError) as caught:
+        anatomy.parse(f"{AXES}diagram it(s: [n, m]) -> [n, m] {{ out {body} }}")
+    assert [d.code for d in caught.value.diagnostics] == [code]

@@ -172,6 +172,24 @@ def test_parts_and_loops_along_axes() -> None:
     torch.testing.assert_close(net(x), torch.stack(want))
 
 
+def test_holes_get_the_keys_of_parts() -> None:
+    from anatomy.spaces.space import Space
+
+    text = """diagram it(x: [n, d]) -> [n, d] {
+      repeat 2 (z = x) { part act(v: [d]) -> [d] { out tanh(lin W[d -> e](v)[e -> d]) } next z = act@first(z) + act(z) }
+      out act(z)
+    }
+    family all of it { choose act in { it.act } }"""
+    program = Program.of(Source("a.anat", AXES + text))
+    assert program.check() == ()
+    filled, plain = Space(program.space("all"))[0].diagram, program.get("it")
+    assert [w.key for w in filled.weights] == [w.key for w in plain.weights]
+    assert {w.key.rpartition(".W")[0] for w in plain.weights} == {"0.first", "0.act", "1.first", "1.act", "act"}
+    assert digest(filled) == digest(plain)
+    tied = Program.of(Source("a.anat", AXES + text.replace("repeat", "repeat tied")))
+    assert "E507" in [d.code for d in tied.check()]
+
+
 @pytest.mark.parametrize(
     ("body", "code", "words"),
     [

@@ -16,6 +16,7 @@ from anatomy.ops import (
     Contract,
     Cumsum,
     Divide,
+    Entmax,
     Expand,
     Extremum,
     Fourier,
@@ -30,7 +31,9 @@ from anatomy.ops import (
     Power,
     Reduce,
     Shift,
+    Sinkhorn,
     Softmax,
+    Sparsemax,
     Split,
     Subtract,
     Where,
@@ -107,7 +110,10 @@ class Garden:
             case 7:
                 return self.op(Where(), (), self.mask(a, b), x, y)
             case 8:
-                return self.op(Softmax(), (a,) if rng.random() < 0.7 else (a, b), x)
+                if rng.random() < 0.3:
+                    return self.op(Sinkhorn(rng.choice([1, 2])), (a, b), x)
+                op = rng.choice([Softmax(), Softmax(), Sparsemax(), Entmax(Fraction(rng.choice(["1.2", "1.5", "1.8"])))])
+                return self.op(op, (a,) if rng.random() < 0.7 else (a, b), x)
             case 9:
                 p = self.op(Softmax(), (a,), self.op(Mask(), (), self.mask(a, b), x))
                 return self.op(Contract(), (a,), p, y) if a in y.axes else p
