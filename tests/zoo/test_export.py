@@ -36,10 +36,10 @@ def test_export_with_a_free_batch_and_free_lengths(name: str) -> None:
         rows = [trial.inputs(seed, sizes=at) for seed in range(batch)]
         return tuple(torch.stack(x) for x in zip(*rows, strict=True))
 
-    free = {"b": Dim("b", min=2, max=64), **{a: Dim(a, min=4, max=64) for a in lengths}}
+    free = {"b": Dim("b", min=2, max=64), **{a: Dim(a, min=9, max=64) for a in lengths}}
     axes = tuple({k: free[a] for k, a in enumerate(("b", *i.layout)) if a in free} for i in diagram.inputs)
-    exported = torch.export.export(net, draw(2, **dict.fromkeys(lengths, 6)), dynamic_shapes=axes).module()
-    xs = draw(3, **{a: 9 - k for k, a in enumerate(sorted(lengths))})
+    exported = torch.export.export(net, draw(2, **dict.fromkeys(lengths, 12)), dynamic_shapes=axes).module()
+    xs = draw(3, **{a: 13 - k for k, a in enumerate(sorted(lengths))})
     torch.manual_seed(0)
     have = exported(*xs)
     torch.manual_seed(0)
