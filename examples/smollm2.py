@@ -88,7 +88,8 @@ def transplant(model: Any, diagram: anatomy.Diagram) -> None:
         weights = {"Wq": theirs.q_proj, "Wk": theirs.k_proj, "Wv": theirs.v_proj, "Wo": theirs.o_proj}
         shapes = {key: value.shape for key, value in net.state_dict().items()}
         # nn.Linear has rows of outputs, ours [in axes..., out axes...]; query head (g, j) is their head g * J + j
-        net.load_state_dict({key: linear.weight.T.reshape(shapes[key]) for key, linear in weights.items()})
+        given = {key: linear.weight.T.reshape(shapes[key]) for key, linear in weights.items()}
+        net.load_state_dict(given | {f"{key}.bias": torch.zeros(shapes[f"{key}.bias"]) for key in weights})  # theirs have none
         layer.self_attn = Diagram(net)
 
 

@@ -104,6 +104,7 @@ def diff(options: argparse.Namespace) -> int:
                     "removed": dict(found.removed),
                     "changed": {n: {"from": a, "to": b} for n, a, b in found.changed},
                 },
+                "biases": {"added": list(found.biased), "removed": list(found.unbiased)},
                 "claims": {k: {"from": a, "to": b} for k, a, b in found.claims},
                 "lines": list(found.lines),
             }
@@ -125,7 +126,11 @@ def told(found: Difference) -> list[str]:
     lines += [f"  drops    {n}{t}" for n, t in found.removed]
     for n, a, b in found.changed:
         lines += [f"  changes  {n}{a}", f"  into     {n}{b}"]
-    lines += [f"  claims   {k}: {b}, was {a}" for k, a, b in found.claims]
+    for word, learners in (("adds", found.biased), ("drops", found.unbiased)):
+        if learners:
+            lines.append(f"  {word:<8} the bias{'es' if len(learners) > 1 else ''} of {', '.join(learners)}")
+    if found.claims:
+        lines.append(f"  claims   {'; '.join(f'{k} {b}, was {a}' for k, a, b in found.claims)}")
     return lines + [f"  {line[0]} {line[1:]}" for line in found.lines]
 
 

@@ -19,7 +19,7 @@ def test_gqa_is_llamas(party: Any) -> None:
     g, j, e, n = 2, 3, 4, 7
     d = g * j * e
     ours = Ours("gqa", {"d": d, "g": g, "j": j})
-    config = LlamaConfig(hidden_size=d, num_attention_heads=g * j, num_key_value_heads=g, attn_implementation="eager")
+    config = LlamaConfig(hidden_size=d, num_attention_heads=g * j, num_key_value_heads=g, attention_bias=True, attn_implementation="eager")
     module = with_weights(party(config, 0), llama_like(ours))  # query head (g, j) is their head g * J + j
     rotary = LlamaRotaryEmbedding(config)
 
@@ -34,6 +34,7 @@ def test_gqa_is_llamas(party: Any) -> None:
 def test_mqa_is_attnhuts(party: Any) -> None:
     d, h = 12, 3
     ours = Ours("mqa", {"d": d, "h": h})
+    ours.set("W*.bias", 0.0)
     given = {"q.weight": ours.rows("Wq"), "kv.weight": torch.cat([ours.rows("Wk"), ours.rows("Wv")]), "proj.weight": ours.rows("Wo", 2)}
     agree(ours, with_weights(party(d, h), given), [random(BATCH, 5, d)])
 
@@ -81,6 +82,7 @@ def test_talking_heads_are_x_transformers_without_its_residual(party: Any) -> No
 def test_differential_is_attnhuts(party: Any) -> None:
     d, h = 24, 3
     ours = Ours("differential", {"d": d, "h": h})
+    ours.set("W*.bias", 0.0)
 
     def pairs(key: str) -> Tensor:
         return ours.w[key].transpose(1, 2).flatten(1).T  # heads 2i and 2i + 1 are a pair

@@ -92,7 +92,8 @@ def test_linformer_is_lucidrains_with_one_map_for_all_heads(party: Any) -> None:
     n, d, h, p = 6, 12, 3, 2
     ours = Ours("linformer", {"n": n, "d": d, "h": h, "p": p})
     given = {f"to_{k}.weight": ours.rows(f"W{k}") for k in "qkv"}
-    given |= {"to_out.weight": ours.rows("Wo", 2), "to_out.bias": torch.zeros(d, dtype=torch.float64)}
+    ours.set("W[qkv].bias", 0.0)
+    given |= {"to_out.weight": ours.rows("Wo", 2), "to_out.bias": ours.w["Wo.bias"]}
     for theirs, key in (("proj_k", "keys.E"), ("proj_v", "values.E")):
         maps = ours.w.pop(key).data  # one for each head; theirs is the same in all
         given[theirs] = maps.copy_(maps[:1].clone().expand_as(maps))[0]

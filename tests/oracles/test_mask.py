@@ -20,7 +20,6 @@ from .common import (
     later,
     llama_like,
     packed,
-    qkv,
     random,
     unturned,
     with_weights,
@@ -52,9 +51,10 @@ def both(*masks: Position) -> Position:
 
 
 def same_mask(target: str, sizes: dict[str, int], mask: Position, n: int = 11) -> None:
-    """A masked core of ours, and flex_attention under a mask of theirs: the forward pass, as its CPU form has no backward."""
-    ours = Ours(f"{target}::{target}_core", sizes, lift=("b", "h"))
-    agree(ours, flex(mask), [x.detach() for x in qkv(n, n, 4, 4)], gradients=False)
+    """A masked layer of ours, and flex_attention under a mask of theirs: the forward pass, as its CPU form has no backward."""
+    ours = Ours(target, {"d": D, "h": H, **sizes})
+    with torch.no_grad():
+        agree(ours, ours.around(flex(mask)), [random(BATCH, n, D)], gradients=False)
 
 
 @pytest.mark.against("sliding_window", "attn_gym.masks.generate_sliding_window")
@@ -81,13 +81,10 @@ def test_streaming_llm_is_longformers_mask_made_causal(party: Any) -> None:
 def test_document_is_attention_gyms(party: Any) -> None:
     n = 9
     inner = party(lambda b, h, i, j: torch.ones_like(i, dtype=torch.bool), torch.tensor([0, 2, 6, n]))
-    ours = Ours("document::document_core", {"c": 3}, lift=())
-    number = torch.tensor([0, 0, 1, 1, 1, 1, 2, 2, 2])
-    q, k, v = (x.detach() for x in qkv(n, n, 4, 4))
-    for b in range(BATCH):
-        have = ours.net(q[b, 0], k[b, 0], v[b, 0], number, number)
-        want = flex(inner)(q, k, v)[b, 0]
-        assert (have - want).abs().max() < 1e-12
+    ours = Ours("document", {"d": D, "h": H, "c": 3})
+    number = torch.tensor([0, 0, 1, 1, 1, 1, 2, 2, 2]).expand(BATCH, n)
+    with torch.no_grad():
+        agree(ours, lambda x, _: ours.around(flex(inner))(x), [random(BATCH, n, D), number], gradients=False)
 
 
 @pytest.mark.against("learned_sink", "transformers.models.gpt_oss.modeling_gpt_oss.GptOssAttention")
@@ -97,7 +94,7 @@ def test_learned_sink_is_gpt_oss_without_positions(party: Any) -> None:
     d, h, n = 12, 3, 5
     ours = Ours("learned_sink", {"d": d, "h": h})
     config = GptOssConfig(hidden_size=d, num_attention_heads=h, num_key_value_heads=h, head_dim=d // h, attn_implementation="eager")
-    module = with_weights(party(config, 1), llama_like(ours) | {"sinks": ours.w["learned_sink_core.normaliser.b"]})
+    module = with_weights(party(config, 1), llama_like(ours) | {"sinks": ours.w["normaliser.b"]})
     turn = tuple(x[..., : d // h // 2] for x in unturned(n, d // h))  # one angle for a pair
     agree(ours, lambda x: module(x, position_embeddings=turn, attention_mask=later(n))[0], [random(BATCH, n, d)])
 
@@ -106,7 +103,7 @@ def test_learned_sink_is_gpt_oss_without_positions(party: Any) -> None:
 def test_learned_sink_is_x_transformers(party: Any) -> None:
     d, h = 12, 3
     ours = Ours("learned_sink", {"d": d, "h": h})
-    sink = {"attend.head_attn_sink": ours.w["learned_sink_core.normaliser.b"]}
+    sink = {"attend.head_attn_sink": ours.w["normaliser.b"]}
     agree(ours, attention(party, ours, d, h, sink, causal=True, head_learned_sink=True), [random(BATCH, 5, d)], SINGLE)
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .common import BATCH, SINGLE, Ours, agree, attention, find, later, qkv, random, with_weights
+from .common import BATCH, SINGLE, Ours, agree, attention, find, later, random, with_weights
 
 
 @pytest.mark.against("alibi", "x_transformers.x_transformers.AlibiPositionalBias")
@@ -26,14 +26,15 @@ def test_alibi_is_a_score_function_of_flex_attention(party: Any) -> None:
     from torch.nn.attention.flex_attention import flex_attention
 
     h, n = 5, 7
-    ours = Ours("alibi::alibi_core")
+    ours = Ours("alibi", {"d": 8 * h, "h": h})
     bias = party(h)
 
     def score(s: Tensor, b: Tensor, head: Tensor, i: Tensor, j: Tensor) -> Tensor:
         return torch.where(i >= j, bias(s, b, head, i, j), -torch.inf)
 
-    q, k, v = (x.detach() for x in qkv(n, n, 8, 8, h))
-    agree(ours, lambda q, k, v: flex_attention(q, k, v, score_mod=score), [q, k, v], SINGLE, gradients=False)
+    with torch.no_grad():
+        layer = ours.around(lambda q, k, v: flex_attention(q, k, v, score_mod=score))
+        agree(ours, layer, [random(BATCH, n, 8 * h)], SINGLE, gradients=False)
 
 
 @pytest.mark.against("rope_mha", "x_transformers.x_transformers.RotaryEmbedding")

@@ -9,26 +9,34 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .common import BATCH, SINGLE, Ours, agree, attention, later, llama_like, qkv, random, unturned, with_weights
+from .common import BATCH, SINGLE, Ours, agree, attention, later, llama_like, random, unturned, with_weights
 
 
 @pytest.mark.against("cosine", "x_transformers.x_transformers.Attention")
 def test_cosine_is_query_key_normalisation(party: Any) -> None:
     d, h = 24, 3
     ours = Ours("cosine", {"d": d, "h": h})
-    g = ours.w["cosine_core.g"].data.fill_(3.5).item()
-    ours.w.pop("cosine_core.g")  # a constant there
+    g = ours.w.pop("score.g").data.fill_(3.5).item()  # a constant there
     # our unit vectors are q / sqrt(|q|^2 + 1e-6), theirs q / max(|q|, 1e-12): these inputs have |q| near 3
     layer = attention(party, ours, d, h, qk_norm=True, qk_norm_scale=g)
     agree(ours, layer, [random(BATCH, 5, d)], 1e-6)
 
 
 @pytest.mark.against("l2", "x_transformers.x_transformers.Attention")
-def test_the_core_of_l2_is_a_distance(party: Any) -> None:
+def test_the_score_of_l2_is_a_distance(party: Any) -> None:
     # The layer ties W^Q = W^K and feeds the values through W^Q; x-transformers has the score only.
     e, h = 8, 3
+    ours = Ours("l2", {"d": h * e, "h": h}, std=0.3)
     attend = party(h * e, dim_head=e, heads=h, l2_distance=True).attend
-    agree(Ours("l2::l2_core", lift=("b", "h")), lambda q, k, v: attend(q, k, v)[0], qkv(4, 6, e, e, h), SINGLE)
+    w = ours.w
+
+    def theirs(x: Tensor) -> Tensor:
+        q = torch.einsum("bnd,dhe->bhne", x, w["Wq"])
+        u = torch.einsum("bhne,dhe->bhnd", q, w["Wq"]) / e**0.5
+        v = torch.einsum("bhnd,hdf->bhnf", u, w["Wv"]) + w["Wv.bias"][:, None]
+        return torch.einsum("bhnf,hfd->bnd", attend(q, q, v)[0], w["Wo"]) + w["Wo.bias"]
+
+    agree(ours, theirs, [random(BATCH, 5, h * e)], SINGLE)
 
 
 def decoder(party: Any, config: Any, ours: Ours, extra: dict[str, Tensor], n: int, e: int, mask: Tensor | None) -> Any:
@@ -44,7 +52,8 @@ def test_qk_layernorm_is_coheres_without_positions(party: Any) -> None:
     d, h, n = 12, 3, 5
     ours = Ours("qk_layernorm", {"d": d, "h": h})
     config = CohereConfig(
-        hidden_size=d, num_attention_heads=h, num_key_value_heads=h, use_qk_norm=True, layer_norm_eps=1e-5, attn_implementation="eager"
+        hidden_size=d, num_attention_heads=h, num_key_value_heads=h, use_qk_norm=True, layer_norm_eps=1e-5, attention_bias=True,
+        attn_implementation="eager"
     )
     gains = {f"{k}_norm.weight": ours.w[f"score.g{k}"].expand(h, -1) for k in "qk"}  # ours are shared by the heads
     agree(ours, decoder(party, config, ours, gains, n, d // h, None), [random(BATCH, n, d)], SINGLE)
@@ -57,7 +66,7 @@ def test_qk_rmsnorm_is_qwens_without_positions(party: Any) -> None:
     d, h, n = 12, 3, 5
     ours = Ours("qk_rmsnorm", {"d": d, "h": h})
     config = Qwen3Config(
-        hidden_size=d, num_attention_heads=h, num_key_value_heads=h, head_dim=d // h, rms_norm_eps=1e-6, attn_implementation="eager"
+        hidden_size=d, num_attention_heads=h, num_key_value_heads=h, head_dim=d // h, rms_norm_eps=1e-6, attention_bias=True, attn_implementation="eager"
     )
     gains = {f"{k}_norm.weight": ours.w[f"score.g{k}"] for k in "qk"}
     agree(ours, decoder(party, config, ours, gains, n, d // h, later(n)), [random(BATCH, n, d)], SINGLE)
@@ -76,6 +85,7 @@ def test_softcap_is_gemmas_without_positions(party: Any) -> None:
         head_dim=d // h,
         query_pre_attn_scalar=d // h,
         attn_logit_softcapping=50.0,
+        attention_bias=True,
         attn_implementation="eager",
     )
     agree(ours, decoder(party, config, ours, {}, n, d // h, later(n)), [random(BATCH, n, d)], SINGLE)

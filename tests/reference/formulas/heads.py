@@ -13,17 +13,18 @@ from formulas.common import LAYER, Case, Sizes, Weights, attend, flat, heads, lo
 
 def gqa(x: Tensor, w: Weights, z: Sizes) -> Tensor:
     groups, per_group = z["g"], z["j"]
-    q = list(heads(x, w["Wq"].flatten(1, 2)))
-    k, v = list(heads(x, w["Wk"])), list(heads(x, w["Wv"]))
+    q = list(heads(x, w["Wq"].flatten(1, 2), w["Wq.bias"]))
+    k, v = (list(heads(x, w[t], w[f"{t}.bias"])) for t in ("Wk", "Wv"))
     out = []
     for i in range(groups * per_group):
         s = scaled(rotate(q[i]), rotate(k[i // per_group])).masked_fill(~lower(len(x)), -math.inf)
         out.append(attend(s, v[i // per_group]))
-    return torch.cat(out, 1) @ flat(w["Wo"], 3)
+    return torch.cat(out, 1) @ flat(w["Wo"], 3) + w["Wo.bias"]
 
 
 def mqa(x: Tensor, w: Weights, z: Sizes) -> Tensor:
-    return torch.cat([attend(scaled(q, x @ w["Wk"]), x @ w["Wv"]) for q in heads(x, w["Wq"])], 1) @ flat(w["Wo"], 2)
+    k, v = (x @ w[t] + w[f"{t}.bias"] for t in ("Wk", "Wv"))
+    return torch.cat([attend(scaled(q, k), v) for q in heads(x, w["Wq"], w["Wq.bias"])], 1) @ flat(w["Wo"], 2) + w["Wo.bias"]
 
 
 def mla(x: Tensor, w: Weights, z: Sizes) -> Tensor:
@@ -43,24 +44,24 @@ def mla(x: Tensor, w: Weights, z: Sizes) -> Tensor:
 
 
 def talking_heads(x: Tensor, w: Weights, z: Sizes) -> Tensor:
-    logits = [scaled(q, k) for q, k in zip(heads(x, w["Wq"]), heads(x, w["Wk"]), strict=True)]
+    logits = [scaled(q, k) for q, k in zip(*(heads(x, w[t], w[f"{t}.bias"]) for t in ("Wq", "Wk")), strict=True)]
     mixed = [sum(w["before.Pl"][i, g] * s for i, s in enumerate(logits)) for g in range(z["g"])]
     soft = [torch.softmax(s, 1) for s in mixed if isinstance(s, Tensor)]
     out = []
-    for j, v in enumerate(heads(x, w["Wv"])):
+    for j, v in enumerate(heads(x, w["Wv"], w["Wv.bias"])):
         out.append(sum(w["after.Pw"][g, j] * p for g, p in enumerate(soft)) @ v)
-    return torch.cat(out, 1) @ flat(w["Wo"], 2)
+    return torch.cat(out, 1) @ flat(w["Wo"], 2) + w["Wo.bias"]
 
 
 def differential(x: Tensor, w: Weights, z: Sizes) -> Tensor:
     first, second = (torch.exp((w[f"lambda.q{i}"] * w[f"lambda.k{i}"]).sum()) for i in (1, 2))
     weight = first - second + (0.8 - 0.6 * math.exp(-0.3 * 0))
     out = []
-    for i, v in enumerate(heads(x, w["Wv"])):
-        a1, a2 = (torch.softmax(scaled(x @ w["Wq"][:, t, i], x @ w["Wk"][:, t, i]), 1) for t in (0, 1))
+    for i, v in enumerate(heads(x, w["Wv"], w["Wv.bias"])):
+        a1, a2 = (torch.softmax(scaled(*(x @ w[k][:, t, i] + w[f"{k}.bias"][t, i] for k in ("Wq", "Wk"))), 1) for t in (0, 1))
         y = (a1 - weight * a2) @ v
         out.append((1 - 0.2) * y / torch.sqrt((y * y).mean(1, keepdim=True) + 1e-5) * w["norm.g"])
-    return torch.cat(out, 1) @ flat(w["Wo"], 2)
+    return torch.cat(out, 1) @ flat(w["Wo"], 2) + w["Wo.bias"]
 
 
 def gated_attention(x: Tensor, w: Weights, z: Sizes) -> Tensor:

@@ -25,7 +25,7 @@ def cosine(x: Tensor, w: Weights, z: Sizes) -> Tensor:
     def unit(q: Tensor) -> Tensor:
         return q / torch.sqrt((q * q).sum(-1, keepdim=True) + 1e-6)
 
-    return multihead(x, x, w, lambda q, k, v, i: attend(w["cosine_core.g"] * (unit(q) @ unit(k).T), v))
+    return multihead(x, x, w, lambda q, k, v, i: attend(w["score.g"] * (unit(q) @ unit(k).T), v))
 
 
 def l2(x: Tensor, w: Weights, z: Sizes) -> Tensor:
@@ -36,8 +36,8 @@ def l2(x: Tensor, w: Weights, z: Sizes) -> Tensor:
         y = x @ wq
         p = -((y[:, None] - y[None]) ** 2).sum(-1) / math.sqrt(wq.shape[1])
         a = wq @ wq.T / math.sqrt(wq.shape[1])
-        out.append(attend(p, x @ a) @ w["Wv"][i])
-    return torch.cat(out, 1) @ flat(w["Wo"], 2)
+        out.append(attend(p, x @ a) @ w["Wv"][i] + w["Wv.bias"][i])
+    return torch.cat(out, 1) @ flat(w["Wo"], 2) + w["Wo.bias"]
 
 
 def luong_dot(t: Tensor, x: Tensor, w: Weights, z: Sizes) -> Tensor:
