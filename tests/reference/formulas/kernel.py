@@ -84,7 +84,9 @@ def based(x: Tensor, w: Weights, z: Sizes) -> Tensor:
 
 def rebased(x: Tensor, w: Weights, z: Sizes) -> Tensor:
     def affine(t: Tensor, which: str) -> Tensor:
-        return torch.nn.functional.layer_norm(t, t.shape[1:], w[f"rebased_core.phi_{which}.g"], w[f"rebased_core.phi_{which}.b"])
+        return torch.nn.functional.layer_norm(
+            t, t.shape[1:], w[f"rebased_core.phi_{which}.g"], w[f"rebased_core.phi_{which}.b"]
+        )
 
     def core(q: Tensor, k: Tensor, v: Tensor, i: int) -> Tensor:
         a = (affine(q, "q") @ affine(k, "k").T).square().tril()
@@ -144,8 +146,18 @@ def hydra(x: Tensor, w: Weights, z: Sizes) -> Tensor:
     return torch.stack([row / row.norm() * total for row in q]) @ w["Wo"]
 
 
-SEGMENTS = ({"n": 6, "h": 3, "e": 2, "d": 6, "p": 3}, {"n": 1, "h": 1, "e": 3, "d": 3, "p": 1}, {"n": 15, "h": 2, "e": 4, "d": 8, "p": 5}, {"n": 7, "h": 1, "e": 2, "d": 2, "p": 3}, {"n": 2, "h": 2, "e": 1, "d": 2, "p": 3})
-PROJECTED = ({"n": 5, "h": 3, "e": 2, "d": 6, "p": 2}, {"n": 1, "h": 1, "e": 3, "d": 3, "p": 3}, {"n": 3, "h": 2, "e": 1, "d": 2, "p": 1})
+SEGMENTS = (
+    {"n": 6, "h": 3, "e": 2, "d": 6, "p": 3},
+    {"n": 1, "h": 1, "e": 3, "d": 3, "p": 1},
+    {"n": 15, "h": 2, "e": 4, "d": 8, "p": 5},
+    {"n": 7, "h": 1, "e": 2, "d": 2, "p": 3},
+    {"n": 2, "h": 2, "e": 1, "d": 2, "p": 3},
+)
+PROJECTED = (
+    {"n": 5, "h": 3, "e": 2, "d": 6, "p": 2},
+    {"n": 1, "h": 1, "e": 3, "d": 3, "p": 3},
+    {"n": 3, "h": 2, "e": 1, "d": 2, "p": 1},
+)
 CASES = {
     "linear": Case(linear, ("n d",), "d h", LAYER),
     "causal_linear": Case(causal_linear, ("n d",), "d h", LAYER),

@@ -78,7 +78,13 @@ def lambda_layer(x: Tensor, w: Weights, z: Sizes) -> Tensor:
     return torch.stack(rows)
 
 
-LATENT = ({"n": 5, "h": 3, "e": 2, "d": 6, "p": 4, "c": 5}, {"n": 1, "h": 1, "e": 3, "d": 3, "p": 1, "c": 1}, {"n": 3, "h": 2, "e": 2, "d": 4, "p": 2, "c": 7})
+LATENT = (
+    {"n": 5, "h": 3, "e": 2, "d": 6, "p": 4, "c": 5},
+    {"n": 1, "h": 1, "e": 3, "d": 3, "p": 1, "c": 1},
+    {"n": 3, "h": 2, "e": 2, "d": 4, "p": 2, "c": 7},
+)
+
+
 def memory_compressed(x: Tensor, w: Weights, z: Sizes) -> Tensor:
     def convolve(t: Tensor, name: str) -> Tensor:
         kernel = w[f"{name}.W"].flatten(2).permute(2, 1, 0)
@@ -95,7 +101,10 @@ def funnel(x: Tensor, w: Weights, z: Sizes) -> Tensor:
     return multihead(pooled, x, w, lambda q, k, v, _: attend(scaled(q, k), v))
 
 
-SHORTER = tuple({**LAYER[k], **more} for k, more in enumerate(({"n": 6, "r": 2}, {"r": 1}, {"n": 9, "r": 3}, {"n": 8, "r": 4})))
+SHORTER = tuple(
+    {**LAYER[k], **more} for k, more in enumerate(({"n": 6, "r": 2}, {"r": 1}, {"n": 9, "r": 3}, {"n": 8, "r": 4}))
+)
+
 
 def slot(t: Tensor, x: Tensor, w: Weights, z: Sizes) -> Tensor:
     """Locatello and others (2020), algorithm 1, with PyTorch's cell; its matrices are stored [out, in], gates r, z, n."""
