@@ -78,6 +78,14 @@ def _sinkhorn(s, first, last, steps):
         s = _log_normal(_log_normal(s, first), last)
     return torch.exp(s)
 ''',
+    "unfold": '''
+def _unfold(x, dim, count, back, step):
+    """For every position the `count` entries from `back` steps before it on, as a last dimension; 0 outside."""
+    before, after = list(x.shape), list(x.shape)
+    before[dim], after[dim] = back * step, (count - 1 - back) * step
+    x = torch.cat((x.new_zeros(before), x, x.new_zeros(after)), dim)
+    return x.unfold(dim, (count - 1) * step + 1, 1)[..., ::step]
+''',
     "shift": '''
 def _shift(x, dim, by):
     """Entries moved `by` places along a dimension, 0 where nothing comes from."""

@@ -15,7 +15,7 @@ from anatomy.language.bindings import Learner, Refused
 from anatomy.language.brackets import Brackets
 from anatomy.language.indexing import apart, inside, pointed, table
 from anatomy.language.predicates import causal_pair
-from anatomy.language.scope import LATER_WORDS, suggestion
+from anatomy.language.scope import library, suggestion
 from anatomy.ops import WORDS, Contract, Iota, Literal, find
 from anatomy.ops.add import Add
 
@@ -283,9 +283,6 @@ class Expressions(Brackets):
                     if e.label is not None:
                         raise self.error("E209", f"`{word}` has no weights to label", e.label)
                     return self.apply(word, e, e.args, names, positions, e.bracket)
-                if word in LATER_WORDS:
-                    self.operands(e.args, positions)
-                    raise self.error("E106", f"`{word}` waits for a later version", e)
         found = self.module.find(e.name)
         if found is None:
             if word in self.bound and word not in self.learners:
@@ -296,7 +293,8 @@ class Expressions(Brackets):
             near = suggestion(word, known)
             fix = (Edit(self.span(e.name), near),) if near else ()
             self.operands(e.args, positions)
-            raise self.error("E203", f"there is no operation or diagram `{word}`", e.name, help=f"did you mean `{near}`?" if near else "", edits=fix)
+            help = f"it is declared in a library: `use {home} ({word})`" if (home := library(word)) else f"did you mean `{near}`?" if near else ""
+            raise self.error("E203", f"there is no operation or diagram `{word}`", e.name, help=help, edits=() if home else fix)
         return call_diagram(self, e, found, names)
 
     def causal(self, e: s.Call, names: tuple[str, ...]) -> View | None:

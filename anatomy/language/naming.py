@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from fractions import Fraction
 
 from anatomy.ir.poly import Poly
-from anatomy.language.scope import LATER_WORDS, RESERVED
+from anatomy.language.scope import RESERVED
 from anatomy.ops import WORDS
 
-TAKEN = RESERVED | LATER_WORDS | WORDS | {"causal", "param", "optional", "require", "prefer", "share"}
+TAKEN = RESERVED | WORDS | {"causal", "param", "optional", "require", "prefer", "share"}
 
 
 class Names:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,10 +21,6 @@ RESERVED = frozenset(
     ["axis", "diagram", "rule", "derive", "family", "space", "use", "lang", "simd", "scan", "repeat", "next", "out", "weight", "table", "noise", "hole", "part", "tie", "lin", "where", "and", "or", "not", "choose", "in", "of", "as", "true", "false", "frozen", "tied"]
 )
 """Words that name nothing."""
-LATER_WORDS = frozenset(
-    ["slice", "reverse", "unfold"]
-)
-"""Operations of the vocabulary that wait for a later version."""
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
@@ -31,6 +28,14 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     near = [k for k in known if abs(len(k) - len(word)) <= 1 + len(word) // 3]
     close = difflib.get_close_matches(word, near[:500], 1, 0.6)
     return close[0] if close else ""
+
+
+def library(word: str) -> str:
+    """The library that declares a name, or ''."""
+    for path in sorted(STD.glob("*.anat")):
+        if re.search(rf"^diagram {re.escape(word)}\b", path.read_text("utf-8"), re.M):
+            return f"std.{path.stem}"
+    return ""
 
 
 @dataclass

@@ -238,7 +238,9 @@ class Text:
         match op.form:
             case "arrow":
                 cut = op.parts[0] if hasattr(op, "parts") and op.parts[0] == 1 else len(own) - 1  # type: ignore[attr-defined]
-                return f"[{self.list(own[:cut])} -> {self.list(own[cut:])}]"
+                given = "".join(f", {name}={signed(Fraction(getattr(op, name)))}" for name in op.options if name not in op.flags and getattr(op, name) != 1)
+                given += "".join(f", {flag}=true" for flag in sorted(op.flags) if getattr(op, flag))
+                return f"[{self.list(own[:cut])} -> {self.list(own[cut:])}{given}]"
             case "axes":
                 eps = ""
                 if isinstance(op, Normalise) and op.eps != EPS[op.which]:

@@ -33,12 +33,13 @@ from anatomy.ops.solve import Solve
 from anatomy.ops.sort import Sort
 from anatomy.ops.sparsemax import Sparsemax
 from anatomy.ops.topk import Topk
+from anatomy.ops.unfold import Unfold
 from anatomy.ops.where import Where
 
 OPS: tuple[type[Op], ...] = (
     Add, Subtract, Multiply, Divide, Power, Map, Extremum, Where,
     Contract, Reduce, Cumsum, Softmax, Sparsemax, Entmax, Sinkhorn, Normalise, Solve,
-    Expand, Split, Merge, Halves, Cat, Shift, Fourier,
+    Expand, Split, Merge, Halves, Cat, Shift, Unfold, Fourier,
     Gather, Topk, Sort,
     Literal, Size, Iota, Index, Compare, Both, Not, Mask, Hole, Noise, Scan,
 )  # fmt: skip
@@ -95,6 +96,7 @@ __all__ = [
     "Split",
     "Subtract",
     "Topk",
+    "Unfold",
     "Where",
     "find",
 ]  # fmt: skip

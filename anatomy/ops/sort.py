@@ -21,6 +21,7 @@ class Sort(Op):
     form = "axes"
     logarithmic = True
     knows_position = True
+    logarithmic = True
 
     @property
     def word(self) -> str:

@@ -6,6 +6,7 @@ True for every v, so nothing needs to converge. `torch.func.jvp` returns (output
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -91,6 +92,12 @@ def estimate(
     flat = Flat(function, shapes, fixed)
     if flat.length == 0:
         return Estimate(0.0)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "There is a performance drop")  # an operation that is batched by a loop
+        return _search(flat, radius, norm, seed, starts, steps)
+
+
+def _search(flat: Flat, radius: float, norm: str, seed: int, starts: int, steps: int | None) -> Estimate:
     reach = 4.0 if math.isinf(radius) else radius
     points, names = _starts(flat, reach, seed, starts)
     if steps is None:

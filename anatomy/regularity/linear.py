@@ -49,6 +49,12 @@ def describe(name: str, own: tuple[str, ...], sizes: dict[str, int], tokens: fro
         case "shift":
             (axis,) = own
             return Linear(own, own, (lambda b: _shift(b, axis, options["by"]),), one, fills=True)
+        case "unfold":
+            axis, window = own
+            # Each entry stands in at most so many windows, and at most once in each.
+            most = float(min(sizes[axis], sizes[window]))
+            norms = Triple.of(most, root(most), 1.0) if axis in tokens else Triple.all(root(most))
+            return Linear((axis,), own, (lambda b: _unfold(b, axis, window, sizes[window], **options),), norms, fills=True)
         case "cumsum":
             (axis,) = own
             from flint import arb
@@ -94,6 +100,18 @@ def _shift(b: Ball, axis: str, by: int) -> Ball:
         else:
             out[:by] = x[-by:]
     return Ball(b.axes, np.moveaxis(out, 0, at), b.rad)
+
+
+def _unfold(b: Ball, axis: str, window: str, count: int, step: int, centred: bool) -> Ball:
+    x = np.moveaxis(b.mid, b.axes.index(axis), 0)
+    guard(x.size * count)
+    out = np.zeros((*x.shape, count))
+    for c in range(count):
+        by = step * (c - count // 2 if centred else c - count + 1)
+        low, high = max(0, -by), min(len(x), len(x) - by)
+        if low < high:
+            out[low:high, ..., c] = x[low + by : high + by]
+    return Ball((*(a for a in (axis, *(a for a in b.axes if a != axis))), window), out, b.rad)
 
 
 def _cumsum(b: Ball, axis: str) -> Ball:

@@ -171,7 +171,7 @@ class Rules:
             entry = min(entry[0], 0.0), max(entry[1], 0.0)
         radius = mul(what.norms.inf, x.radius)
         outs = []
-        needed = {"split": own[:1], "halves": own[:1], "merge": own[:-1]}.get(name, own)
+        needed = {"split": own[:1], "halves": own[:1], "unfold": own[:1], "merge": own[:-1]}.get(name, own)
         for function in what.apply:
             form = None
             if x.form is not None:

@@ -9,7 +9,6 @@ from anatomy.errors import Source
 from anatomy.language.brackets import INITS
 from anatomy.language.format import format_text
 from anatomy.language.lalr import tables
-from anatomy.language.scope import LATER_WORDS
 from anatomy.ops import OPS
 from tests.language.trees import codes
 
@@ -30,7 +29,7 @@ def named() -> set[str]:
 
 
 def test_every_operation_keyword_and_initialiser_is_named():
-    words = {word for op in OPS for word in op.names} | {"lin", "causal", "mask"} | LATER_WORDS | INITS.keys()
+    words = {word for op in OPS for word in op.names} | {"lin", "causal", "mask"} | INITS.keys()
     words |= {word for word in tables().words if word.isalpha()}
     assert words <= named(), sorted(words - named())
 
