@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any
 
 import torch
@@ -15,6 +15,9 @@ import torch
 from anatomy.regularity.estimate import Flat, Function, Shape, _starts, estimate
 
 STEPS = (1e-2, 1e-4, 1e-6)
+PAIRS, PARTS = 12, 24
+HALVINGS = (12, 20, 28)
+"""A change that stays over sixteen halvings, which shrink what is Lipschitz 65,000 times, counts as a jump."""
 FACTOR = 30.0
 """A quotient that grows by this much whenever the distance shrinks a hundredfold counts as unbounded."""
 
@@ -45,6 +48,40 @@ def on_domain(
                 if all(late >= FACTOR * early for early, late in pairwise(quotients)):
                     return {"evidence": "numerical", "family": f"the first token at +-t u, the others as in `{name}`",
                             "t": [s * reach for s in STEPS], "u": u.tolist(), "secants": quotients}  # fmt: skip
+    with torch.no_grad():
+        return _jump(flat, *_starts(flat, reach, seed, 10), generator)
+
+
+def _jump(flat: Flat, points: torch.Tensor, names: Sequence[str], generator: torch.Generator) -> dict[str, Any] | None:
+    """A segment that is halved towards a jump: its ends come together and their values do not."""
+    pairs = list(combinations(range(len(points)), 2))
+    for chosen in torch.randperm(len(pairs), generator=generator).tolist()[:PAIRS]:
+        i, j = pairs[chosen]
+        a, b = points[i], points[j]
+        length = float(torch.linalg.vector_norm(b - a))
+        if length == 0:
+            continue
+        values = [flat(a + k / PARTS * (b - a)) for k in range(PARTS + 1)]
+        gaps = [float(torch.linalg.vector_norm(v - u)) for u, v in pairwise(values)]
+        if not all(map(math.isfinite, gaps)):
+            continue
+        for k in sorted(range(PARTS), key=lambda k: -gaps[k])[:2]:
+            low, high, left, right = k / PARTS, (k + 1) / PARTS, values[k], values[k + 1]
+            changes = []
+            for step in range(max(HALVINGS) + 1):
+                if step in HALVINGS:
+                    changes.append(float(torch.linalg.vector_norm(right - left)))
+                middle = (low + high) / 2
+                value = flat(a + middle * (b - a))
+                if torch.linalg.vector_norm(value - left) > torch.linalg.vector_norm(right - value):
+                    high, right = middle, value
+                else:
+                    low, left = middle, value
+            if changes[0] > 1e-6 and changes[-1] > 0.9 * changes[0]:
+                distances = [length / PARTS * 2.0**-step for step in HALVINGS]
+                return {"evidence": "numerical", "family": f"the segment from `{names[i]}` to `{names[j]}`, halved towards a jump",
+                        "t": distances, "secants": [c / d for c, d in zip(changes, distances, strict=True)],
+                        "between": [(a + low * (b - a)).tolist(), (a + high * (b - a)).tolist()]}  # fmt: skip
     return None
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import anatomy
+from anatomy.regularity.falsify import on_domain
 
 HEAD = "use std.index (reverse, slice)\naxis n, m, c, d, r, k\n"
 SIZES = {"n": 5, "d": 3, "c": 4, "m": 6, "r": 2}
@@ -126,7 +127,19 @@ def test_what_jumps_has_no_bound(name: str) -> None:
     sizes = {"n": 4, "d": 3, "c": 2, "r": 2}
     found = anatomy.regularity(diagram, sizes=sizes, module=anatomy.compile(diagram, sizes, dtype=torch.float64))
     assert found.upper is None
-    assert found.verdict in ("unknown", "not_lipschitz_on_domain")
+    assert found.verdict == "not_lipschitz_on_domain"
+    against = found.certificate["against"]
+    assert against["evidence"] == "numerical"
+    early, _, late = against["secants"]
+    assert late > 5e3 * early
+
+
+def test_what_is_continuous_does_not_jump() -> None:
+    """Steep, with kinks, and without a rule: not a jump."""
+    for body in ("out 1000 * relu(x) * x", "out tanh(10000 * x)", "w, _ = sort[d](x) out abs(w) ^ 2.5"):
+        diagram = anatomy.parse(f"axis n, d diagram it(x: [n, d]) -> [n, d] {{ {body} }}")["it"]
+        run = anatomy.compile(diagram, {"n": 4, "d": 3}, dtype=torch.float64)
+        assert on_domain(run, [(4, 3)], 1.0, 0, [None]) is None
 
 
 def test_the_reason_is_told() -> None:
