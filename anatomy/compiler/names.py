@@ -5,14 +5,14 @@ from __future__ import annotations
 import keyword
 import re
 
+from anatomy.compiler.runtime import FUNCTIONS
+
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,60}\Z")
 _TAKEN = """
     torch F math nn self sizes hashlib Tensor annotations seed dtype device reference
     ValueError float getattr isinstance staticmethod super range zip enumerate tuple
-    _axes _affine _decays _triangular _solve _generator _masked_softmax _shift
-    _masked _sparsemax _entmax15 _entmax _log_normal _sinkhorn
 """
-TAKEN = frozenset(_TAKEN.split())
+TAKEN = frozenset(_TAKEN.split()) | {f"_{name}" for name in FUNCTIONS}
 """Names that the text around a value uses: modules, built-in functions, the functions of `runtime`."""
 
 _MODULE = """
