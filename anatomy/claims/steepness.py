@@ -1,8 +1,7 @@
 """The steepest derivative that is found at growing scales: what refutes a claim of being Lipschitz.
 
-A search cannot prove a bound; it can refute one, and a claim of no bound must show its growth. Three searches:
-structured starts at very large scales, the same in the null spaces of weights, and ascent of the derivative in boxes
-of two sizes, for mechanisms whose scores must be balanced first.
+A search cannot prove a bound; it can refute one, and a claim of no bound must show its growth. Two searches are here,
+structured starts at very large scales and the same in the null spaces of weights; the third is in `secant.py`.
 """
 
 from __future__ import annotations
@@ -21,10 +20,6 @@ NEAR, FAR = 1e4, 1e6
 GROWTH = 10.0
 MAX_STARTS = 343
 MAX_SPACES = 12
-BOXES = (4.0, 64.0)
-"""Radii for the ascent; a derivative that grows like the radius grows 16 times."""
-ASCENT = 3.0
-STEPS, RATE, SEEDS = (60, 240), 0.3, 2
 
 
 def growth(trial: Trial) -> float:
@@ -139,57 +134,3 @@ def _slope(trial: Trial, net, xs: Sequence[Tensor], real: Sequence[int], at: Seq
             square = sum((g.nan_to_num(0.0, 0.0, 0.0).square().sum().item() for g in grads if g is not None), 0.0)
             best = max(best, square**0.5)
     return best
-
-
-def ascent(trial: Trial) -> float:
-    """How much steeper the mechanism is found in the box of radius 64 than in that of radius 4, by Adam on the inputs.
-
-    The walk starts near zero, where nothing is saturated, and first fills the smaller box; a mechanism whose scores have
-    to stay balanced while values grow apart is followed along its ridge. Two tokens, where two are lawful, are enough.
-    """
-    low = high = 0.0
-    trial = trial.short
-    for seed in range(SEEDS):
-        a, b = _climb(trial, seed)
-        low, high = max(low, a), max(high, b)
-        if high > 2 * ASCENT * low:
-            break
-    return high / max(low, 1e-300)
-
-
-def _climb(trial: Trial, seed: int) -> tuple[float, float]:
-    """The steepest derivative found in each of the two boxes."""
-    import torch
-
-    net, real = trial.module, trial.real
-    g = torch.Generator().manual_seed(seed)
-    given = trial.inputs(seed)
-    points = [torch.randn(given[k].shape, dtype=torch.float64, generator=g).requires_grad_() for k in real]
-    probes = [torch.randn(y.shape, dtype=y.dtype, generator=g) for y in trial.run(given)]
-    adam = torch.optim.Adam(points, lr=RATE, betas=(0.8, 0.95))
-    best = [0.0, 0.0]
-    for step in range(STEPS[0] + STEPS[1]):
-        box = int(step >= STEPS[0])
-        for k, x in zip(real, points, strict=True):
-            given[k] = x
-        total = [(y * p).sum() for y, p in zip(trial.run(given, net), probes, strict=True) if y.requires_grad]
-        if not total:
-            break
-        slopes = torch.autograd.grad(torch.stack(total).sum(), points, create_graph=True, allow_unused=True)
-        square = torch.stack([s.square().sum() for s in slopes if s is not None]).sum()
-        now = square.detach().item()
-        if not now < float("inf"):
-            break
-        best[box] = max(best[box], now**0.5)
-        if not square.requires_grad:
-            break
-        adam.zero_grad()
-        (-torch.log(square + 1e-300)).backward()
-        for x in points:
-            if x.grad is not None:
-                x.grad.nan_to_num_(0.0, 0.0, 0.0)
-        adam.step()
-        with torch.no_grad():
-            for x in points:
-                x.clamp_(-BOXES[box], BOXES[box])
-    return best[0], max(best)

@@ -40,19 +40,6 @@ class Trial:
         return {a: solution.size(p).evaluate({}) for a, p in self.diagram.sizes.items()}
 
     @cached_property
-    def short(self) -> Trial:
-        """The same with two tokens, or with as many as it has where two are not lawful."""
-        from anatomy.errors import AnatomyError
-
-        counts = {v: 2 for a in self.token_axes if (v := self.diagram.sizes[a].as_variable())}
-        shorter = Trial(self.diagram, {**self.stated, **counts}, self.spread)
-        try:
-            shorter.module  # noqa: B018
-        except AnatomyError:
-            return self
-        return shorter
-
-    @cached_property
     def chosen(self) -> dict[str, int]:
         variables = frozenset(v for a in self.token_axes for v in self.diagram.sizes[a].variables())
         return settle_sizes(self.diagram, self.stated, variables)
