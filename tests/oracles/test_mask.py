@@ -94,7 +94,7 @@ def test_learned_sink_is_gpt_oss_without_positions(party: Any) -> None:
     d, h, n = 12, 3, 5
     ours = Ours("learned_sink", {"d": d, "h": h})
     config = GptOssConfig(hidden_size=d, num_attention_heads=h, num_key_value_heads=h, head_dim=d // h, attn_implementation="eager")
-    module = with_weights(party(config, 1), llama_like(ours) | {"sinks": ours.w["normaliser.b"]})
+    module = with_weights(party(config, 1), llama_like(ours) | {"sinks": ours.w["sink"]})
     turn = tuple(x[..., : d // h // 2] for x in unturned(n, d // h))  # one angle for a pair
     agree(ours, lambda x: module(x, position_embeddings=turn, attention_mask=later(n))[0], [random(BATCH, n, d)])
 
@@ -103,7 +103,7 @@ def test_learned_sink_is_gpt_oss_without_positions(party: Any) -> None:
 def test_learned_sink_is_x_transformers(party: Any) -> None:
     d, h = 12, 3
     ours = Ours("learned_sink", {"d": d, "h": h})
-    sink = {"attend.head_attn_sink": ours.w["normaliser.b"]}
+    sink = {"attend.head_attn_sink": ours.w["sink"]}
     agree(ours, attention(party, ours, d, h, sink, causal=True, head_learned_sink=True), [random(BATCH, 5, d)], SINGLE)
 
 

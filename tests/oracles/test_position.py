@@ -80,7 +80,7 @@ def test_forgetting_is_flash_linear_attentions(party: Any) -> None:
     ours = Ours("forgetting", {"d": d, "h": h})
 
     def theirs(x: Tensor) -> Tensor:
-        gate = functional.logsigmoid(x @ ours.w["forget.Wf"] + ours.w["forget.Wf.bias"])
+        gate = functional.logsigmoid(x @ ours.w["log_forget.Wf"] + ours.w["log_forget.Wf.bias"])
 
         def core(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             return party(*(t.transpose(1, 2) for t in (q, k, v)), gate).transpose(1, 2).double()  # float32 inside

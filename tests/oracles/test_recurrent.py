@@ -132,7 +132,7 @@ def test_mamba_with_another_discretisation_is_its_authors_code(party: Any) -> No
     config = MambaConfig(hidden_size=d, state_size=a, expand=2, conv_kernel=4, time_step_rank=r)
     given = {"in_proj.weight": torch.cat([ours.rows("Wx"), ours.rows("Wz")]), "out_proj.weight": ours.rows("Wo")}
     given |= {"x_proj.weight": torch.cat([ours.rows(k) for k in ("Wr", "WB", "WC")]), "A_log": ours.w["A"], "D": ours.w["D"]}
-    given |= {"dt_proj.weight": ours.rows("Wt"), "dt_proj.bias": ours.w["Wt.bias"], **taps(ours, "conv")}
+    given |= {"dt_proj.weight": ours.rows("Wt"), "dt_proj.bias": ours.w["Wt.bias"], **taps(ours, "convolution")}
     agree(ours, with_weights(party(config, 0), given), [random(BATCH, N, d)], SINGLE)
 
 

@@ -59,7 +59,7 @@ def learned_sink(x: Tensor, w: Weights, z: Sizes) -> Tensor:
 
     def core(q: Tensor, k: Tensor, v: Tensor, i: int) -> Tensor:
         s = scaled(q, k).masked_fill(~lower(len(x)), -math.inf)
-        sink = w["normaliser.b"][i].expand(len(x), 1)
+        sink = w["sink"][i].expand(len(x), 1)
         return attend(torch.cat([s, sink], 1), torch.cat([v, torch.zeros_like(v[:1])]))
 
     return multihead(x, x, w, core)

@@ -49,7 +49,7 @@ def xpos(x: Tensor, w: Weights, z: Sizes) -> Tensor:
 
 def forgetting(x: Tensor, w: Weights, z: Sizes) -> Tensor:
     """The weights exp(s_ij) times the product of the gates f_l, j < l <= i, divided by their sum."""
-    f = torch.sigmoid(x @ w["forget.Wf"] + w["forget.Wf.bias"])
+    f = torch.sigmoid(x @ w["log_forget.Wf"] + w["log_forget.Wf.bias"])
 
     def core(q: Tensor, k: Tensor, v: Tensor, h: int) -> Tensor:
         s = scaled(q, k)

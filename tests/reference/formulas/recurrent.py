@@ -195,7 +195,7 @@ def gla(x: Tensor, w: Weights, z: Sizes) -> Tensor:
 
 def mamba(x: Tensor, w: Weights, z: Sizes) -> Tensor:
     """Gu and Dao (2023), algorithm 2 and equation 4, channel by channel."""
-    u = swish(conv(x @ w["Wx"], w["conv.w"]) + w["conv.b"])
+    u = swish(conv(x @ w["Wx"], w["convolution.w"]) + w["convolution.b"])
     delta = soft(u @ w["Wr"] @ w["Wt"] + w["Wt.bias"])
     b, c = u @ w["WB"], u @ w["WC"]
     y = torch.zeros_like(u)
