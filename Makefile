@@ -10,7 +10,7 @@ demo: $(READY)
 	@$(BIN)/python examples/demo.py
 
 test: $(READY) oracle-packages check
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 test-slow: $(READY)
 	@$(BIN)/python -m pytest -m slow

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,13 +11,33 @@ import zoo
 from .common import find
 from .table import distribution
 
-AGREED = pytest.StashKey[set[tuple[str, str]]]()
-ABSENT = pytest.StashKey[set[str]]()
+class Count:
+    """Which entries agreed with which library, and which libraries are not installed; reports come from all workers."""
+
+    def __init__(self) -> None:
+        self.agreed: set[tuple[str, str]] = set()
+        self.absent: set[str] = set()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        for key, value in report.user_properties:
+            if key == "second party" and report.when == "call" and report.passed:
+                entry, library = str(value).split()
+                self.agreed.add((entry, library))
+            if key == "second party" and report.skipped:
+                self.absent.add(str(value).split()[1])
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        if self.agreed:
+            entries, libraries = {entry for entry, _ in self.agreed}, sorted({library for _, library in self.agreed})
+            found = f"{len(entries)} of {len(zoo.names())} zoo entries checked by {len(libraries)} libraries"
+            terminalreporter.write_line(f"second parties: {found} ({', '.join(libraries)})")
+        if self.absent:
+            terminalreporter.write_line(f"second parties not installed, their tests skipped: {', '.join(sorted(self.absent))}")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "against(entry, path): an entry of the zoo against another party's module")
-    config.stash[AGREED], config.stash[ABSENT] = set(), set()
+    config.pluginmanager.register(Count(), "second parties")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -33,22 +52,8 @@ def party(request: pytest.FixtureRequest) -> Any:
     return find(request.node.get_closest_marker("against").args[1])
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    report: Any = yield
-    marker = item.get_closest_marker("against")
-    if marker and report.when == "call" and report.passed:
-        item.config.stash[AGREED].add((marker.args[0], distribution(marker.args[1])))
-    if marker and report.skipped:
-        item.config.stash[ABSENT].add(distribution(marker.args[1]))
-    return report
-
-
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    agreed, absent = config.stash[AGREED], sorted(config.stash[ABSENT])
-    if agreed:
-        entries, libraries = {entry for entry, _ in agreed}, sorted({library for _, library in agreed})
-        found = f"{len(entries)} of {len(zoo.names())} zoo entries checked by {len(libraries)} libraries"
-        terminalreporter.write_line(f"second parties: {found} ({', '.join(libraries)})")
-    if absent:
-        terminalreporter.write_line(f"second parties not installed, their tests skipped: {', '.join(absent)}")
+@pytest.fixture(autouse=True)
+def _counted(request: pytest.FixtureRequest) -> None:
+    marker = request.node.get_closest_marker("against")
+    if marker:
+        request.node.user_properties.append(("second party", f"{marker.args[0]} {distribution(marker.args[1])}"))
