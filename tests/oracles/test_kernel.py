@@ -104,6 +104,7 @@ def test_linformer_is_lucidrains_with_one_map_for_all_heads(party: Any) -> None:
 def test_agent_is_lucidrains_with_pooled_agents(party: Any) -> None:
     n, d, h, p = 6, 12, 3, 2
     ours = Ours("agent", {"d": d, "h": h, "p": p})
+    ours.set("W*.bias", 0.0)
     module = party(d, num_agent_tokens=p, dim_head=d // h, heads=h, talking_heads=False, gate=False)
     given = {"to_qkv.0.weight": torch.cat([ours.rows(f"W{k}") for k in "qkv"]), "to_out.1.weight": ours.rows("Wo", 2)}
     layer = with_weights(module, given, keep=["agent_tokens"])  # learned there; they may be given
@@ -126,5 +127,5 @@ def test_nystromformer_is_its_authors_code(party: Any) -> None:
     names = {"query": "Wq", "key": "Wk", "value": "Wv"}
     given = {f"{k}.weight": ours.rows(key) for k, key in names.items()}
     given["conv.weight"] = torch.zeros(h, 1, 3, 1, dtype=torch.float64)  # the skip connection
-    module = with_weights(attention, given | {f"{k}.bias": torch.zeros(d, dtype=torch.float64) for k in names})
-    agree(ours, lambda x: module(x)[0] @ ours.rows("Wo", 2).T, [random(BATCH, n, d)], 1e-9)
+    module = with_weights(attention, given | {f"{k}.bias": ours.vector(f"{key}.bias") for k, key in names.items()})
+    agree(ours, lambda x: module(x)[0] @ ours.rows("Wo", 2).T + ours.vector("Wo.bias"), [random(BATCH, n, d)], 1e-9)

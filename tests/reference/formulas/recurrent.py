@@ -90,7 +90,7 @@ def linear_recurrent(x: Tensor, w: Weights, z: Sizes) -> Tensor:
             total = total + phi(k[n])
             y[n] = (phi(q[n]) @ s / (phi(q[n]) @ total)) @ w["Wo"][i]
         out.append(y)
-    return torch.stack(out).sum(0)
+    return torch.stack(out).sum(0) + w["Wo.bias"]
 
 
 def qkv(x: Tensor, w: Weights) -> list[tuple[Tensor, ...]]:
