@@ -102,7 +102,7 @@ def test_rwkv_is_its_authors_time_mixing(party: Any) -> None:
 
 def taps(ours: Ours, *keys: str) -> dict[str, Tensor]:
     """Causal convolutions, side by side, as `nn.Conv1d` stores them: the tap of no delay comes last."""
-    weights = torch.cat([ours.w[f"{key}.w"].flip(0).T for key in keys])
+    weights = torch.cat([ours.w[f"{key}.w"].T for key in keys])
     return {"conv1d.weight": weights[:, None], "conv1d.bias": torch.cat([ours.w[f"{key}.b"] for key in keys])}
 
 
@@ -145,7 +145,7 @@ def short(ours: Ours, which: str, x: Tensor) -> Tensor:
     """A projection, its causal convolution by `conv1d`, and SiLU: [b, h, n, e]."""
     w = ours.w[f"conv_{which}.w"]
     y = functional.pad(x @ ours.w[f"W{which}"].flatten(1), (0, 0, len(w) - 1, 0)).transpose(1, 2)
-    y = functional.conv1d(y, w.flatten(1).flip(0).T[:, None], groups=w[0].numel())
+    y = functional.conv1d(y, w.flatten(1).T[:, None], groups=w[0].numel())
     return functional.silu(y).unflatten(1, w.shape[1:]).transpose(2, 3)
 
 

@@ -57,9 +57,11 @@ def test_values_and_gradients_agree_with_the_formula(name: str, lift: tuple[str,
             batch = ((3, 1)[strided],) if lift else ()
             xs = inputs_of(case, sizes, g, batch, strided)
             assert not strided or max(x.numel() for x in xs) == 1 or not all(x.is_contiguous() for x in xs)
+            torch.manual_seed(number)  # what is drawn is drawn alike
             have = net(*xs)
             weights = {k: p.detach().clone().requires_grad_() for k, p in net.state_dict().items()}
             twins = [x.detach().clone().requires_grad_(x.requires_grad) for x in xs]
+            torch.manual_seed(number)
             rows = [case.formula(*row, weights, sizes) for row in zip(*twins, strict=True)] if lift else []
             want = torch.stack(rows) if lift else case.formula(*twins, weights, sizes)
             assert close(have, want, 1e-12), (name, sizes, strided)

@@ -109,11 +109,10 @@ def multi_token(x: Tensor, w: Weights, z: Sizes) -> Tensor:
     n, keys = len(x), z["t"]
     q, k, v = (torch.einsum("nd,dgje->gjne", x, w[name]) for name in ("Wq", "Wk", "Wv"))
     s = (q @ k.transpose(-1, -2) / math.sqrt(z["e"])).masked_fill(~lower(n), 0).flatten(0, 1)
-    left = keys - 1 - keys // 2
-    padded = functional.pad(s, (left, keys // 2, z["u"] - 1, 0))
+    padded = functional.pad(s, (keys // 2, keys - 1 - keys // 2, z["u"] - 1, 0))
     identity = torch.zeros(z["u"], keys, dtype=x.dtype)
-    identity[0, keys // 2] = 1
-    kernel = (identity + w["convolution.theta"]).flatten(0, 1).flip(1, 2)[:, None]
+    identity[-1, keys // 2] = 1
+    kernel = (identity + w["convolution.theta"]).flatten(0, 1)[:, None]
     a = functional.conv2d(padded[None], kernel, groups=len(s))[0].masked_fill(~lower(n), -math.inf)
     a = torch.softmax(a, -1).unflatten(0, (z["g"], z["j"]))
     out = []

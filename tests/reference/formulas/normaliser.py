@@ -128,10 +128,12 @@ class Straight(torch.autograd.Function):
         return gradients[0]
 
 
-def gumbel(t: Tensor, x: Tensor, g: Tensor, w: Weights, z: Sizes) -> Tensor:
+def gumbel(t: Tensor, x: Tensor, w: Weights, z: Sizes) -> Tensor:
+    """Jang and others (2016), equation 1 and section 2.2, with draws from PyTorch's generator."""
     rows = []
-    for row, noise in zip(t, g, strict=True):
+    for row in t:
         s = torch.tanh(row @ w["W"] + x @ w["U"]) @ w["score.u"]
+        noise = -torch.log(-torch.log(torch.rand(len(x), dtype=x.dtype)))
         rows.append(Straight.apply(torch.softmax(s + noise, 0)) @ x)
     return torch.stack(rows)
 
@@ -176,7 +178,7 @@ CASES = {
     "laser": Case(laser, ("n d",), "d h", LAYER),
     "inverted": Case(inverted, ("n d",), "d h", LAYER),
     "hard": Case(hard, ("n d", "m c"), "d c a", CROSS),
-    "gumbel": Case(gumbel, ("n d", "m c", "n m"), "d c a", CROSS),
+    "gumbel": Case(gumbel, ("n d", "m c"), "d c a", CROSS),
     "stick_breaking": Case(stick_breaking, ("n d",), "d h", LAYER),
     "sinkformer": Case(sinkformer, ("n d",), "d h", LAYER),
 }  # fmt: skip

@@ -132,8 +132,8 @@ def soft(y: Tensor) -> Tensor:
 
 
 def conv(x: Tensor, taps: Tensor) -> Tensor:
-    """Channel by channel, tap 0 on the token itself, zeros before the first token."""
-    return torch.stack([sum((taps[j] * x[n - j] for j in range(min(len(taps), n + 1))), torch.zeros_like(x[0])) for n in range(len(x))])
+    """Channel by channel, the last tap on the token itself, zeros before the first token."""
+    return torch.stack([sum((taps[-1 - j] * x[n - j] for j in range(min(len(taps), n + 1))), torch.zeros_like(x[0])) for n in range(len(x))])
 
 
 def out(parts: list[Tensor], w: Weights) -> Tensor:
