@@ -241,7 +241,7 @@ class Builder:
             if f.serial not in serials:
                 self.serial += 1
                 serials[f.serial] = self.serial
-            label = ", ".join(axis.get(a, a) for a in f.label.split(", ")) if f.kind == "simd" else f.label
+            label = ", ".join(axis.get(a, a) for a in f.lanes) if f.lanes else f.label
             return Frame(f.kind, label, serials[f.serial])
 
         def seen(port: Port) -> View:
@@ -250,7 +250,7 @@ class Builder:
             return source.rename(formal)
 
         # Noise is drawn for every lane and lift that the diagram is called in.
-        lanes = [a for f in frame if f.kind == "simd" for a in f.label.split(", ")]
+        lanes = [a for f in frame for a in f.lanes]
         lifts = [a for view, item in zip(arguments, callee.inputs, strict=True) for a in view.axes if a not in {axis[b] for b in item.layout}]
         around = tuple(dict.fromkeys((*lanes, *lifts)))
         for node in callee.nodes:

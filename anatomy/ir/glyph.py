@@ -14,6 +14,8 @@ Shape = Literal[
     "source",  # a constant, a position
     "mask",  # a mask
     "structure",  # axes regrouped, nothing computed
+    "state",  # where the state of a loop comes in
+    "next",  # where the next one goes back
     "hole",  # an interface without a body
 ]
 

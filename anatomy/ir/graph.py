@@ -68,6 +68,11 @@ class Frame:
     label: str
     serial: int
 
+    @property
+    def lanes(self) -> tuple[str, ...]:
+        """The axes that are lanes inside."""
+        return tuple(self.label.split(", ")) if self.kind in ("simd", "scan") else ()
+
 
 @dataclass(frozen=True, slots=True)
 class Node:

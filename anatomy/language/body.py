@@ -109,7 +109,7 @@ class Body(Scans):
             self.bind(name, view)
 
     @contextmanager
-    def inside(self, axes: Sequence[s.Name]) -> Iterator[None]:
+    def inside(self, axes: Sequence[s.Name], kind: str = "simd") -> Iterator[None]:
         opened: list[str] = []
         outer = self.frame
         for name in axes:
@@ -119,7 +119,7 @@ class Body(Scans):
                 continue
             self.lanes[name.text] = name
         if opened:
-            self.frame = (*outer, self.builder.frame("simd", ", ".join(opened)))
+            self.frame = (*outer, self.builder.frame(kind, ", ".join(opened)))
         try:
             yield
         finally:

@@ -198,8 +198,8 @@ def _path(node: Node, named: set[str], axes: set[str]) -> Path:
     lanes: dict[str, None] = {}
     path = []
     for frame in node.frame:
-        if frame.kind == "simd":
-            path.append(tuple(a for a in frame.label.split(", ") if a in axes and a not in lanes))
+        if frame.lanes:
+            path.append(tuple(a for a in frame.lanes if a in axes and a not in lanes))
             lanes.update(dict.fromkeys(path[-1]))
     return without(tuple(path), named)
 

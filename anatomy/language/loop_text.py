@@ -21,7 +21,7 @@ def loop_lines(text: Text, i: int) -> Iterator[tuple[Path, str]]:
     diagram, path = text.diagram, text.layout.path[i]
     node = diagram.nodes[i]
     count = node.op.carries
-    lanes = {a for axes in path for a in axes}
+    lanes = text.lanes | {a for axes in path for a in axes}
     inner = _bare(opened(diagram, node), count)
     header = []
     given: dict[int, str] = {}
@@ -50,7 +50,7 @@ def loop_lines(text: Text, i: int) -> Iterator[tuple[Path, str]]:
                 yield path, f"{name} = {operand}"
                 operand = name
             given[item.wire] = operand
-    child = text.child(inner, given)
+    child = text.child(inner, given, lanes | {node.own[0]})
     lines = [line for j in child.layout.roots for _, line in child.statement(j)]
     lines += [f"next {given[item.wire]} = {child.operand(o.port, 0)[0]}" for item, o in zip(inner.inputs[:count], inner.outputs, strict=False)]
     yield path, f"scan {text.axis(node.own[0])} ({', '.join(header)}) {{"

@@ -197,7 +197,7 @@ class _Closing:
             axes = wires[number[w]].axes
             outputs.append(Output(Port(number[w], tuple((a, a) for a in axes)), axes))
         used = (a for n in inside for a in (*n.own, *(b for p in n.ports for pair in p.renames for b in pair)))
-        header = tuple(dict.fromkeys((*(a for w in wires for a in w.axes), *used, *(w.kind.axis for w in wires if w.kind.axis))))
+        header = tuple(dict.fromkeys((*(a for w in wires for a in w.axes), *used, *(w.kind.axis for w in wires if w.kind.axis and w.kind.axis not in gone))))
         sizes = {a: Poly.var(a) for a in header}
         body = Diagram("", tuple(inputs), tuple(outputs), (), tuple(wires), tuple(inside), sizes, header=header)
         names = [c.name for c in carries]
@@ -248,7 +248,7 @@ def reopen(
     """Copy a loop in with its holes filled by `use`; what a filler takes out of the circle leaves the loop."""
     body, count, along = under(node), node.op.carries, node.own[0]
     lanes = dict.fromkeys(a for v in views for a in v.axes if a not in node.own)
-    inner = (*node.frame, builder.frame("simd", along))
+    inner = node.frame
     start = len(builder.nodes)
     wires: dict[int, View] = {}
     for k, item in enumerate(body.inputs):
@@ -270,7 +270,7 @@ def reopen(
         Carry(body.wires[i.wire].name, i.layout, views[k], wires[i.wire], ends[k], body.wires[i.wire].kind, i.span)
         for k, i in enumerate(body.inputs[:count])
     ]
-    closed = close(builder, start, along, carries, lanes, {v.wire for v in ends[count:]}, node.frame, inner, node.span)
+    closed = close(builder, start, along, carries, lanes, {v.wire for v in ends[count:]}, node.frame, node.frame, node.span)
     results = [*(closed.view(c.state) for c in carries), *(closed.view(v) for v in ends[count:]), *closed.last]
     for k, (view, given) in enumerate(zip(results, node.op.gives(node.own), strict=True)):
         missing = [a for a in (*lanes, *given) if a not in view.axes]

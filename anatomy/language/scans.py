@@ -19,7 +19,7 @@ from anatomy.ops import Expand
 class Scans(Expressions):
     """Loops along an axis (ruling 18)."""
 
-    def inside(self, axes: Sequence[s.Name]) -> AbstractContextManager[None]:
+    def inside(self, axes: Sequence[s.Name], kind: str = "simd") -> AbstractContextManager[None]:
         raise NotImplementedError
 
     def statements(self, body: Sequence[s.Statement]) -> None: ...
@@ -46,9 +46,8 @@ class Scans(Expressions):
         start = len(self.builder.nodes)
         failed = sum(d.severity == "error" for d in self.diagnostics)
         self.loops.append(loop)
-        frame = self.frame
         try:
-            with self.inside((statement.axis,) if axis else ()):
+            with self.inside((statement.axis,) if axis else (), "scan"):
                 inner = self.frame
                 self.statements(statement.body)
         finally:
@@ -76,7 +75,7 @@ class Scans(Expressions):
         ]
         wanted = {b.view.wire for word, b in self.bound.items() if b.view is not None and word not in known}
         wanted |= {v.wire for v in loop.out[1] if v is not None} if loop.out else set()
-        closed = close(self.builder, start, axis, carries, outer, wanted, frame, inner, self.span(statement))
+        closed = close(self.builder, start, axis, carries, outer, wanted, inner, inner, self.span(statement))
         self.settle(closed, [carry.name for carry in carries], start)
         if loop.out:
             out, views, lanes = loop.out

@@ -57,6 +57,8 @@ class Text:
         self.title = self.names.new(diagram.name)
         self.axes = Axes(diagram, self.layout, self.names)
         self.axis = self.axes.axis
+        self.lanes: set[str] = set()
+        """Those around the whole text: it is inside of a loop."""
         self.wires = {i.wire: self.names.new(i.name) for i in diagram.inputs}
         self.declared: set[int] = set()
         self.views: dict[tuple[int, Renames], str] = {}
@@ -124,11 +126,12 @@ class Text:
         assert isinstance(node.op, Noise)
         return f"noise {self.wires[node.outs[0]]}: [{self.list(node.own)}] ~ {_drawn(node.op.law, node.op.args)}"
 
-    def child(self, body: Diagram, given: dict[int, str]) -> Text:
+    def child(self, body: Diagram, given: dict[int, str], lanes: set[str]) -> Text:
         """What prints the body of a loop: under the same names, with operands that are bound already."""
         child = object.__new__(Text)
         child.diagram, child.layout = body, layout(body)
         child.holes, child.names, child.axes, child.axis = self.holes, self.names, self.axes, self.axis
+        child.lanes = lanes
         child.wires, child.views, child.declared, child.learners = given, {}, set(), {}
         return child
 

@@ -35,8 +35,15 @@ def dot(scene: Scene) -> str:
                 row.edge(f"b{a.number}", f"b{b.number}", style="invis")
     inner = [e for e in scene.elements if e.shape not in ("input", "output")]
     _walls(scene, graph, inner, 0, [0])
+    fed = {s.target for s in scene.strands if not s.back}
+    top = next((e for e in scene.elements if e.shape == "input"), None)
+    for e in inner:
+        if e.shape == "state" and e.number not in fed and top is not None:
+            graph.edge(f"b{top.number}", f"b{e.number}", style="invis", weight="0")
     for s in scene.strands:
-        if not s.carry:
+        if s.back:  # laid out from the state down, like every other strand, and drawn the other way
+            graph.edge(f"b{s.target}", f"b{s.source}", **_strand(scene, s))
+        elif not s.carry:
             graph.edge(f"b{s.source}", f"b{s.target}", **_strand(scene, s))
     return graph.source
 
@@ -68,8 +75,8 @@ def _walls(scene: Scene, graph: graphviz.Digraph, elements: Sequence[Element], d
 def _wall(scene: Scene, wall: Frame) -> dict[str, str]:
     look = {"label": _corner(scene.title(wall)), "labeljust": "l", "labelloc": "b", "fontsize": "10", "margin": "9",
             "tooltip": plain(scene.title(wall)), "penwidth": "1.3"}  # fmt: skip
-    if wall.kind == "simd":
-        axis = wall.label.split(", ")[0]
+    if wall.lanes:
+        axis = wall.lanes[0]
         colour = scene.colour.get(scene.names.get(axis, axis), p.QUIET)
         return look | {"style": "rounded,filled", "color": colour, "fillcolor": p.tint(colour, 0.94), "fontcolor": colour}
     if wall.kind == "lin":
@@ -120,6 +127,8 @@ def _look(e: Element) -> dict[str, str]:
             style = {"shape": "box", "style": "rounded,filled", "color": p.FAINT, "fillcolor": p.SOURCE_FILL}
         case "structure":
             size, style = (wide + 14, tall + 6), {"shape": "box", "style": "filled", "color": p.FAINT, "fillcolor": p.PAPER}
+        case "state" | "next":
+            size, style = (wide + 20, tall + 9), {"shape": "box", "style": "filled,bold", "fillcolor": p.STATE_FILL}
         case "hole":
             size, style = (wide + 22, tall + 14), {"shape": "box", "style": "rounded,dashed", "penwidth": "1.4"}
         case _:
@@ -141,6 +150,9 @@ def _strand(scene: Scene, s: Strand) -> dict[str, str]:
     entered = [w.kind for w in scene.elements[s.target].walls if w not in scene.elements[s.source].walls]
     if "lin" in entered:
         look["minlen"] = "2"  # so that the weights inside do not have to stand beside the walls above
+    if s.back:
+        return look | {"style": "dashed", "weight": "0", "dir": "back", "arrowtail": "normal", "arrowsize": "0.7", "penwidth": "1.2",
+                       "label": plain(f" {s.label} "), "color": p.INK, "fontcolor": p.INK}  # fmt: skip
     if s.label:
         look |= {"label": plain(f"   {s.label} "), "labeltooltip": plain(s.tooltip)}
     if s.place and s.place[1] == 2:

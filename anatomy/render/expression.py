@@ -39,7 +39,7 @@ class Expressions:
             if text is not None and len(text[1]) <= LONGEST:
                 self.closed[i] = text
                 self._take(i)
-            elif self.diagram.nodes[i].op.word in USERS and any(operands) and not all(operands):
+            elif any(operands) and (self.diagram.nodes[i].op.word == "state" or (self.diagram.nodes[i].op.word in USERS and not all(operands))):
                 self._take(i)
         return self
 
@@ -60,11 +60,11 @@ class Expressions:
     def _operand(self, i: int, k: int) -> tuple[int, str] | None:
         """The words for an operand that only this port reads, in these walls and by these names."""
         node = self.diagram.nodes[i]
-        port = node.ports[k]
+        port, word = node.ports[k], node.op.word
         maker = self.diagram.producer.get(port.wire)
         if maker is None or maker[0] not in self.closed or len(self.diagram.consumers[port.wire]) != 1:
             return None
-        same_walls = self.diagram.nodes[maker[0]].frame == node.frame
+        same_walls = self.diagram.nodes[maker[0]].frame == node.frame[: -1 if word == "state" else None]
         same_names = all(self.names[a] == self.names[b] for a, b in port.renames)
         return self.closed[maker[0]] if same_walls and same_names else None
 
@@ -108,6 +108,8 @@ def label(node: Node, sign: str, operands: list[tuple[int, str] | None]) -> str:
     if not any(operands):
         return sign
     word = node.op.word
+    if word == "state" and operands[0] is not None:
+        return f"{sign} = {operands[0][1]}"
     if word in INFIX and len(operands) == 2:
         left, right = operands
         level = INFIX[word][0]
@@ -128,6 +130,10 @@ def listing(node: Node, own: Sequence[str], sign: str, operands: Sequence[str | 
         return f"{args[0]} {sign} {args[1]}"
     if word == "neg":
         return f"−{args[0]}"
+    if word == "state":
+        return f"{args[0]}, then next {sign}".rstrip()
+    if word == "next":
+        return args[0]
     axes = ", ".join(own)
     if node.op.form == "arrow":
         new = {a for given in node.op.gives(tuple(own)) for a in given}

@@ -14,6 +14,7 @@ from pathlib import PurePath
 from anatomy.errors import Span
 from anatomy.ir.graph import Diagram, Frame, Kind, Node
 from anatomy.render.expression import Expressions, label, listing
+from anatomy.render.loops import Back, unfolded
 from anatomy.render.naming import axis_names, axis_sizes
 from anatomy.render.repeats import Repeats, find_repeats
 from anatomy.render.scene import Element, Scene, Strand
@@ -21,13 +22,15 @@ from anatomy.render.scene import Element, Scene, Strand
 
 def fold(diagram: Diagram, full: bool = False) -> Scene:
     """The scene of a diagram; its elements are numbered by a walk back from the outputs."""
-    return _Folding(diagram, full).scene()
+    flat, back = unfolded(diagram)
+    return _Folding(flat, full, back).scene()
 
 
 @dataclass
 class _Folding:
     diagram: Diagram
     full: bool
+    back: tuple[Back, ...] = ()
     names: Mapping[str, str] = field(init=False)
     repeats: Repeats = field(init=False)
     words: Expressions = field(init=False)
@@ -100,6 +103,7 @@ class _Folding:
         made |= {("output", k): self._output(k) for k in range(len(d.outputs))}
         strands = self._strands(made)
         order = self._order(made, strands)
+        strands += self._ways_back()
         number = {home: n for n, home in enumerate(order)}
         elements = tuple(replace(made[home], number=n) for home, n in number.items())
         axes = axis_sizes(d, self.names, self._used(elements, [s for _, _, s in strands]))
@@ -147,7 +151,7 @@ class _Folding:
             if len({f.serial for f in column}) != 1 or (column[0].kind == "lin" and not self.full):
                 break
             walls.append(column[0])
-        while walls and walls[-1].kind == "simd":
+        while walls and walls[-1].lanes:
             walls.pop()
         return tuple(walls)
 
@@ -236,13 +240,25 @@ class _Folding:
             ))  # fmt: skip
         return list(found.values())
 
+    def _ways_back(self) -> list[tuple[tuple[object, ...], tuple[object, ...], Strand]]:
+        """From each `next` to its `state`, where both are drawn."""
+        found = []
+        for a, b in self.back:
+            if a in self.repeats.node or b in self.repeats.node:
+                continue
+            port = self.diagram.nodes[a].ports[0]
+            axes = tuple(self.names[x] for x in port.axes)
+            strand = Strand(0, 0, port.wire, (), axes, (), frozenset(), "next step", f"next step: {self._wire(port.wire)}", None, back=True)
+            found.append((self._home(a), self._home(b), strand))
+        return found
+
     def _carried(self, wire: int) -> bool:
         """Made by a copy of a repeated call, or by its first: then a later copy reads the one before it."""
         maker = self.diagram.producer.get(wire)
         return maker is not None and (maker[0] in self.repeats.node or maker[0] in self.repeats.node.values())
 
     def _lanes(self, walls: Sequence[Frame]) -> frozenset[str]:
-        return frozenset(self.names.get(a, a) for w in walls if w.kind == "simd" for a in w.label.split(", "))
+        return frozenset(self.names.get(a, a) for w in walls for a in w.lanes)
 
     # order --------------------------------------------------------------------------------------
 
@@ -292,8 +308,10 @@ def _labelled(scene: Scene) -> tuple[Strand, ...]:
     result = []
     for s in scene.strands:
         source = scene.elements[s.source]
-        label = ""
-        if s.renamed:
+        label = s.label
+        if s.back:
+            pass
+        elif s.renamed:
             label = ", ".join(f"{a} → {b}" for a, b in s.renamed)
         elif source.shape not in ("input", "weight") and s.wire not in said:
             name = scene.diagram.wires[s.wire].name

@@ -112,7 +112,7 @@ def _read(
 
 def _same(one: Node, two: Node, depth: int, names: Mapping[str, str]) -> bool:
     def seen(node: Node) -> tuple[object, ...]:
-        inner = [(f.kind, f.label) if f.kind != "simd" else tuple(names.get(a, a) for a in f.label.split(", ")) for f in node.frame[depth + 1 :]]
+        inner = [(f.kind, f.label) if not f.lanes else (f.kind, *(names.get(a, a) for a in f.lanes)) for f in node.frame[depth + 1 :]]
         ports = [sorted((names[a], names[b]) for a, b in port.renames) for port in node.ports]
         return node.op, [names[a] for a in node.own], ports, inner
 

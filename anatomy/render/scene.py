@@ -55,6 +55,8 @@ class Strand:
     place: tuple[int, int] | None = None
     carry: bool = False
     """From one copy of a repeated call to the next: not drawn, the number on the wall says it."""
+    back: bool = False
+    """From the next state of a loop to the state: what has gone round, read by no node of the diagram."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +80,12 @@ class Scene:
 
     def title(self, wall: Frame) -> str:
         """The words on a wall."""
-        if wall.kind == "simd":
-            return "simd " + ", ".join(self.names.get(a, a) for a in wall.label.split(", "))
+        if wall.lanes:
+            return f"{wall.kind} " + ", ".join(self.names.get(a, a) for a in wall.lanes)
         label = f"lin {wall.label}" if wall.kind == "lin" else wall.label
         times = self.repeats.get(wall.serial, 1)
         return f"{label}  ×{times}" if times > 1 else label
 
     def lanes(self, walls: tuple[Frame, ...]) -> frozenset[str]:
         """The axes that are lanes inside these walls, under their drawn names."""
-        return frozenset(self.names.get(a, a) for w in walls if w.kind == "simd" for a in w.label.split(", "))
+        return frozenset(self.names.get(a, a) for w in walls for a in w.lanes)

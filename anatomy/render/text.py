@@ -34,7 +34,7 @@ class _Listing:
         self.scene = scene
         self.incoming: dict[int, list[Strand]] = {}
         for s in scene.strands:
-            if not s.carry:
+            if not (s.carry or s.back):
                 self.incoming.setdefault(s.target, []).append(s)
         boxes = [e for e in scene.elements if e.nodes]
         self.boxes = sorted(boxes, key=lambda e: e.head)
@@ -120,6 +120,9 @@ class _Listing:
         outs = self._outs(e)
         left = ", ".join(self.names[w[0]] for w in outs)
         types = dict.fromkeys(self._axes(d.wires[w[0]].axes, lanes) for w in outs)
+        if e.shape == "next":
+            left = e.lines[0] + (f", last {left}" if any(d.consumers[w] for i in e.nodes for w in d.nodes[i].outs) else "")
+            types = dict.fromkeys(self._axes(d.wires[d.nodes[i].outs[0]].axes, lanes) for i in e.nodes)
         return f"{left} = {right}  : {', '.join(types)}"
 
     def _axes(self, axes: Sequence[str], lanes: frozenset[str]) -> str:

@@ -67,6 +67,27 @@ diagram odd(x: [n, d], i: index(a)[n], pm: mask[n, m], qm: mask[n, m])
   lo, hi = halves[r -> f](iota[r] * 1.0)
   out u + k * sum[f](hi), fft_re[n, h](z), n + 2 <= m, sum[c](lin L[h; e -> g] ~ kaiming (l))
 }
+diagram loops(x: [n, h, d], y: [n, e], t: [d]) -> [n, h, d, e], [h, d], [n, h] where d = e {
+  frozen weight w: [d -> e] ~ normal(1)
+  simd h {
+    scan n (s: [d, e] = 0.5, u: [d] = t, k: [d] = 0) {
+      v = x * y
+      o = s * iota[n] + v * u
+      next s = o
+      next u = softmax[d](dot[d](u, w)[e -> d] * k + 1)
+      next k = u * x
+    }
+    z = sum[d](u * k)
+  }
+  out o, u.last, z
+}
+diagram grid(x: [n, m, d]) -> [n, d], [n, m, d] {
+  scan n (s: [d] = -1) {
+    scan m (u: [d] = s) { z = tanh(u * x) next u = z }
+    next s = u.last
+  }
+  out s, z
+}
 diagram twins(x: [n, d], y: [n, d]) -> [n, d] where d = e {
   aa = lin A[d -> e](x)
   bb = lin B[d -> e](y)

@@ -12,7 +12,7 @@ from anatomy.language.program import Program
 HERE = Path(__file__).parent
 SAMPLE = (HERE.parent / "language" / "sample.anat").read_text()
 UNUSUAL = """
-axis n, m = n, d, h, e, c = d, k
+axis n, m = n, d, h, e, c = d, k, j = e
 diagram att(x: [n, d]) -> [n, d] where d = h * e {
   z = x[n -> m]
   q = lin Wq[d -> h, e](x)
@@ -46,6 +46,25 @@ diagram shared(x: [n, d], s: mask[n, m]) -> [n, m, d], [m, d] {
 }
 diagram straight(x: [n], _y: [m]) -> [n] { out x }
 diagram same(x: [n]) -> [n] { p = cos(iota[n] * 2)  q = cos(iota[n] * 2)  out x * p * q * x }
+diagram loops(q: [n, h, e], k0: [n, h, e], v: [n, h, k]) -> [n, h, k], [h, e] {
+  weight first: [e] ~ zeros
+  simd h {
+    scan n (s: [e, k] = 0, z: [e] = first) {
+      now = s * 0.5 + k0 * v
+      next s = now
+      next z = tanh(lin W[e -> j](z)[j -> e] + k0)
+    }
+    y = dot[e](q, now)
+  }
+  out y, z.last
+}
+diagram nested(x: [n, d, e]) -> [n, e] {
+  scan n (s: [e] = 0) {
+    scan d (z: [e] = s) { next z = tanh(z + x) }
+    next s = z.last
+  }
+  out s
+}
 diagram scalars(x: [n]) -> [n] { out 1 / (x - 2) / (3 - x) * (1 - 2 * 3) }
 """
 

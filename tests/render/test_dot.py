@@ -309,3 +309,28 @@ def test_shared_learners_are_written_as_applied_to_their_wire() -> None:
     text = draw(unusual("shared")).text
     assert "y = lin W[d → c](x)  : [n c]" in text
     assert "z = lin W[d → c](y[c → d])  : [n c]" in text
+
+
+def test_the_way_back_of_a_loop_is_dashed_and_named() -> None:
+    text = draw(unusual("loops")).dot
+    back = [line for line in text.splitlines() if "dir=back" in line]
+    assert len(back) == 2
+    assert all("dashed" in line and "next step" in line for line in back)
+    assert "scan n" in text
+
+
+def test_a_loop_as_text() -> None:
+    lines = draw(unusual("nested")).text.splitlines()
+    assert lines[1:] == [
+        "┌ scan n",
+        "│ s = 0, then next s  : [e]",
+        "│ ┌ scan d",
+        "│ │ z = s, then next z  : [e]",
+        "│ │ _1 = z + x  : [e]",
+        "│ │ _2 = tanh(_1)  : [e]",
+        "│ │ next z, last z_last = _2  : [e]",
+        "│ └",
+        "│ next s = z_last  : [e]",
+        "└",
+        "out s  : [n, e]",
+    ]

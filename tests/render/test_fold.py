@@ -12,6 +12,7 @@ from anatomy.render import draw
 from anatomy.render.coverage import uncovered
 from anatomy.render.dot import dot
 from anatomy.render.fold import fold
+from anatomy.render.loops import unfolded
 from anatomy.render.scene import Element, Scene
 
 
@@ -22,8 +23,8 @@ def words(scene: Scene, shape: str) -> list[str]:
 @pytest.mark.parametrize("full", [False, True], ids=["folded", "full"])
 @pytest.mark.parametrize("name", ALL)
 def test_everything_is_drawn_exactly_once(name: str, full: bool) -> None:
-    d = ALL[name]
-    scene = fold(d, full)
+    d, _ = unfolded(ALL[name])
+    scene = fold(ALL[name], full)
     assert uncovered(scene) == []
     assert sorted(i for e in scene.elements for i in e.nodes) == list(range(len(d.nodes)))
     if full:
@@ -56,20 +57,21 @@ def test_the_check_sees_a_lost_strand_and_a_wrong_one() -> None:
 @pytest.mark.parametrize("full", [False, True], ids=["folded", "full"])
 @pytest.mark.parametrize("name", ALL)
 def test_walls_are_the_frames_of_the_nodes(name: str, full: bool) -> None:
-    d = ALL[name]
-    scene = fold(d, full)
+    d, _ = unfolded(ALL[name])
+    scene = fold(ALL[name], full)
     copies = scene.repeats
     for e in scene.elements:
         for i in e.nodes if not copies else ():
             frame = d.nodes[i].frame
             cut = next((k for k, f in enumerate(frame) if f.kind == "lin"), len(frame))
-            assert e.walls == (frame if full else frame[:cut])
+            # The number that a state starts with is written into it, and stands outside in the text.
+            assert e.walls == (frame if full else frame[:cut]) or (e.shape == "state" and e.walls[:-1] == frame)
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_strand_has_the_axes_that_its_reader_sees(name: str) -> None:
-    d = ALL[name]
-    scene = fold(d)
+    scene = fold(ALL[name])
+    d = scene.diagram
     for s in scene.strands:
         for i, k in s.reads:
             port = d.nodes[i].ports[k] if i >= 0 else d.outputs[k].port
@@ -190,3 +192,23 @@ def test_the_empty_picture() -> None:
     assert [e.shape for e in scene.elements] == ["input", "input", "output"]
     assert len(scene.strands) == 1
     assert isinstance(scene.diagram, Diagram)
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["folded", "full"])
+def test_a_loop_goes_back_from_every_next_to_its_state(full: bool) -> None:
+    scene = fold(unusual("loops"), full)
+    ends = {shape: [e for e in scene.elements if e.shape == shape] for shape in ("state", "next")}
+    assert [sorted(e.lines[0] for e in found) for found in ends.values()] == [["s", "z"] if full else ["s = 0", "z"], ["next s", "next z"]]
+    back = {(scene.elements[s.source].lines[0], scene.elements[s.target].lines[0][0]) for s in scene.strands if s.back}
+    assert back == {("next s", "s"), ("next z", "z")}
+    for e in (*ends["state"], *ends["next"]):
+        assert [w.kind for w in e.walls] == ["simd", "scan"]
+    # What goes back is drawn, and is no reading of the diagram.
+    assert all(not s.reads for s in scene.strands if s.back)
+    assert uncovered(scene) == []
+
+
+def test_a_loop_in_a_loop_is_drawn_in_it() -> None:
+    scene = fold(unusual("nested"))
+    walls = {e.lines[0]: [w.label for w in e.walls] for e in scene.elements if e.shape in ("state", "next")}
+    assert walls == {"s = 0": ["n"], "next s": ["n"], "z": ["n", "d"], "next z": ["n", "d"]}
