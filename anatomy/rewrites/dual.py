@@ -1,0 +1,168 @@
+"""Float64 numbers with a derivative along one random direction: where two functions agree, so do these.
+
+A directional derivative along a random direction shows every difference of gradients with probability 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from functools import lru_cache
+
+Dual = tuple[float, float]
+NAN, INF = math.nan, math.inf
+
+
+def _exp(x: float) -> float:
+    return math.exp(x) if x < 709.7 else INF if x == x else NAN
+
+
+def _logistic(x: float) -> float:
+    if x != x:
+        return NAN
+    return 1 / (1 + _exp(-x)) if x >= 0 else _exp(x) / (1 + _exp(x))
+
+
+def _log(x: float) -> float:
+    return math.log(x) if x > 0 else -INF if x == 0 else NAN
+
+
+def _root(x: float) -> float:
+    return math.sqrt(x) if x >= 0 else NAN
+
+
+def quotient(a: float, b: float) -> float:
+    """As IEEE 754 has it, where Python raises."""
+    if b:
+        return a / b
+    return NAN if not a or a != a or b != b else math.copysign(INF, a) * math.copysign(1, b)
+
+
+def _sign(x: float) -> float:
+    return NAN if x != x else float((x > 0) - (x < 0))
+
+
+def _density(x: float) -> float:
+    return math.exp(-x * x / 2) / math.sqrt(2 * math.pi) if x == x else NAN
+
+
+def _normal(x: float) -> float:
+    return 0.5 * math.erfc(-x / math.sqrt(2))
+
+
+def _flat(x: float) -> float:
+    return 0.0
+
+
+FUNCTIONS: dict[str, tuple[Callable[[float], float], Callable[[float], float]]] = {
+    "neg": (lambda x: -x, lambda x: -1.0),
+    "exp": (_exp, _exp),
+    "log": (_log, lambda x: quotient(1, x)),
+    "sqrt": (_root, lambda x: quotient(0.5, _root(x))),
+    "abs": (abs, _sign),
+    "sign": (_sign, _flat),
+    "floor": (lambda x: float(math.floor(x)) if math.isfinite(x) else x, _flat),
+    "tanh": (math.tanh, lambda x: 1 - math.tanh(x) ** 2),
+    "sigmoid": (_logistic, lambda x: _logistic(x) * _logistic(-x)),
+    "relu": (lambda x: x if x != x else max(x, 0.0), lambda x: float(x > 0)),
+    "gelu": (lambda x: x * _normal(x), lambda x: _normal(x) + x * _density(x)),
+    "silu": (lambda x: x * _logistic(x), lambda x: _logistic(x) * (1 + x * _logistic(-x))),
+    "softplus": (lambda x: max(x, 0.0) + math.log1p(_exp(-abs(x))) if x == x else x, _logistic),
+    "elu": (lambda x: x if x > 0 else math.expm1(x), lambda x: 1.0 if x > 0 else _exp(x)),
+    "sin": (lambda x: math.sin(x) if math.isfinite(x) else NAN, lambda x: math.cos(x) if math.isfinite(x) else NAN),
+    "cos": (lambda x: math.cos(x) if math.isfinite(x) else NAN, lambda x: -math.sin(x) if math.isfinite(x) else NAN),
+    "square": (lambda x: x * x, lambda x: 2 * x),
+    "stop": (lambda x: x, _flat),
+}
+"""Every function of one real with its derivative."""
+
+
+def slope(derivative: float, tangent: float) -> float:
+    """The chain rule; what is constant stays so, also at -inf."""
+    return derivative * tangent if tangent else 0.0
+
+
+@lru_cache(maxsize=1024)
+def _constant(value: Fraction | int) -> Dual:
+    return (float(value), 0.0)
+
+
+class Duals:
+    """Pairs of a value and its derivative along the direction."""
+
+    name = "dual"
+
+    def number(self, value: Fraction | int) -> Dual:
+        return _constant(value)
+
+    def add(self, a: Dual, b: Dual) -> Dual:
+        return (a[0] + b[0], a[1] + b[1])
+
+    def subtract(self, a: Dual, b: Dual) -> Dual:
+        return (a[0] - b[0], a[1] - b[1])
+
+    def multiply(self, a: Dual, b: Dual) -> Dual:
+        return (a[0] * b[0], slope(a[0], b[1]) + slope(b[0], a[1]))
+
+    def divide(self, a: Dual, b: Dual) -> Dual:
+        value = quotient(a[0], b[0])
+        top = a[1] - slope(value, b[1])
+        return (value, quotient(top, b[0]) if top else 0.0)
+
+    def power(self, a: Dual, exponent: int) -> Dual:
+        if exponent < 0:
+            return self.divide((1.0, 0.0), self.power(a, -exponent))
+        try:
+            return (a[0] ** exponent, slope(exponent * a[0] ** (exponent - 1), a[1]) if exponent else 0.0)
+        except OverflowError:
+            return (INF, NAN)
+
+    def raised(self, a: Dual, b: Dual) -> Dual:
+        """`a ^ b` for a real exponent; not a number where the base is negative."""
+        if a[0] <= 0:
+            return (NAN, NAN) if a[0] else ((0.0, 0.0) if b[0] > 0 else (NAN, NAN))
+        return self.function("exp", self.multiply(b, self.function("log", a)))
+
+    def total(self, row: list[Dual]) -> Dual:
+        return (math.fsum(a[0] for a in row) if all(map(math.isfinite, (a[0] for a in row))) else sum(a[0] for a in row), sum(a[1] for a in row))
+
+    def function(self, name: str, *arguments: Dual) -> Dual:
+        value, derivative = FUNCTIONS[name]
+        ((x, t),) = arguments
+        return (value(x), slope(derivative(x), t) if t else 0.0)
+
+    def root(self, value: Fraction) -> Dual:
+        return (_root(float(value)), 0.0)
+
+    def softmax(self, row: list[Dual]) -> list[Dual]:
+        top = max(a[0] for a in row)
+        if top == -INF:
+            return [(0.0, 0.0)] * len(row)  # ruling 15
+        powers = [_exp(a[0] - top) for a in row]
+        whole = math.fsum(powers)
+        shares = [e / whole for e in powers]
+        mean = sum(slope(y, a[1]) for y, a in zip(shares, row, strict=True))
+        return [(y, slope(y, a[1] - mean)) for y, a in zip(shares, row, strict=True)]
+
+    def extremum(self, which: str, row: list[Dual]) -> Dual:
+        pick = max if which == "max" else min
+        return (NAN, NAN) if any(a[0] != a[0] for a in row) else pick(row, key=lambda a: a[0])
+
+    def logsumexp(self, row: list[Dual]) -> Dual:
+        top = max(a[0] for a in row)
+        if not math.isfinite(top):
+            return (top, 0.0)
+        value = top + math.log(math.fsum(_exp(a[0] - top) for a in row))
+        return (value, sum(slope(y[0], a[1]) for y, a in zip(self.softmax(row), row, strict=True)))
+
+    def compare(self, sign: str, a: Dual, b: Dual) -> bool:
+        x, y = a[0], b[0]
+        return x < y if sign == "<" else x <= y if sign == "<=" else x == y if sign == "==" else x != y
+
+    def order(self, row: list[Dual]) -> list[int]:
+        """Positions by ascending entries; equal ones keep their order."""
+        return sorted(range(len(row)), key=lambda i: row[i][0])
+
+    def low(self) -> Dual:
+        return (-INF, 0.0)

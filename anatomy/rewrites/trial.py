@@ -1,0 +1,140 @@
+"""Where a rule is tried: sizes that satisfy its equations, inputs, and the sets of parameters that get a lift."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from math import prod
+from typing import Any
+
+from anatomy.ir.equations import settle
+from anatomy.ir.graph import Diagram, Node
+from anatomy.ir.loop import opened
+from anatomy.rewrites.evaluate import Machine
+from anatomy.rewrites.tensor import Tensor
+
+PRIMES: tuple[int, ...] = (2, 3, 5, 7, 11, 13)
+LARGEST = 1500
+"""Points of a box, lanes included, at which a size assignment is too large for a trial."""
+ENOUGH = 4
+LIFT = 2
+"""Size of an added axis."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """How the entries of an input are drawn: `generic` with a scale, `small` integers, masks all true or all false."""
+
+    how: str = "generic"
+    scale: float = 1.0
+    masks: bool | None = None
+
+
+def assignments(left: Diagram, right: Diagram, rng: random.Random) -> list[tuple[dict[str, int], dict[str, int]]]:
+    """Sizes of all axes on both sides, from the smallest on: all 1, pairwise coprime, and mixed, as far as the equations allow."""
+    sides = (left, right)
+    equations = [(left.sizes[a], right.sizes[a]) for a in left.sizes if a in right.sizes]
+    equations += [(e.left, e.right) for d in sides for e in d.equations]
+    settled = settle(equations)
+    polys = [settled.of(d.sizes[a]) for d in sides for a in d.sizes]
+    names = sorted({v for p in (*polys, *settled.rest) for v in p.variables()})
+    found: list[dict[str, int]] = []
+    results = []
+    for attempt in range(400):
+        if attempt == 0:
+            values = dict.fromkeys(names, 1)
+        elif attempt % 2 and len(names) <= len(PRIMES) and attempt < 80:
+            wide = PRIMES[: max(len(names), 3 if attempt < 40 else 2)]
+            values = dict(zip(names, rng.sample(wide, len(names)), strict=True)) if len(names) <= len(wide) else {}
+        else:
+            values = {v: rng.randint(1, 2 + attempt % 3) for v in names}
+        if len(values) < len(names) or values in found or any(p.evaluate(values) for p in settled.rest):
+            continue
+        if any(not 1 <= p.evaluate(values) <= LARGEST for p in polys):
+            continue
+        tables = [{a: settled.of(p).evaluate(values) for a, p in d.sizes.items()} for d in sides]
+        if any(volume(d, t) > LARGEST for d, t in zip(sides, tables, strict=True)):
+            continue
+        found.append(values)
+        results.append((tables[0], tables[1]))
+        if len(found) == ENOUGH or not names:
+            break
+    return results
+
+
+def volume(diagram: Diagram, sizes: Mapping[str, int]) -> int:
+    """The points of the largest box; of a loop, those of the largest box in it, at every step."""
+
+    def of(node: Node) -> int:
+        if node.op.body is None:
+            return prod(sizes[a] for a in dict.fromkeys((*node.own, *node.lifts)))
+        return sizes[node.own[0]] * volume(opened(diagram, node), sizes)
+
+    return max(map(of, diagram.nodes), default=1)
+
+
+def lifts(diagram: Diagram) -> Iterator[tuple[tuple[str, ...], ...]]:
+    """The lifts that a match may have: for one added axis every set of parameters, and one axis of its own for each.
+
+    An added axis is named by no rule, so the lift condition allows it on every set. For more than four
+    parameters, sets of one, of two and of all of them are tried.
+    """
+    names = [i.name for i in diagram.inputs]
+    for count in range(1, len(names) + 1):
+        if len(names) <= 4 or count in (1, 2, len(names)):
+            for some in combinations(names, count):
+                yield (some,)
+    if 1 < len(names) <= 4:
+        yield tuple((name,) for name in names)
+
+
+def sized_lifts(given: Sequence[tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """Added axes by name, each with the parameters that have it."""
+    return {f"+{k}": some for k, some in enumerate(given)}
+
+
+def inputs(
+    diagram: Diagram, sizes: Mapping[str, int], numbers: Any, rng: random.Random, draw: Draw,
+    added: Mapping[str, tuple[str, ...]],
+) -> dict[str, Tensor]:  # fmt: skip
+    """A random tensor for every input and, by `weight KEY`, for every weight, the added axes first."""
+    items = [(i.name, i.layout, diagram.wires[i.wire].kind) for i in diagram.inputs]
+    items += [(f"weight {w.key}", w.layout, diagram.wires[w.wire].kind) for w in diagram.weights]
+    found = {}
+    for name, layout, kind in items:
+        more = tuple(a for a, some in added.items() if name in some)
+        shape = (*(LIFT for _ in more), *(sizes[a] for a in layout))
+        data: list[Any] = []
+        for _ in range(prod(shape)):
+            match kind.name:
+                case "mask":
+                    data.append(rng.random() < 0.7 if draw.masks is None else draw.masks)
+                case "index":
+                    data.append(rng.randrange(sizes[kind.axis]))
+                case _:
+                    data.append(entry(numbers, rng, draw))
+        found[name] = Tensor((*more, *layout), shape, data)
+    return found
+
+
+def entry(numbers: Any, rng: random.Random, draw: Draw) -> Any:
+    match numbers.name:
+        case "modular":
+            return rng.randrange(numbers.prime)
+        case "degrees":
+            return (1, 0)
+        case _ if draw.how == "small":
+            return (float(rng.randint(-2, 3)), 0.0)
+        case _:
+            return (draw.scale * rng.gauss(0, 1), rng.gauss(0, 1))
+
+
+def run(diagram: Diagram, sizes: Mapping[str, int], numbers: Any, given: Mapping[str, Tensor]) -> list[Tensor]:
+    """The outputs at these inputs and weights. Raises Abstain."""
+    wires = {i.wire: given[i.name] for i in diagram.inputs}
+    wires.update({w.wire: given[f"weight {w.key}"] for w in diagram.weights})
+    return Machine(diagram, sizes, numbers, wires).run()
+
+

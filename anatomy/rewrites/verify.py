@@ -1,0 +1,304 @@
+"""Rules are verified before they are used: exactly modulo a prime where that decides, else in float64."""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from anatomy.errors import Diagnostic
+from anatomy.language.program import Rule
+from anatomy.rewrites import trial
+from anatomy.rewrites.dual import Duals
+from anatomy.rewrites.modular import PRIME, Degrees, Modular
+from anatomy.rewrites.tensor import Abstain, Tensor
+from anatomy.rewrites.trial import Draw
+
+Status = Literal["proved-mod-p", "tested", "assumed", "false", "unverified"]
+TOLERANCE = 1e-9
+"""Difference in float64 up to which two numbers count as one, relative to 1 plus the greatest entry."""
+DRAWS: tuple[Draw, ...] = (
+    Draw(), Draw("small"), Draw(scale=0.3), Draw(scale=4.0), Draw(masks=False), Draw(masks=True),
+)  # fmt: skip
+PARTIAL = frozenset({"log", "sqrt", "power"})
+"""Functions that are not defined everywhere; for these a test in float64 follows the exact one."""
+
+
+@dataclass(frozen=True)
+class Witness:
+    """One point at which the two sides differ."""
+
+    sizes: Mapping[str, int]
+    inputs: Mapping[str, tuple[float, ...]]
+    at: Mapping[str, int]
+    what: Literal["value", "derivative"]
+    left: float
+    right: float
+    lifted: tuple[tuple[str, ...], ...] = ()
+    """For every added axis the parameters that have it."""
+
+    def __str__(self) -> str:
+        sizes = ", ".join(f"{a} = {n}" for a, n in self.sizes.items())
+        given = ", ".join(f"{name} = {_row(row)}" for name, row in self.inputs.items() if len(row) <= 6)
+        at = ", ".join(f"{a} = {i}" for a, i in self.at.items() if not a.startswith("+"))
+        lifted = "; ".join(f"an added axis on {', '.join(some)}" for some in self.lifted)
+        words = [f"at {sizes}" if sizes else "", lifted, f"with {given}" if given else "", f"the entry {at}" if at else ""]
+        what = "" if self.what == "value" else " as derivative along one direction"
+        return ", ".join(w for w in words if w) + f": left {self.left:.6g}, right {self.right:.6g}{what}"
+
+
+def _row(row: Sequence[float]) -> str:
+    shown = [f"{x:.4g}" for x in row]
+    return shown[0] if len(shown) == 1 else f"({', '.join(shown)})"
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What is known of a rule.
+
+    `proved-mod-p`: equal as rational functions of all entries at the sizes tried, up to an error of probability
+    `error` (functions such as `exp` may stand for any function there). `tested`: no difference of values and
+    derivatives at random points. `assumed`: not decided, with the reason that the text gives; `unverified`: not
+    decided, and no reason given. `false`: there is a witness.
+    """
+
+    rule: str
+    relation: str
+    status: Status
+    sizes: tuple[Mapping[str, int], ...] = ()
+    lifts: tuple[tuple[tuple[str, ...], ...], ...] = ()
+    """The lifts tried: for every added axis the parameters that have it."""
+    witness: Witness | None = None
+    error: float | None = None
+    reason: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the rule may be used."""
+        return self.status in ("proved-mod-p", "tested", "assumed")
+
+
+def verify(rule: Rule, seed: int = 0) -> Verification:
+    """Decide a rule, or abstain.
+
+    `left - right = 0` as a rational function, at random points modulo a prime p near 2^61; an error of probability
+    D / p for a difference of degree D (Schwartz 1980). Where that does not decide, both sides and their derivatives
+    along random directions are compared in float64. Sizes: all 1, pairwise coprime and mixed. Lifts: one added axis on every
+    set of parameters, and one on each, as far as both sides then have one type (ruling 13).
+
+    >>> from anatomy.errors import Source
+    >>> from anatomy.language.program import Program
+    >>> text = "axis e rule r(q: [e], k: [e], t: []): dot[e](q, k) * t == dot[e](q * t, k)"
+    >>> verify(Program.of(Source("rules.anat", text)).rule("r")).status
+    'proved-mod-p'
+    """
+    return _Verifier(rule, seed).run()
+
+
+@dataclass
+class _Verifier:
+    rule: Rule
+    seed: int
+
+    def __post_init__(self) -> None:
+        self.sides = (self.rule.left, self.rule.right)
+        self.kinds = {d.wires[i.wire].kind.name for d in self.sides for i in d.inputs}
+        self.weights = any(d.weights for d in self.sides)
+        self.assignments = trial.assignments(*self.sides, random.Random(f"{self.seed} sizes"))
+        self.lifts: list[tuple[tuple[str, ...], ...]] = []
+        self.opaque: frozenset[str] = frozenset()
+        self.decided = 0
+
+    def run(self) -> Verification:
+        try:
+            self._possible()
+            try:
+                error = self._exact()
+            except Abstain:
+                error = None
+            if error is not None and not self.opaque & PARTIAL:
+                if self.kinds <= {"real"}:
+                    words = f"for any function as {', '.join(sorted(self.opaque))}" if self.opaque else ""
+                    return self._result("proved-mod-p", error=error, reason=words)
+                return self._result("tested", reason="exact in the reals; masks and indices were sampled")
+            witness = self._float()
+            if witness is None:
+                return self._result("tested")
+            if self.rule.relation != "==" and self.weights:
+                raise Abstain(f"the sides differ for equal weights, and `{self.rule.relation}` is not decided")
+            return self._result("false", witness=witness)
+        except Abstain as stop:
+            reason = assumption(self.rule)
+            return self._result("assumed" if reason else "unverified", reason=reason or str(stop))
+
+    def _result(self, status: Status, **more: Any) -> Verification:
+        names = [a for i in self.rule.left.inputs for a in i.layout]
+        shown = [{a: left.get(a, right.get(a, 0)) for a in dict.fromkeys([*names, *left])} for left, right in self.assignments]
+        return Verification(self.rule.name, self.rule.relation, status, tuple(shown), tuple(dict.fromkeys(self.lifts)), **more)
+
+    def _possible(self) -> None:
+        if not self.assignments:
+            raise Abstain("no small sizes satisfy its equations")
+        left, right = (sorted((w.key, len(w.lanes), len(w.fan_in), len(w.fan_out)) for w in d.weights) for d in self.sides)
+        if left != right:
+            raise Abstain("the sides have different weights")
+
+    def _plan(self) -> list[tuple[int, tuple[tuple[str, ...], ...]]]:
+        """Every assignment without lifts, then the lifts at the smallest that is not all 1."""
+        plan: list[tuple[int, tuple[tuple[str, ...], ...]]] = [(k, ()) for k in range(len(self.assignments))]
+        weighed = [(trial.volume(self.rule.left, s), k) for k, (s, _) in enumerate(self.assignments)]
+        chosen = min((w for w in weighed if w[0] > 1), default=weighed[0])[1]
+        return plan + [(chosen, some) for some in trial.lifts(self.rule.left)]
+
+    def _both(
+        self, numbers: Any, k: int, given: Mapping[str, Tensor], added: Mapping[str, tuple[str, ...]]
+    ) -> list[tuple[Tensor, Tensor]] | None:
+        """The results of both sides in one order of axes; None where a match with these lifts would be refused."""
+        results = [trial.run(d, s, numbers, given) for d, s in zip(self.sides, self.assignments[k], strict=True)]
+        pairs = []
+        for left, right in zip(*results, strict=True):
+            if {a for a in left.axes if a in added} != {a for a in right.axes if a in added}:
+                return None
+            sizes = {a: n for t in (left, right) for a, n in zip(t.axes, t.shape, strict=True)}
+            pairs.append((left.laid(tuple(sizes), sizes), right.laid(tuple(sizes), sizes)))
+        return pairs
+
+    # exactly ------------------------------------------------------------------------------------
+
+    def _exact(self) -> float | None:
+        """The probability of error if the sides agree modulo the prime, None if they do not."""
+        error = 0.0
+        for turn, (k, some) in enumerate(self._plan()):
+            numbers = Modular(self.seed)
+            rng = random.Random(f"{self.seed} {turn}")
+            added = trial.sized_lifts(some)
+            for masks in (None, True, False) if "mask" in self.kinds else (None,):
+                given = trial.inputs(self.rule.left, self.assignments[k][0], numbers, rng, Draw(masks=masks), added)
+                pairs = self._both(numbers, k, given, added)
+                self.opaque |= numbers.opaque
+                if pairs is None:
+                    break
+                if any(left.data != right.data for left, right in pairs):
+                    return None
+            else:
+                if some:
+                    self.lifts.append(some)
+                else:
+                    error = max(error, self._error(k, given, len(numbers.asked)))
+        return error
+
+    def _error(self, k: int, given: Mapping[str, Tensor], asked: int) -> float:
+        """D / p, and as much for each two arguments of a random function that may have met by chance."""
+        shapes = {
+            name: t if t.data and type(t.data[0]) is bool or self._is_index(name) else Tensor(t.axes, t.shape, [(1, 0)] * len(t.data))
+            for name, t in given.items()
+        }
+        pairs = self._both(Degrees(), k, shapes, {}) or []
+        degree = 1
+        for left, right in pairs:
+            for (a, b), (c, d) in zip(left.data, right.data, strict=True):
+                degree = max(degree, max(a + d, c + b) + b + d)
+        return degree * (1 + asked * asked) / PRIME
+
+    def _is_index(self, name: str) -> bool:
+        item = next((i for i in self.rule.left.inputs if i.name == name), None)
+        return item is not None and self.rule.left.wires[item.wire].kind.name == "index"
+
+    # in float64 ---------------------------------------------------------------------------------
+
+    def _float(self) -> Witness | None:
+        """A point at which the sides differ, from the smallest sizes on. Raises Abstain where nothing was compared."""
+        numbers = Duals()
+        compared = 0
+        self.lifts.clear()
+        draws = DRAWS if "mask" in self.kinds else DRAWS[:4]
+        for turn, (k, some) in enumerate(self._plan()):
+            added = trial.sized_lifts(some)
+            for number, draw in enumerate(draws[:2] if some else draws):
+                rng = random.Random(f"{self.seed} {turn} {number}")
+                given = trial.inputs(self.rule.left, self.assignments[k][0], numbers, rng, draw, added)
+                pairs = self._both(numbers, k, given, added)
+                if pairs is None:
+                    break
+                for left, right in pairs:
+                    found, count = _difference(left, right, draw.how == "small")
+                    compared += count
+                    if found is not None:
+                        return self._witness(k, some, given, *found)
+            else:
+                if some:
+                    self.lifts.append(some)
+        if not compared:
+            raise Abstain("both sides are undefined at all points tried")
+        return None
+
+    def _witness(
+        self, k: int, some: tuple[tuple[str, ...], ...], given: Mapping[str, Tensor], at: dict[str, int],
+        what: Literal["value", "derivative"], left: float, right: float,
+    ) -> Witness:  # fmt: skip
+        inputs = {name: tuple(float(e[0] if isinstance(e, tuple) else e) for e in t.data) for name, t in given.items()}
+        return Witness(self._result("false").sizes[k], inputs, at, what, left, right, some)
+
+
+def _difference(left: Tensor, right: Tensor, small: bool) -> tuple[tuple[dict[str, int], Literal["value", "derivative"], float, float] | None, int]:
+    """The first entry in which they differ, and how many entries were finite on both sides.
+
+    At small integers, where quotients and roots may be undefined and maxima have ties, entries that are
+    not numbers and derivatives are passed over.
+    """
+    pairs = list(zip(left.data, right.data, strict=True))
+    if any(isinstance(a, bool) or isinstance(a, int) for pair in pairs for a in pair):
+        pairs = [((float(a), 0.0), (float(b), 0.0)) for a, b in pairs]
+    count = sum(math.isfinite(a[0]) and math.isfinite(b[0]) for a, b in pairs)
+    whats: tuple[Literal["value", "derivative"], ...] = ("value",) if small else ("value", "derivative")
+    for part, what in enumerate(whats):
+        scale = max((abs(e[part]) for pair in pairs for e in pair if math.isfinite(e[part])), default=0.0)
+        for place, (a, b) in enumerate(pairs):
+            x, y = a[part], b[part]
+            if x == y or (x != x and y != y) or abs(x - y) <= TOLERANCE * (1 + scale):
+                continue
+            if (small or what == "derivative") and (x != x or y != y):
+                continue
+            at = {}
+            for axis, size in reversed(list(zip(left.axes, left.shape, strict=True))):
+                place, at[axis] = divmod(place, size)
+            return (dict(reversed(at.items())), what, x, y), count
+    return None, count
+
+
+# what the text says ---------------------------------------------------------------------------
+
+
+def assumption(rule: Rule) -> str:
+    """The reason behind `# assumed:` on the rule's last line or in the comment lines right above it."""
+    if rule.span is None:
+        return ""
+    lines = rule.span.source.text.split("\n")
+    first, last = rule.span.line, rule.span.source.position(max(rule.span.start, rule.span.end - 1))[0]
+    above = []
+    while first >= 2 and lines[first - 2].lstrip().startswith("#"):
+        first -= 1
+        above.append(lines[first - 1])
+    for line in (lines[last - 1], *above):
+        match = re.search(r"#\s*assumed:\s*(\S.*)", line)
+        if match:
+            return match.group(1).strip()
+    return ""
+
+
+def diagnose(rule: Rule, found: Verification) -> Diagnostic | None:
+    """E321 for a false rule, E322 for one that is not decided and not assumed."""
+    match found.status:
+        case "false":
+            return Diagnostic("E321", f"rule `{rule.name}` is false {found.witness}", rule.span, label="the two sides differ")
+        case "unverified":
+            return Diagnostic(
+                "E322", f"rule `{rule.name}` is not verified: {found.reason}", rule.span,
+                help="if it is known to hold, say why in a comment right above it: `# assumed: reason`",
+            )  # fmt: skip
+    return None
+
+
