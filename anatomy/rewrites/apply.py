@@ -1,0 +1,115 @@
+"""One step of rewriting: the other side of a rule put where a match was found."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from anatomy.ir.builder import Builder, View
+from anatomy.ir.graph import Diagram, Frame, Node, Port
+from anatomy.ir.live import live
+from anatomy.ir.poly import Poly
+from anatomy.rewrites.match import Match
+
+
+def apply(diagram: Diagram, match: Match) -> Diagram:
+    """The diagram with the matched result computed by the other side of the rule.
+
+    Boxes that something else reads stay, those that nothing reads any more go; every weight is kept, used or not.
+    Header, layouts, sizes and equations stay. The new boxes are typed like any others, and their wire has the axes and
+    the kind of the one that it replaces. They stand in the walls of the old result as far as these allow it.
+
+    >>> from anatomy.errors import Source
+    >>> from anatomy.language.program import Program
+    >>> from anatomy.rewrites.match import matches
+    >>> text = "axis m rule bias(s: [m], t: []): softmax[m](s + t) == softmax[m](s) "
+    >>> program = Program.of(Source("bias.anat", text + "diagram f(x: [m]) -> [m] { out softmax[m](x + 2) }"))
+    >>> f, rule = program.get("f"), program.rule("bias")
+    >>> [node.op.word for node in apply(f, next(matches(f, rule)))]
+    ['softmax']
+    """
+    place = diagram.producer[match.root][0]
+    old, other = diagram.nodes[place], match.replacement
+    builder = Builder(
+        list(diagram.wires), list(diagram.nodes[:place]), list(diagram.inputs), list(diagram.weights),
+        axes=dict.fromkeys(diagram.sizes), serial=max((f.serial for n in diagram.nodes for f in n.frame), default=0),
+    )  # fmt: skip
+    for axis, size in diagram.sizes.items():
+        if size != Poly.var(axis):
+            builder.sizes.define(axis, size)
+    names = {axis: match.axes[axis] for axis in other.sizes}
+    for axis, name in names.items():
+        if name not in builder.axes:
+            size = match.sizes[axis]
+            if size != Poly.var(name):
+                builder.sizes.define(name, size)
+            builder.axis(name)
+    frame = _walls(old.frame, match)
+    arguments = [match.wires.get(i.name, View(-1, ())) for i in match.pattern.inputs]
+    start = len(builder.nodes)
+    (view,) = builder.splice(other, arguments, names, lambda key: key, frame)
+    builder.nodes[start:] = [replace(n, span=old.span) for n in builder.nodes[start:]]
+    if match.rest:
+        rest = [View(p.wire, p.renames) for p in match.rest]
+        (view,) = builder.add(old.op, (), [view, *rest], old.span, frame)
+    wire = diagram.wires[match.root]
+    new = builder.wires[view.wire]
+    assert set(view.axes) == set(wire.axes)
+    assert new.kind.name == wire.kind.name
+    if view.wire >= len(diagram.wires):
+        builder.wires[view.wire] = replace(new, name=wire.name, span=wire.span)
+    outer = {inner: a for a, inner in view.renames}
+
+    def moved(port: Port) -> Port:
+        return Port(view.wire, tuple((outer[a], inner) for a, inner in port.renames)) if port.wire == match.root else port
+
+    def reads(node: Node) -> Node:
+        if all(p.wire != match.root for p in node.ports):
+            return node
+        return replace(node, ports=tuple(map(moved, node.ports)))
+
+    nodes = (*builder.nodes, old, *map(reads, diagram.nodes[place + 1 :]))
+    outputs = tuple(replace(o, port=moved(o.port)) for o in diagram.outputs)
+    made = replace(
+        diagram, outputs=outputs, wires=tuple(builder.wires), nodes=nodes,
+        sizes={a: builder.sizes.of(a) for a in builder.axes}, equations=diagram.equations,
+    )  # fmt: skip
+    return _swept(made)
+
+
+def _walls(frame: tuple[Frame, ...], match: Match) -> tuple[Frame, ...]:
+    """The outer walls of the old result that the new boxes may stand in: none works across its own lanes."""
+    across: set[str] = set()
+    for node in match.replacement.nodes:
+        across.update(node.own)
+        across.update(a for p in node.ports for pair in p.renames if pair[0] != pair[1] for a in pair)
+    barred = {match.axes[a] for a in across}
+    barred.update(a for view in match.wires.values() for pair in view.renames if pair[0] != pair[1] for a in pair)
+    for k, wall in enumerate(frame):
+        if wall.kind == "scan" or barred.intersection(wall.lanes):
+            return frame[:k]
+    return frame
+
+
+def _swept(diagram: Diagram) -> Diagram:
+    """Without the boxes that reach no output and the wires that nothing makes."""
+    nodes = [diagram.nodes[i] for i in live(diagram)]
+    kept = sorted({i.wire for i in diagram.inputs} | {w.wire for w in diagram.weights} | {w for n in nodes for w in n.outs})
+    if len(kept) == len(diagram.wires):
+        return replace(diagram, nodes=tuple(nodes))
+    number = {old: new for new, old in enumerate(kept)}
+
+    def port(p: Port) -> Port:
+        return p if number[p.wire] == p.wire else Port(number[p.wire], p.renames)
+
+    return replace(
+        diagram,
+        inputs=tuple(replace(i, wire=number[i.wire]) for i in diagram.inputs),
+        weights=tuple(replace(w, wire=number[w.wire]) for w in diagram.weights),
+        wires=tuple(diagram.wires[w] for w in kept),
+        nodes=tuple(
+            n if all(number[w] == w for w in n.outs) and all(number[p.wire] == p.wire for p in n.ports)
+            else replace(n, ports=tuple(map(port, n.ports)), outs=tuple(number[w] for w in n.outs))
+            for n in nodes
+        ),
+        outputs=tuple(replace(o, port=port(o.port)) for o in diagram.outputs),
+    )  # fmt: skip

@@ -1,0 +1,154 @@
+"""Rules found in diagrams and applied: both directions, lifts, sharing, and what the lift condition refuses."""
+
+from __future__ import annotations
+
+import pytest
+
+from anatomy.errors import Source
+from anatomy.ir.canonical import digest
+from anatomy.ir.graph import Diagram
+from anatomy.language.program import Program, Rule
+from anatomy.rewrites.apply import apply
+from anatomy.rewrites.equality import equal
+from anatomy.rewrites.match import Match, matches
+
+RULES = """axis n, m = n, p = n, d, e, f, h, c, g = d, j = e
+rule scale_slides(q: [e], k: [e], t: []): dot[e](q, k) * t == dot[e](q * t, k)
+rule key_bias_drops(s: [m], t: []): softmax[m](s + t) == softmax[m](s)
+rule assoc(q: [n, e], k: [m, e], v: [m, f]): dot[m](dot[e](q, k), v) == dot[e](q, dot[m](k, v))
+rule squares(x: []): x * x == x ^ 2
+rule outer(x: [e], y: []): dot[e](x, x * y) == dot[e](x, x) * y
+"""
+
+
+def load(text: str) -> tuple[Program, Diagram]:
+    program = Program.of(Source("rules.anat", RULES + text))
+    errors = [d for d in program.check() if d.severity == "error"]
+    assert not errors, errors
+    return program, program.get("here")
+
+
+def rule_of(program: Program, name: str) -> Rule:
+    rule = program.rule(name)
+    assert rule is not None
+    return rule
+
+
+def found(text: str, name: str, reverse: bool = False) -> tuple[Diagram, list[Match]]:
+    program, diagram = load(text)
+    return diagram, list(matches(diagram, rule_of(program, name), reverse))
+
+
+def step(text: str, name: str, to: str, reverse: bool = False) -> None:
+    """Applying the only match gives, up to isomorphism, the diagram `to`; the values stay."""
+    program, diagram = load(text)
+    results = [apply(diagram, m) for m in matches(diagram, rule_of(program, name), reverse)]
+    assert len({digest(r) for r in results}) == 1, [digest(r) for r in results]
+    for result in results:
+        assert digest(result) == digest(load(to)[1])
+        assert equal(diagram, result).evaluation is True
+        assert result.header == diagram.header
+        assert result.inputs[0].layout == diagram.inputs[0].layout
+
+
+BOTH = {
+    "plain": (
+        "scale_slides",
+        "diagram here(a: [e], b: [e], t: []) -> [] { out dot[e](a, b) * t }",
+        "diagram here(a: [e], b: [e], t: []) -> [] { out dot[e](a * t, b) }",
+    ),
+    "other axis names": (
+        "scale_slides",
+        "diagram here(a: [d], b: [d], t: []) -> [] { out dot[d](a, b) * t }",
+        "diagram here(a: [d], b: [d], t: []) -> [] { out dot[d](a * t, b) }",
+    ),
+    "different lifts": (
+        "scale_slides",
+        "diagram here(q: [n, h, e], k: [m, h, e], t: [h]) -> [n, m, h] { out t * dot[e](k, q) }",
+        "diagram here(q: [n, h, e], k: [m, h, e], t: [h]) -> [n, m, h] { out dot[e](q, t * k) }",
+    ),
+    "one input under two names": (
+        "assoc",
+        "diagram here(x: [n, d]) -> [n, d] { z = x[n -> m] out dot[m](dot[d](x, z), z) }",
+        "diagram here(x: [n, d]) -> [n, d] { z = x[n -> m] out dot[g](x[d -> g], dot[m](z[d -> g], z)) }",
+    ),
+    "weights and heads": (
+        "assoc",
+        "diagram here(x: [n, d]) -> [n, f] { weight k: [h, m, d] ~ normal(1) weight v: [h, m, f] ~ normal(1) out sum[h](dot[m](dot[d](x, k), v)) }",
+        "diagram here(x: [n, d]) -> [n, f] { weight k: [h, m, d] ~ normal(1) weight v: [h, m, f] ~ normal(1) out sum[h](dot[d](x, dot[m](k, v))) }",
+    ),
+    "renamed between two boxes": (
+        "scale_slides",
+        "diagram here(q: [n, e], k: [e], t: [m]) -> [m] { s = dot[e](q, k)[n -> m] out s * t }",
+        "diagram here(q: [n, e], k: [e], t: [m]) -> [m] { out dot[e](q[n -> m] * t, k) }",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BOTH)
+def test_both_directions(case: str) -> None:
+    name, left, right = BOTH[case]
+    program, diagram = load(left)
+    results = [apply(diagram, m) for m in matches(diagram, rule_of(program, name))]
+    assert digest(load(right)[1]) in map(digest, results)
+    assert all(equal(diagram, r).evaluation is True for r in results)
+    step(right, name, left, reverse=True)
+
+
+def test_a_dropped_parameter() -> None:
+    step(
+        "diagram here(s: [n, m], t: [n]) -> [n, m] { out softmax[m](t + s) }",
+        "key_bias_drops",
+        "diagram here(s: [n, m], _t: [n]) -> [n, m] { out softmax[m](s) }",
+    )
+    _, none = found("diagram here(s: [n, m]) -> [n, m] { out softmax[m](s) }", "key_bias_drops", reverse=True)
+    assert not none, "nothing says what the bias would be"
+
+
+REFUSED = {
+    "scale_slides reverse": ["diagram here(q: [n, e], k: [m, e], t: [e]) -> [n, m] { out dot[e](q * t, k) }"],
+    "key_bias_drops": [
+        "diagram here(s: [n, m], t: [m]) -> [n, m] { out softmax[m](s + t) }",
+        "diagram here(s: [m], t: [n]) -> [n, m] { out softmax[m](s + t) }",
+        "diagram here(s: [n, m]) -> [n, m] { out softmax[m](s + s) }",
+    ],
+    "assoc": [
+        "diagram here(q: [n, m, e], k: [m, e], v: [m, f]) -> [n, f] { out dot[m](dot[e](q, k), v) }",
+        "diagram here(q: [n, e], k: [m, e], v: [m, e]) -> [n, e] { out dot[m](softmax[m](dot[e](q, k)), v) }",
+    ],
+    "squares": ["diagram here(x: [n, n2]) -> [n, n2] where n2 = n { out x * x[n -> n2, n2 -> n] }", "diagram here(x: [n], y: [n]) -> [n] { out x * y }"],
+    "outer": ["diagram here(x: [e], y: [e]) -> [] { out dot[e](x, y * y) }"],
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_the_lift_condition(case: str) -> None:
+    name, _, reverse = case.partition(" ")
+    for text in REFUSED[case]:
+        _, none = found(text.replace("n2", "p"), name, bool(reverse))
+        assert not none, text
+
+
+def test_no_name_is_captured() -> None:
+    """The `e` of `t` is not the one that is summed, so it gets out of the way."""
+    text = "diagram here(q: [n, e], k: [e], t: [e]) -> [n, e] { s = dot[e](q, k) simd n, e { y = s * t } out y }"
+    program, diagram = load(text)
+    results = [apply(diagram, m) for m in matches(diagram, rule_of(program, "scale_slides"))]
+    goal = "diagram here(q: [n, e], k: [e], t: [e]) -> [n, e] { out dot[j](q[e -> j] * t, k[e -> j]) }"
+    assert digest(load(goal)[1]) in map(digest, results)
+    assert all(equal(diagram, r).evaluation is True for r in results)
+
+
+def test_shared_wires_stay() -> None:
+    text = "diagram here(q: [n, e], k: [m, e], t: [n]) -> [n, m], [n, m] { s = dot[e](q, k) simd n, m { y = s * t } out y, tanh(s) }"
+    program, diagram = load(text)
+    (first, *_) = matches(diagram, rule_of(program, "scale_slides"))
+    result = apply(diagram, first)
+    assert sorted(n.op.word for n in result) == ["*", "dot", "dot", "tanh"]
+    assert equal(diagram, result).evaluation is True
+
+
+def test_nonlinear_parameters() -> None:
+    step("diagram here(x: [n, m]) -> [n, m] { out x * x }", "squares", "diagram here(x: [n, m]) -> [n, m] { out x ^ 2 }")
+    _, (match, *_) = found("diagram here(x: [h, e], y: [h]) -> [h] { out dot[e](x, y * x) }", "outer")
+    assert match.lifts == ("h",)
