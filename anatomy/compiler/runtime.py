@@ -100,7 +100,7 @@ def _gather(x, index, shared):
     """x[shared, m, rest] at m = index[shared, new] as [shared, new, rest]."""
     new, rest = index.shape[shared:], x.shape[shared + 1 :]
     if shared == 0:
-        return x.index_select(0, index.reshape(-1)).reshape(*new, *rest)
+        return x.index_select(0, index.reshape(-1)).reshape((*new, *rest))
     index = index.long().flatten(shared) if new else index.long().unsqueeze(-1)
     index = index.reshape(*index.shape, *(1 for _ in rest)).expand(*index.shape, *rest)
     return torch.gather(x, shared, index).reshape(*x.shape[:shared], *new, *rest)

@@ -92,6 +92,7 @@ def test_constants_as_indices() -> None:
     same(module("(x: [n, m]) -> [n]", "out gather[m](x, 0)")(x), x[:, 0], x)
     same(module("(x: [n, m]) -> [n]", "out gather[m](x, size[m] - 1)")(x), x[:, -1], x)
     same(module("(x: [n, m]) -> [n, m]", "out gather[m](x, index[m](size[m] - 1 - iota[m]))")(x), x.flip(1), x)
+    same(module("(x: [n]) -> []", "out gather[n](x, size[n] - 1)")(x[:, 0]), x[-1, 0], x)
 
 
 def test_table_is_an_embedding() -> None:
