@@ -12,6 +12,14 @@ from tests.ir.samples import copy, read, samples
 
 SAMPLES = samples()
 AXES = "axis n, m = n, l = n, d, e, c, h, r "
+CHOSEN = (
+    "diagram f(x: [n, d]) -> [n, d] { z = x[n -> m] at = index[m](2 * iota[l] + sum[d](x)) "
+    "k = gather[m](z, at) s = dot[d](x, k) "
+)
+MEMORY = (
+    "diagram f(x: [n, d]) -> [n, d] where r = 2 * n { weight u: [n, d] ~ normal(1) p = u[n -> l] z = x[n -> m] "
+    "s = mask(m <= n, dot[d](x, z)) t = dot[d](x, p) "
+)
 
 PROVED = {
     "causal attention": (
@@ -42,8 +50,22 @@ PROVED = {
     "cross-attention of prefixes": (
         "diagram f(q: [n, d], k: [m, d]) -> [n, d] { out dot[m](softmax[m](causal[m <= n](dot[d](q, k))), k) }"
     ),
+    "chosen keys, masked by where they stand": CHOSEN + "out dot[l](softmax[l](mask(at <= n, s)), k) }",
+    "a memory behind the keys": MEMORY + "out dot[r](softmax[r](cat[m, l -> r](s, t)), cat[m, l -> r](z, p)) }",
+    "a memory before the keys": MEMORY + "out dot[r](softmax[r](cat[l, m -> r](t, s)), cat[l, m -> r](p, z)) }",
+    "masked keys twice": MEMORY + "out dot[r](softmax[r](cat[m -> r](s, 2 * s)), cat[m -> r](z, -z)) + 0 * sum[l](t) }",
 }
 NOT_CAUSAL = {
+    "chosen keys without a mask": CHOSEN + "out dot[l](softmax[l](s), k) }",
+    "chosen keys, masked by one too many": CHOSEN + "out dot[l](softmax[l](mask(at <= n + 1, s)), k) }",
+    "chosen keys, masked by their rank": CHOSEN + "out dot[l](softmax[l](mask(l <= n, s)), k) }",
+    "chosen keys, masked as if others asked": CHOSEN + "out dot[l](softmax[l](mask(at[n -> l, l -> n] <= n, s)), k) }",
+    "keys masked by where others stand": CHOSEN
+    + "j = index[m](iota[l] + iota[n]) out dot[l](softmax[l](mask(at <= n, s)), gather[m](z, j)) }",
+    "a memory without a mask over the keys": MEMORY
+    + "out dot[r](softmax[r](cat[m, l -> r](t[l -> m], s[m -> l])), cat[m, l -> r](z, p)) }",
+    "keys in the place of the memory": MEMORY + "out dot[r](softmax[r](cat[m, l -> r](s, t)), cat[l, m -> r](p, z)) }",
+    "keys behind masked keys": MEMORY + "out dot[r](softmax[r](cat[m, l -> r](s, t)), cat[m, l -> r](z, z[m -> l])) }",
     "attention": "diagram f(x: [n, d]) -> [n, d] { z = x[n -> m] out dot[m](softmax[m](dot[d](x, z)), z) }",
     "the wrong mask": (
         "diagram f(x: [n, d]) -> [n, d] { z = x[n -> m] out dot[m](softmax[m](mask(n <= m, dot[d](x, z))), z) }"
