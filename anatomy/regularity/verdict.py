@@ -66,11 +66,15 @@ def check(
     if function is not None and any(n.op.random for n in diagram.nodes):
         function = _held(function, seed)
     domain = "the whole space" if radius == INF else f"tokens of Euclidean norm at most {radius:g}"
+    full = None
     try:
         full = sizes_of(diagram, sizes)
         here = compose(diagram, full, weights, radius)
     except Stuck as stuck:
-        return _unknown(domain, norm, stuck, _against(diagram, sizes, function, radius, seed))
+        against = _against(diagram, sizes, function, radius, seed)
+        wanted = function is not None and full is not None and against[0] == "unknown"
+        attained = _lower(diagram, full, function, radius, norm, seed) if wanted else (None, None)  # type: ignore[arg-type]
+        return _unknown(domain, norm, stuck, against, attained)
     upper = _constant(here, norm)
     lower, witness = None, None
     if function is not None:
@@ -124,11 +128,14 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _unknown(domain: str, norm: Norm, stuck: Stuck, against: tuple[Verdict, dict[str, Any] | None]) -> Regularity:
+def _unknown(
+    domain: str, norm: Norm, stuck: Stuck, against: tuple[Verdict, dict[str, Any] | None], attained: tuple[float | None, dict[str, Any] | None]
+) -> Regularity:
+    """Without a rule for some operation there is no upper bound; what was attained still stands."""
     verdict, evidence = against
     return Regularity(
-        verdict=verdict, domain=domain, norm=norm, upper=None, lower=None, ratio=None, method="none",
-        responsible=stuck.place, growth={}, certificate={"reason": stuck.why, "against": evidence},
+        verdict=verdict, domain=domain, norm=norm, upper=None, lower=attained[0], ratio=None, method="none",
+        responsible=stuck.place, growth={}, certificate={"reason": stuck.why, "against": evidence, "witness": attained[1]},
     )  # fmt: skip
 
 
