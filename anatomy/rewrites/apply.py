@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from anatomy.ir.builder import Builder, View
 from anatomy.ir.graph import Diagram, Frame, Node, Port
-from anatomy.ir.live import live
 from anatomy.ir.poly import Poly
 from anatomy.rewrites.match import Match
 
@@ -62,15 +61,16 @@ def apply(diagram: Diagram, match: Match) -> Diagram:
     def moved(port: Port) -> Port:
         return Port(view.wire, tuple((outer[a], inner) for a, inner in port.renames)) if port.wire == match.root else port
 
-    def reads(node: Node) -> Node:
-        if all(p.wire != match.root for p in node.ports):
-            return node
-        return replace(node, ports=tuple(map(moved, node.ports)))
-
-    nodes = (*builder.nodes, old, *map(reads, diagram.nodes[place + 1 :]))
+    nodes = [*builder.nodes, old]
+    for node in diagram.nodes[place + 1 :]:
+        for port in node.ports:
+            if port.wire == match.root:
+                node = replace(node, ports=tuple(map(moved, node.ports)))
+                break
+        nodes.append(node)
     outputs = tuple(replace(o, port=moved(o.port)) for o in diagram.outputs)
     made = replace(
-        diagram, outputs=outputs, wires=tuple(builder.wires), nodes=nodes,
+        diagram, outputs=outputs, wires=tuple(builder.wires), nodes=tuple(nodes),
         sizes={a: builder.sizes.of(a) for a in builder.axes}, equations=diagram.equations,
     )  # fmt: skip
     return _swept(made)
@@ -91,25 +91,49 @@ def _walls(frame: tuple[Frame, ...], match: Match) -> tuple[Frame, ...]:
 
 
 def _swept(diagram: Diagram) -> Diagram:
-    """Without the boxes that reach no output and the wires that nothing makes."""
-    nodes = [diagram.nodes[i] for i in live(diagram)]
-    kept = sorted({i.wire for i in diagram.inputs} | {w.wire for w in diagram.weights} | {w for n in nodes for w in n.outs})
-    if len(kept) == len(diagram.wires):
-        return replace(diagram, nodes=tuple(nodes))
-    number = {old: new for new, old in enumerate(kept)}
+    """Without the boxes that reach no output and the wires that nothing makes; the last wires fill their places."""
+    readers = [0] * len(diagram.wires)
+    for node in diagram.nodes:
+        for port in node.ports:
+            readers[port.wire] += 1
+    for output in diagram.outputs:
+        readers[output.port.wire] += 1
+    nodes: list[Node] = []
+    gone: list[int] = []
+    for node in reversed(diagram.nodes):
+        for wire in node.outs:
+            if readers[wire]:
+                nodes.append(node)
+                break
+        else:
+            gone.extend(node.outs)
+            for port in node.ports:
+                readers[port.wire] -= 1
+    nodes.reverse()
+    count = len(diagram.wires) - len(gone)
+    lost = set(gone)
+    moves = [w for w in range(count, len(diagram.wires)) if w not in lost]
+    to = dict(zip(moves, sorted(w for w in gone if w < count), strict=True))
+    if not to:
+        return replace(diagram, nodes=tuple(nodes), wires=diagram.wires[:count])
+    wires = list(diagram.wires)
+    for old, new in to.items():
+        wires[new] = wires[old]
 
     def port(p: Port) -> Port:
-        return p if number[p.wire] == p.wire else Port(number[p.wire], p.renames)
+        return Port(to.get(p.wire, p.wire), p.renames)
 
+    for i, node in enumerate(nodes):
+        high = max(node.outs)
+        for p in node.ports:
+            high = max(high, p.wire)
+        if high >= count:
+            nodes[i] = replace(node, ports=tuple(map(port, node.ports)), outs=tuple(to.get(w, w) for w in node.outs))
     return replace(
         diagram,
-        inputs=tuple(replace(i, wire=number[i.wire]) for i in diagram.inputs),
-        weights=tuple(replace(w, wire=number[w.wire]) for w in diagram.weights),
-        wires=tuple(diagram.wires[w] for w in kept),
-        nodes=tuple(
-            n if all(number[w] == w for w in n.outs) and all(number[p.wire] == p.wire for p in n.ports)
-            else replace(n, ports=tuple(map(port, n.ports)), outs=tuple(number[w] for w in n.outs))
-            for n in nodes
-        ),
+        inputs=tuple(replace(i, wire=to.get(i.wire, i.wire)) for i in diagram.inputs),
+        weights=tuple(replace(w, wire=to.get(w.wire, w.wire)) for w in diagram.weights),
+        wires=tuple(wires[:count]),
+        nodes=tuple(nodes),
         outputs=tuple(replace(o, port=port(o.port)) for o in diagram.outputs),
-    )  # fmt: skip
+    )

@@ -74,7 +74,9 @@ def matches(diagram: Diagram, rule: Rule, reverse: bool = False, at: int | None 
     [{1: 2, 0: 1}]
     """
     pattern, other = (rule.right, rule.left) if reverse else (rule.left, rule.right)
-    if len(pattern.outputs) != 1:
+    bound = {i.wire for i in pattern.inputs} & _used(pattern)
+    used = _used(other)
+    if len(pattern.outputs) != 1 or any(i.wire not in bound and j.wire in used for i, j in zip(pattern.inputs, other.inputs, strict=True)):
         return
     search = _Search(diagram, pattern, _pure(rule))
     for root, found, rest in search.roots(at):
@@ -212,15 +214,15 @@ class _Search:
         count, given = len(box.ports), len(node.ports)
         if len(box.own) != len(node.own) or (count != given and not more):
             return
+        twice = [(i, j) for j, p in enumerate(box.ports) for i in range(j) if box.ports[i].wire == p.wire]
         fits = [{k for k in range(given) if self._alike(p.wire, node.ports[k].wire)} for p in box.ports]
-        if not box.op.commutative:
-            if all(k in found for k, found in enumerate(fits)):
-                yield tuple(range(count))
+        if not all(fits):
             return
-        if all(fits):
-            for chosen in permutations(range(given), count):
-                if all(k in found for k, found in zip(chosen, fits, strict=True)):
-                    yield chosen
+        for chosen in permutations(range(given), count) if box.op.commutative else (tuple(range(count)),):
+            if all(k in found for k, found in zip(chosen, fits, strict=True)) and all(
+                node.ports[chosen[i]].wire == node.ports[chosen[j]].wire for i, j in twice
+            ):
+                yield chosen
 
     def _alike(self, mine: int, theirs: int) -> bool:
         made = self.pattern.producer.get(mine)
