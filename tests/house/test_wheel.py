@@ -44,6 +44,7 @@ def test_the_wheel_ships_grammar_zoo_and_pages(installed: Path) -> None:
     assert "zoo/spaces/scores.anat" in names
     assert "anatomy/errors/pages/E305.md" in names
     assert "anatomy/language/std/attn.anat" in names
+    assert "anatomy/rewrites/rules.anat" in names
     assert not any(n.startswith(("tests/", "examples/", "benchmarks/")) for n in names)
 
 
