@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from anatomy.ir.builder import Builder, View
 from anatomy.ir.graph import Diagram, Frame, Node, Port
+from anatomy.ir.op import Op
 from anatomy.ir.poly import Poly
+from anatomy.ops import Contract, Multiply
 from anatomy.rewrites.match import Match
 
 
@@ -43,13 +46,19 @@ def apply(diagram: Diagram, match: Match) -> Diagram:
                 builder.sizes.define(name, size)
             builder.axis(name)
     frame = _walls(old.frame, match)
-    arguments = [match.wires.get(i.name, View(-1, ())) for i in match.pattern.inputs]
     start = len(builder.nodes)
+    made = {g.wire: _folded(builder, g.op, [View(p.wire, p.renames) for p in g.ports], frame) for g in match.groups}
+
+    def argument(name: str) -> View:
+        view = match.wires.get(name, View(-1, ()))
+        return made[view.wire].rename(dict(view.renames)) if view.wire in made else view
+
+    arguments = [argument(i.name) for i in match.pattern.inputs]
     (view,) = builder.splice(other, arguments, names, lambda key: key, frame)
-    builder.nodes[start:] = [replace(n, span=old.span) for n in builder.nodes[start:]]
     if match.rest:
-        rest = [View(p.wire, p.renames) for p in match.rest]
-        (view,) = builder.add(old.op, (), [view, *rest], old.span, frame)
+        op = Multiply() if isinstance(old.op, Contract) else old.op
+        view = _folded(builder, op, [view, *(View(p.wire, p.renames) for p in match.rest)], frame)
+    builder.nodes[start:] = [replace(n, span=old.span) for n in builder.nodes[start:]]
     wire = diagram.wires[match.root]
     new = builder.wires[view.wire]
     assert set(view.axes) == set(wire.axes)
@@ -69,11 +78,19 @@ def apply(diagram: Diagram, match: Match) -> Diagram:
                 break
         nodes.append(node)
     outputs = tuple(replace(o, port=moved(o.port)) for o in diagram.outputs)
-    made = replace(
+    result = replace(
         diagram, outputs=outputs, wires=tuple(builder.wires), nodes=tuple(nodes),
         sizes={a: builder.sizes.of(a) for a in builder.axes}, equations=diagram.equations,
     )  # fmt: skip
-    return _swept(made)
+    return _swept(result)
+
+
+def _folded(builder: Builder, op: Op, views: Sequence[View], frame: tuple[Frame, ...]) -> View:
+    """A sum or product of several wires, from the left."""
+    view = views[0]
+    for more in views[1:]:
+        (view,) = builder.add(op, (), [view, more], frame=frame)
+    return view
 
 
 def _walls(frame: tuple[Frame, ...], match: Match) -> tuple[Frame, ...]:
@@ -120,7 +137,7 @@ def _swept(diagram: Diagram) -> Diagram:
     for old, new in to.items():
         wires[new] = wires[old]
 
-    def port(p: Port) -> Port:
+    def placed(p: Port) -> Port:
         return Port(to.get(p.wire, p.wire), p.renames)
 
     for i, node in enumerate(nodes):
@@ -128,12 +145,12 @@ def _swept(diagram: Diagram) -> Diagram:
         for p in node.ports:
             high = max(high, p.wire)
         if high >= count:
-            nodes[i] = replace(node, ports=tuple(map(port, node.ports)), outs=tuple(to.get(w, w) for w in node.outs))
+            nodes[i] = replace(node, ports=tuple(map(placed, node.ports)), outs=tuple(to.get(w, w) for w in node.outs))
     return replace(
         diagram,
         inputs=tuple(replace(i, wire=to.get(i.wire, i.wire)) for i in diagram.inputs),
         weights=tuple(replace(w, wire=to.get(w.wire, w.wire)) for w in diagram.weights),
         wires=tuple(wires[:count]),
         nodes=tuple(nodes),
-        outputs=tuple(replace(o, port=port(o.port)) for o in diagram.outputs),
+        outputs=tuple(replace(o, port=placed(o.port)) for o in diagram.outputs),
     )

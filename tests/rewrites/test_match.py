@@ -7,6 +7,7 @@ import pytest
 from anatomy.errors import Source
 from anatomy.ir.canonical import digest
 from anatomy.ir.graph import Diagram
+from anatomy.ir.term import term
 from anatomy.language.program import Program, Rule
 from anatomy.rewrites.apply import apply
 from anatomy.rewrites.equality import equal
@@ -18,6 +19,8 @@ rule key_bias_drops(s: [m], t: []): softmax[m](s + t) == softmax[m](s)
 rule assoc(q: [n, e], k: [m, e], v: [m, f]): dot[m](dot[e](q, k), v) == dot[e](q, dot[m](k, v))
 rule squares(x: []): x * x == x ^ 2
 rule outer(x: [e], y: []): dot[e](x, x * y) == dot[e](x, x) * y
+rule doubled(x: [], a: [], b: []): x * a + x * b == x * (a + b)
+rule commute(x: [e], y: [e]): dot[e](tanh(x), tanh(y)) == dot[e](tanh(x) * tanh(y), 1 + 0 * tanh(x))
 """
 
 
@@ -152,3 +155,34 @@ def test_nonlinear_parameters() -> None:
     step("diagram here(x: [n, m]) -> [n, m] { out x * x }", "squares", "diagram here(x: [n, m]) -> [n, m] { out x ^ 2 }")
     _, (match, *_) = found("diagram here(x: [h, e], y: [h]) -> [h] { out dot[e](x, y * x) }", "outer")
     assert match.lifts == ("h",)
+
+
+BRACKETS = {
+    "a part of a longer sum": (
+        "doubled", "diagram here(a: [n], b: [n], t: [n]) -> [n] { out a * 3 + b + a * 4 }", "diagram here(a: [n], b: [n], t: [n]) -> [n] { out a * (3 + 4) + b }", 1,
+    ),
+    "a parameter that is several operands": (
+        "key_bias_drops", "diagram here(a: [n, m], b: [m], t: [n]) -> [n, m] { simd n, m { s = (a + t) + b } out softmax[m](s) }",
+        "diagram here(a: [n, m], b: [m], t: [n]) -> [n, m] { simd n, m { s = a + b } out softmax[m](s) }", 1,
+    ),
+    "a product in a contraction": (
+        "scale_slides", "diagram here(a: [n, e], b: [n, e], t: [n]) -> [n] { out dot[e](a, b) * 3 * t }",
+        "diagram here(a: [n, e], b: [n, e], t: [n]) -> [n] { out dot[e](a * 3, b) * t }", None,
+    ),
+    "a factor of a contraction": (
+        "commute", "diagram here(a: [n, e], b: [n, e], t: [n]) -> [n] { out dot[e](tanh(a), t, tanh(b)) }",
+        "diagram here(a: [n, e], b: [n, e], t: [n]) -> [n] { out dot[e](tanh(a) * tanh(b), 1 + 0 * tanh(a)) * t }", None,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BRACKETS)
+def test_brackets(case: str) -> None:
+    name, left, right, count = BRACKETS[case]
+    program, diagram = load(left)
+    rule = rule_of(program, name)
+    results = [apply(diagram, m) for m in matches(diagram, rule)]
+    assert term(load(right)[1]) in map(term, results)
+    assert all(equal(diagram, r).evaluation is True for r in results)
+    assert count is None or len({term(r).digest for r in results}) == count
+    assert len(results) > len(list(matches(diagram, rule, grouped=False)))
