@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from anatomy.cli.output import add_json, colour, emit, report
 from anatomy.errors import AnatomyError, Diagnostic, fail
+
+if TYPE_CHECKING:
+    from anatomy.rewrites.statuses import Checked
 
 
 def add(name: str, parser: argparse.ArgumentParser) -> None:
@@ -27,8 +31,9 @@ def add(name: str, parser: argparse.ArgumentParser) -> None:
             parser.set_defaults(run=explain)
 
 
-def examine(file: str) -> tuple[tuple[Diagnostic, ...], int]:
-    """All diagnostics of a file (also of `zoo:name`), and how many diagrams it declares."""
+def examine(file: str) -> tuple[tuple[Diagnostic, ...], int, list[Checked]]:
+    """All diagnostics of a file (also of `zoo:name`), how many diagrams it declares, and its rules, verified."""
+    from anatomy.language import syntax as s
     from anatomy.target import resolve
 
     try:
@@ -36,15 +41,22 @@ def examine(file: str) -> tuple[tuple[Diagnostic, ...], int]:
         if name is not None and name not in program.root.names:
             program.get(name)
     except AnatomyError as error:
-        return error.diagnostics, 0
-    return program.check(), len(program.names())
+        return error.diagnostics, 0, []
+    diagnostics, rules = program.check(), []
+    if program.names(s.RuleDecl) and not any(d.severity == "error" for d in diagnostics):
+        from anatomy.rewrites.statuses import verify_all
+
+        rules = verify_all(program)
+        diagnostics = tuple(sorted((*diagnostics, *(c.diagnostic for c in rules if c.diagnostic)), key=lambda d: d.order))
+    return diagnostics, len(program.names()), rules
 
 
 def check(options: argparse.Namespace) -> int:
     found: list[Diagnostic] = []
+    verified: list[Checked] = []
     diagrams = 0
     for file in options.files:
-        diagnostics, count = examine(file)
+        diagnostics, count, rules = examine(file)
         if options.fix and any(d.edits for d in diagnostics):
             from anatomy.errors.printer import apply_edits
             from anatomy.language.scope import read
@@ -52,14 +64,20 @@ def check(options: argparse.Namespace) -> int:
             path = Path(file.partition("::")[0])
             if path.is_file():
                 write(path, apply_edits(read(path), diagnostics))
-                diagnostics, count = examine(file)
+                diagnostics, count, rules = examine(file)
         found.extend(d for d in diagnostics if d not in found)
         diagrams += count
+        verified += rules
     if options.sarif:
         from anatomy import __version__
         from anatomy.errors.printer import as_sarif
 
         emit(as_sarif(found, __version__))
+    elif options.json and verified:
+        from anatomy.errors.printer import as_json
+        from anatomy.rewrites.statuses import as_json as rows
+
+        emit(as_json(found) + rows(verified))
     else:
         report(found, options.json)
     errors = sum(d.severity == "error" for d in found)
@@ -67,9 +85,17 @@ def check(options: argparse.Namespace) -> int:
         warnings = len(found) - errors
         parts = [f"{n} {word}{'s' * (n != 1)}" for n, word in ((errors, "error"), (warnings, "warning")) if n]
         files = f"{len(options.files)} file{'s' * (len(options.files) != 1)}"
-        summary = " and ".join(parts) if parts else f"{diagrams} diagram{'s' * (diagrams != 1)}, no errors"
+        summary = " and ".join(parts) if parts else f"{diagrams} diagram{'s' * (diagrams != 1)}, {rules_of(verified)}no errors"
         print(("\n" if found else "") + f"{files}: {summary}", file=sys.stderr if found else sys.stdout)
     return 1 if errors else 0
+
+
+def rules_of(verified: list[Checked]) -> str:
+    if not verified:
+        return ""
+    from anatomy.rewrites.statuses import summary
+
+    return f"{summary(verified)}, "
 
 
 def fmt(options: argparse.Namespace) -> int:

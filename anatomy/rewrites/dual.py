@@ -166,3 +166,29 @@ class Duals:
 
     def low(self) -> Dual:
         return (-INF, 0.0)
+
+    def empty(self, a: Dual) -> bool:
+        """Whether a sum of exponentials has no terms."""
+        return a[0] == -INF
+
+    def entmax(self, row: list[Dual], alpha: float) -> list[Dual]:
+        """`p_i = [(alpha - 1) s_i - t]_+ ^ (1 / (alpha - 1))`, the `t` by bisection; 2 is sparsemax.
+
+        Its derivative is `g_i (ds_i - sum g ds / sum g)` with `g = p ^ (2 - alpha)` on the support
+        (Peters, Niculae and Martins 2019, arXiv 1905.05702).
+        """
+        top = max(a[0] for a in row)
+        if top == -INF:
+            return [(0.0, 0.0)] * len(row)
+        z = [(alpha - 1) * (a[0] - top) for a in row]
+        power = 1 / (alpha - 1)
+        low, high = -1.0, 0.0
+        for _ in range(60):
+            t = (low + high) / 2
+            mass = sum((e - t) ** power for e in z if e > t)
+            low, high = (t, high) if mass >= 1 else (low, t)
+        shares = [max(e - low, 0.0) ** power if e > low else 0.0 for e in z]
+        steep = [p ** (2 - alpha) if p > 0 else 0.0 for p in shares]
+        whole = sum(steep)
+        mean = sum(slope(g, a[1]) for g, a in zip(steep, row, strict=True)) / whole
+        return [(p, g * (a[1] - mean) if g else 0.0) for p, g, a in zip(shares, steep, row, strict=True)]

@@ -126,6 +126,12 @@ class Modular:
     def low(self) -> int:
         raise Abstain("a mask makes -inf")
 
+    def empty(self, a: int) -> bool:
+        return False
+
+    def entmax(self, row: list[int], alpha: float) -> list[int]:
+        raise Abstain("a threshold is no rational function")
+
 
 Degree = tuple[int, int]
 
@@ -181,4 +187,7 @@ class Degrees:
     def compare(self, sign: str, a: Any, b: Any) -> bool:
         raise Abstain("reals are compared")
 
-    order = low = compare  # type: ignore[assignment]
+    def empty(self, a: Degree) -> bool:
+        return False
+
+    order = low = entmax = compare  # type: ignore[assignment]

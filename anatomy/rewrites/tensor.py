@@ -12,6 +12,10 @@ class Abstain(Exception):
     """These numbers cannot say what comes out here; nothing is guessed."""
 
 
+class Unknown(Abstain):
+    """An operation is not evaluated here; the compiler may know it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tensor:
     """Entries in row-major order of `axes`. Reals are elements of some field, masks are bools, indices ints."""

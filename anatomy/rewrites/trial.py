@@ -25,7 +25,7 @@ LIFT = 2
 
 @dataclass(frozen=True)
 class Draw:
-    """How the entries of an input are drawn: `generic` with a scale, `small` integers, masks all true or all false."""
+    """How the entries of an input are drawn: `generic` with a scale, `small` integers but 0, `ties` of 0 and 1, masks all true or all false."""
 
     how: str = "generic"
     scale: float = 1.0
@@ -61,7 +61,7 @@ def assignments(left: Diagram, right: Diagram, rng: random.Random) -> list[tuple
         results.append((tables[0], tables[1]))
         if len(found) == ENOUGH or not names:
             break
-    return results
+    return sorted(results, key=lambda r: max(volume(d, t) for d, t in zip(sides, r, strict=True)))
 
 
 def volume(diagram: Diagram, sizes: Mapping[str, int]) -> int:
@@ -126,7 +126,9 @@ def entry(numbers: Any, rng: random.Random, draw: Draw) -> Any:
         case "degrees":
             return (1, 0)
         case _ if draw.how == "small":
-            return (float(rng.randint(-2, 3)), 0.0)
+            return (float(rng.choice((-3, -2, -1, 1, 2, 3))), 0.0)
+        case _ if draw.how == "ties":
+            return (float(rng.randint(0, 1)), 0.0)
         case _:
             return (draw.scale * rng.gauss(0, 1), rng.gauss(0, 1))
 

@@ -1,84 +1,34 @@
-"""Rules are verified before they are used: exactly modulo a prime where that decides, else in float64."""
+"""Rules are verified before they are used: exactly modulo a prime where that decides, else in float64.
+
+Converts: a typed rule into a `Verification`, at a handful of small sizes, with lifts.
+Non-goals: a proof for all sizes; `~=` and `>=` between sides that differ for equal weights (these are `assumed`, with a reason).
+"""
 
 from __future__ import annotations
 
 import math
 import random
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from anatomy.errors import Diagnostic
 from anatomy.language.program import Rule
 from anatomy.rewrites import trial
+from anatomy.rewrites.compiled import compiled
 from anatomy.rewrites.dual import Duals
 from anatomy.rewrites.modular import PRIME, Degrees, Modular
-from anatomy.rewrites.tensor import Abstain, Tensor
+from anatomy.rewrites.tensor import Abstain, Tensor, Unknown
 from anatomy.rewrites.trial import Draw
+from anatomy.rewrites.verdict import Status, Verification, Witness, assumption
 
-Status = Literal["proved-mod-p", "tested", "assumed", "false", "unverified"]
+__all__ = ["Status", "Verification", "Witness", "verify"]
 TOLERANCE = 1e-9
 """Difference in float64 up to which two numbers count as one, relative to 1 plus the greatest entry."""
 DRAWS: tuple[Draw, ...] = (
-    Draw(), Draw("small"), Draw(scale=0.3), Draw(scale=4.0), Draw(masks=False), Draw(masks=True),
+    Draw("small"), Draw(), Draw("ties"), Draw(scale=0.3), Draw(scale=4.0), Draw(masks=False), Draw(masks=True),
 )  # fmt: skip
 PARTIAL = frozenset({"log", "sqrt", "power"})
 """Functions that are not defined everywhere; for these a test in float64 follows the exact one."""
-
-
-@dataclass(frozen=True)
-class Witness:
-    """One point at which the two sides differ."""
-
-    sizes: Mapping[str, int]
-    inputs: Mapping[str, tuple[float, ...]]
-    at: Mapping[str, int]
-    what: Literal["value", "derivative"]
-    left: float
-    right: float
-    lifted: tuple[tuple[str, ...], ...] = ()
-    """For every added axis the parameters that have it."""
-
-    def __str__(self) -> str:
-        sizes = ", ".join(f"{a} = {n}" for a, n in self.sizes.items())
-        given = ", ".join(f"{name} = {_row(row)}" for name, row in self.inputs.items() if len(row) <= 6)
-        at = ", ".join(f"{a} = {i}" for a, i in self.at.items() if not a.startswith("+"))
-        lifted = "; ".join(f"an added axis on {', '.join(some)}" for some in self.lifted)
-        words = [f"at {sizes}" if sizes else "", lifted, f"with {given}" if given else "", f"the entry {at}" if at else ""]
-        what = "" if self.what == "value" else " as derivative along one direction"
-        return ", ".join(w for w in words if w) + f": left {self.left:.6g}, right {self.right:.6g}{what}"
-
-
-def _row(row: Sequence[float]) -> str:
-    shown = [f"{x:.4g}" for x in row]
-    return shown[0] if len(shown) == 1 else f"({', '.join(shown)})"
-
-
-@dataclass(frozen=True)
-class Verification:
-    """What is known of a rule.
-
-    `proved-mod-p`: equal as rational functions of all entries at the sizes tried, up to an error of probability
-    `error` (functions such as `exp` may stand for any function there). `tested`: no difference of values and
-    derivatives at random points. `assumed`: not decided, with the reason that the text gives; `unverified`: not
-    decided, and no reason given. `false`: there is a witness.
-    """
-
-    rule: str
-    relation: str
-    status: Status
-    sizes: tuple[Mapping[str, int], ...] = ()
-    lifts: tuple[tuple[tuple[str, ...], ...], ...] = ()
-    """The lifts tried: for every added axis the parameters that have it."""
-    witness: Witness | None = None
-    error: float | None = None
-    reason: str = ""
-
-    @property
-    def holds(self) -> bool:
-        """Whether the rule may be used."""
-        return self.status in ("proved-mod-p", "tested", "assumed")
 
 
 def verify(rule: Rule, seed: int = 0) -> Verification:
@@ -110,7 +60,10 @@ class _Verifier:
         self.assignments = trial.assignments(*self.sides, random.Random(f"{self.seed} sizes"))
         self.lifts: list[tuple[tuple[str, ...], ...]] = []
         self.opaque: frozenset[str] = frozenset()
-        self.decided = 0
+        self.refuted = False
+        """The sides differ exactly."""
+        self.torch = False
+        """Some operation is known to the compiler only."""
 
     def run(self) -> Verification:
         try:
@@ -126,6 +79,8 @@ class _Verifier:
                 return self._result("tested", reason="exact in the reals; masks and indices were sampled")
             witness = self._float()
             if witness is None:
+                if error is None and self.refuted:
+                    raise Abstain("the sides differ modulo a prime, but not visibly in float64")
                 return self._result("tested")
             if self.rule.relation != "==" and self.weights:
                 raise Abstain(f"the sides differ for equal weights, and `{self.rule.relation}` is not decided")
@@ -135,9 +90,13 @@ class _Verifier:
             return self._result("assumed" if reason else "unverified", reason=reason or str(stop))
 
     def _result(self, status: Status, **more: Any) -> Verification:
-        names = [a for i in self.rule.left.inputs for a in i.layout]
-        shown = [{a: left.get(a, right.get(a, 0)) for a in dict.fromkeys([*names, *left])} for left, right in self.assignments]
-        return Verification(self.rule.name, self.rule.relation, status, tuple(shown), tuple(dict.fromkeys(self.lifts)), **more)
+        shown = self._shown()
+        masked = self._masked() if status in ("proved-mod-p", "tested") else ()
+        lifts = tuple(dict.fromkeys(self.lifts))
+        return Verification(self.rule.name, self.rule.relation, status, tuple(shown), lifts, masked=masked, **more)
+
+    def _shown(self) -> list[dict[str, int]]:
+        return [{**right, **left} for left, right in self.assignments]
 
     def _possible(self) -> None:
         if not self.assignments:
@@ -157,7 +116,7 @@ class _Verifier:
         self, numbers: Any, k: int, given: Mapping[str, Tensor], added: Mapping[str, tuple[str, ...]]
     ) -> list[tuple[Tensor, Tensor]] | None:
         """The results of both sides in one order of axes; None where a match with these lifts would be refused."""
-        results = [trial.run(d, s, numbers, given) for d, s in zip(self.sides, self.assignments[k], strict=True)]
+        results = self._run(numbers, k, given, added)
         pairs = []
         for left, right in zip(*results, strict=True):
             if {a for a in left.axes if a in added} != {a for a in right.axes if a in added}:
@@ -166,13 +125,26 @@ class _Verifier:
             pairs.append((left.laid(tuple(sizes), sizes), right.laid(tuple(sizes), sizes)))
         return pairs
 
+    def _run(
+        self, numbers: Any, k: int, given: Mapping[str, Tensor], added: Mapping[str, tuple[str, ...]]
+    ) -> list[list[Tensor]]:
+        sizes = self.assignments[k]
+        if not self.torch:
+            try:
+                return [trial.run(d, s, numbers, given) for d, s in zip(self.sides, sizes, strict=True)]
+            except Unknown:
+                self.torch = isinstance(numbers, Duals)
+                if not self.torch:
+                    raise
+        return compiled(self.sides, sizes, given, added)
+
     # exactly ------------------------------------------------------------------------------------
 
     def _exact(self) -> float | None:
         """The probability of error if the sides agree modulo the prime, None if they do not."""
         error = 0.0
         for turn, (k, some) in enumerate(self._plan()):
-            numbers = Modular(self.seed)
+            numbers, given = Modular(self.seed), {}
             rng = random.Random(f"{self.seed} {turn}")
             added = trial.sized_lifts(some)
             for masks in (None, True, False) if "mask" in self.kinds else (None,):
@@ -182,6 +154,7 @@ class _Verifier:
                 if pairs is None:
                     break
                 if any(left.data != right.data for left, right in pairs):
+                    self.refuted = not self.opaque
                     return None
             else:
                 if some:
@@ -193,7 +166,7 @@ class _Verifier:
     def _error(self, k: int, given: Mapping[str, Tensor], asked: int) -> float:
         """D / p, and as much for each two arguments of a random function that may have met by chance."""
         shapes = {
-            name: t if t.data and type(t.data[0]) is bool or self._is_index(name) else Tensor(t.axes, t.shape, [(1, 0)] * len(t.data))
+            name: t if (t.data and type(t.data[0]) is bool) or self._is_index(name) else Tensor(t.axes, t.shape, [(1, 0)] * len(t.data))
             for name, t in given.items()
         }
         pairs = self._both(Degrees(), k, shapes, {}) or []
@@ -214,7 +187,7 @@ class _Verifier:
         numbers = Duals()
         compared = 0
         self.lifts.clear()
-        draws = DRAWS if "mask" in self.kinds else DRAWS[:4]
+        draws = DRAWS if "mask" in self.kinds else DRAWS[:5]
         for turn, (k, some) in enumerate(self._plan()):
             added = trial.sized_lifts(some)
             for number, draw in enumerate(draws[:2] if some else draws):
@@ -224,7 +197,7 @@ class _Verifier:
                 if pairs is None:
                     break
                 for left, right in pairs:
-                    found, count = _difference(left, right, draw.how == "small")
+                    found, count = _difference(left, right, draw.how != "generic")
                     compared += count
                     if found is not None:
                         return self._witness(k, some, given, *found)
@@ -235,12 +208,32 @@ class _Verifier:
             raise Abstain("both sides are undefined at all points tried")
         return None
 
+    def _masked(self) -> tuple[str, ...]:
+        """The parameters that may hold -inf, some entries or all."""
+        numbers, found = Duals(), []
+        for item in self.rule.left.inputs:
+            if self.rule.left.wires[item.wire].kind.name == "real" and not self.torch:
+                try:
+                    if all(self._keeps(item.name, k, share, numbers) for k in range(len(self.assignments)) for share in (0.4, 1.0)):
+                        found.append(item.name)
+                except Abstain:
+                    break
+        return tuple(found)
+
+    def _keeps(self, name: str, k: int, share: float, numbers: Duals) -> bool:
+        rng = random.Random(f"{self.seed} {name} {k}")
+        given = trial.inputs(self.rule.left, self.assignments[k][0], numbers, rng, Draw(), {})
+        low = [numbers.low() if rng.random() < share else e for e in given[name].data]
+        given[name] = Tensor(given[name].axes, given[name].shape, low)
+        return all(_difference(left, right, False)[0] is None for left, right in self._both(numbers, k, given, {}) or ())
+
     def _witness(
         self, k: int, some: tuple[tuple[str, ...], ...], given: Mapping[str, Tensor], at: dict[str, int],
         what: Literal["value", "derivative"], left: float, right: float,
     ) -> Witness:  # fmt: skip
+        shown = self._shown()[k]
         inputs = {name: tuple(float(e[0] if isinstance(e, tuple) else e) for e in t.data) for name, t in given.items()}
-        return Witness(self._result("false").sizes[k], inputs, at, what, left, right, some)
+        return Witness(shown, inputs, at, what, left, right, some)
 
 
 def _difference(left: Tensor, right: Tensor, small: bool) -> tuple[tuple[dict[str, int], Literal["value", "derivative"], float, float] | None, int]:
@@ -250,7 +243,7 @@ def _difference(left: Tensor, right: Tensor, small: bool) -> tuple[tuple[dict[st
     not numbers and derivatives are passed over.
     """
     pairs = list(zip(left.data, right.data, strict=True))
-    if any(isinstance(a, bool) or isinstance(a, int) for pair in pairs for a in pair):
+    if any(isinstance(a, bool | int) for pair in pairs for a in pair):
         pairs = [((float(a), 0.0), (float(b), 0.0)) for a, b in pairs]
     count = sum(math.isfinite(a[0]) and math.isfinite(b[0]) for a, b in pairs)
     whats: tuple[Literal["value", "derivative"], ...] = ("value",) if small else ("value", "derivative")
@@ -267,38 +260,3 @@ def _difference(left: Tensor, right: Tensor, small: bool) -> tuple[tuple[dict[st
                 place, at[axis] = divmod(place, size)
             return (dict(reversed(at.items())), what, x, y), count
     return None, count
-
-
-# what the text says ---------------------------------------------------------------------------
-
-
-def assumption(rule: Rule) -> str:
-    """The reason behind `# assumed:` on the rule's last line or in the comment lines right above it."""
-    if rule.span is None:
-        return ""
-    lines = rule.span.source.text.split("\n")
-    first, last = rule.span.line, rule.span.source.position(max(rule.span.start, rule.span.end - 1))[0]
-    above = []
-    while first >= 2 and lines[first - 2].lstrip().startswith("#"):
-        first -= 1
-        above.append(lines[first - 1])
-    for line in (lines[last - 1], *above):
-        match = re.search(r"#\s*assumed:\s*(\S.*)", line)
-        if match:
-            return match.group(1).strip()
-    return ""
-
-
-def diagnose(rule: Rule, found: Verification) -> Diagnostic | None:
-    """E321 for a false rule, E322 for one that is not decided and not assumed."""
-    match found.status:
-        case "false":
-            return Diagnostic("E321", f"rule `{rule.name}` is false {found.witness}", rule.span, label="the two sides differ")
-        case "unverified":
-            return Diagnostic(
-                "E322", f"rule `{rule.name}` is not verified: {found.reason}", rule.span,
-                help="if it is known to hold, say why in a comment right above it: `# assumed: reason`",
-            )  # fmt: skip
-    return None
-
-

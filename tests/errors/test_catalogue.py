@@ -15,6 +15,7 @@ from anatomy.errors import AnatomyError, Diagnostic, Source
 from anatomy.errors.catalogue import codes, examples, page, title
 from anatomy.errors.printer import plain
 from anatomy.language.program import Program
+from anatomy.rewrites.statuses import verify_all
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "diagnostics"
@@ -32,10 +33,13 @@ UNTRIGGERED = {
 
 
 def checked(text: str, code: str) -> list[Diagnostic]:
+    """As `anatomy check` does: rules are verified where the file has no errors."""
     try:
-        return list(Program.of(Source(f"{code}.anat", text)).check())
+        program = Program.of(Source(f"{code}.anat", text))
+        found = list(program.check())
     except AnatomyError as error:
         return list(error.diagnostics)
+    return found or [c.diagnostic for c in verify_all(program) if c.diagnostic]
 
 
 def compiled(text: str, code: str, run: str) -> list[Diagnostic]:
