@@ -54,18 +54,21 @@ def _run(
             state[key], directions[key] = _tensors(given[f"weight {w.key}"], "real")
     names = [i.name for i in diagram.inputs]
     moving = [n for n in names if ways[n] is not None]
+    # State dicts and parameters of a module have names of their own, so both points go through the state dict.
+    points = []
+    for table in (state, directions):
+        module.load_state_dict(table, strict=False)
+        points.append({k: p.detach().clone() for k, p in (*module.named_parameters(), *module.named_buffers())})
 
     def call(inputs: tuple[torch.Tensor, ...], weights: dict[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:
         table = {**values, **dict(zip(moving, inputs, strict=True))}
         made = torch.func.functional_call(module, weights, tuple(table[n] for n in names))
         return made if isinstance(made, tuple) else (made,)
 
-    known = {**dict(module.named_buffers()), **state}
     try:
         primal, tangent = torch.func.jvp(
-            call, (tuple(values[n] for n in moving), known),
-            (tuple(ways[n] for n in moving), {k: directions.get(k, torch.zeros_like(v)) for k, v in known.items()}),
-        )  # fmt: skip
+            call, (tuple(values[n] for n in moving), points[0]), (tuple(ways[n] for n in moving), points[1])
+        )
     except (RuntimeError, NotImplementedError) as error:
         raise Abstain(f"no derivative: {error}") from error
     found = []

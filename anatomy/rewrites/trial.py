@@ -16,7 +16,7 @@ from anatomy.rewrites.evaluate import Machine
 from anatomy.rewrites.tensor import Tensor
 
 PRIMES: tuple[int, ...] = (2, 3, 5, 7, 11, 13)
-LARGEST = 1500
+LARGEST = 400
 """Points of a box, lanes included, at which a size assignment is too large for a trial."""
 ENOUGH = 4
 LIFT = 2

@@ -172,8 +172,9 @@ class _Verifier:
         pairs = self._both(Degrees(), k, shapes, {}) or []
         degree = 1
         for left, right in pairs:
-            for (a, b), (c, d) in zip(left.data, right.data, strict=True):
-                degree = max(degree, max(a + d, c + b) + b + d)
+            for a, b in zip(left.data, right.data, strict=True):
+                if isinstance(a, tuple) and isinstance(b, tuple):
+                    degree = max(degree, max(a[0] + b[1], b[0] + a[1]) + a[1] + b[1])
         return degree * (1 + asked * asked) / PRIME
 
     def _is_index(self, name: str) -> bool:
@@ -214,7 +215,7 @@ class _Verifier:
         for item in self.rule.left.inputs:
             if self.rule.left.wires[item.wire].kind.name == "real" and not self.torch:
                 try:
-                    if all(self._keeps(item.name, k, share, numbers) for k in range(len(self.assignments)) for share in (0.4, 1.0)):
+                    if all(self._keeps(item.name, k, share, numbers) for k in range(min(3, len(self.assignments))) for share in (0.4, 1.0)):
                         found.append(item.name)
                 except Abstain:
                     break
