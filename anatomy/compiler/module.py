@@ -153,24 +153,30 @@ def initial(weight: Weight, diagram: Diagram, solution: Solution) -> tuple[str, 
     match weight.init.name:
         case "xavier":
             a = math.sqrt(6 / (fan_in + fan_out))
-            return f"uniform_(-{a!r}, {a!r}", note
+            return f"t.uniform_(-{a!r}, {a!r}, generator=g)", note
         case "xavier_normal":
-            return f"normal_(0.0, {math.sqrt(2 / (fan_in + fan_out))!r}", note
+            return f"t.normal_(0.0, {math.sqrt(2 / (fan_in + fan_out))!r}, generator=g)", note
         case "kaiming":
             a = math.sqrt(6 / fan_in)
-            return f"uniform_(-{a!r}, {a!r}", note
+            return f"t.uniform_(-{a!r}, {a!r}, generator=g)", note
         case "kaiming_normal":
-            return f"normal_(0.0, {math.sqrt(2 / fan_in)!r}", note
+            return f"t.normal_(0.0, {math.sqrt(2 / fan_in)!r}, generator=g)", note
         case "lecun":
-            return f"normal_(0.0, {math.sqrt(1 / fan_in)!r}", note
+            return f"t.normal_(0.0, {math.sqrt(1 / fan_in)!r}, generator=g)", note
+        case "orthogonal":
+            return f"_orthogonal(t, {fan_in}, {fan_out}, {float(args[0] if args else 1)!r}, g)", note
+        case "identity" if fan_in == fan_out:
+            return f"_identity(t, {fan_in})", note
         case "normal":
-            return f"normal_(0.0, {float(args[0])!r}", str(weight.init)
+            return f"t.normal_(0.0, {float(args[0])!r}, generator=g)", str(weight.init)
         case "uniform":
             low, high = (-args[0], args[0]) if len(args) == 1 else args
-            return f"uniform_({float(low)!r}, {float(high)!r}", str(weight.init)
+            return f"t.uniform_({float(low)!r}, {float(high)!r}, generator=g)", str(weight.init)
         case "zeros" | "ones" | "constant":
             value = {"zeros": 0.0, "ones": 1.0}.get(weight.init.name, args[0] if args else 0.0)
-            return f"fill_({float(value)!r}", str(weight.init)
+            return f"t.fill_({float(value)!r})", str(weight.init)
+        case "identity":
+            raise fail("E401", f"`identity` maps {fan_in} numbers to {fan_out}", weight.span)
         case other:
             raise fail("E208", f"there is no initialiser `{other}`", weight.span)
 
@@ -192,7 +198,8 @@ def _assemble(
     code = "\n".join([*(line.code for line in emission.lines), *results])
     body = _prune(prologue, code) + body
     text = "\n".join(body)
-    helpers = [n for n in FUNCTIONS if n in emission.helpers or (n == "generator" and weights)]
+    drawn = {w.init.name for w in weights} | ({"generator"} if weights else set())
+    helpers = [n for n in FUNCTIONS if n in emission.helpers or n in drawn]
     out: list[str] = []
     what = ", ".join(f"{a}={solution.size(p).constant() or p}" for a, p in diagram.sizes.items() if "." not in a and "~" not in a)
     where = f" from {docstring(file_name(diagram.span))}" if diagram.span else ""
@@ -249,8 +256,7 @@ def _weights(diagram: Diagram, attributes: dict[int, str], solution: Solution, s
     ]
     for w in diagram.weights:
         draw, words = initial(w, diagram, solution)
-        generator = "" if draw.startswith("fill_") else ", generator=g"
-        out.append(f'            ("{attributes[w.wire]}", {w.key!r}, lambda t, g: t.{draw}{generator})),  # {words}')
+        out.append(f'            ("{attributes[w.wire]}", {w.key!r}, lambda t, g: {draw}),  # {words}')
     out += [
         "        ):",
         "            weight = getattr(self, name)",

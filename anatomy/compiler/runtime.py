@@ -180,4 +180,17 @@ def _generator(seed, key):
     digest = hashlib.blake2b(f"{seed}/{key}".encode(), digest_size=8).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest, "big") >> 1)
 ''',
+    "orthogonal": '''
+def _orthogonal(t, rows, columns, gain, g):
+    """In every lane a matrix of orthonormal rows or columns, whichever are fewer, uniformly drawn, times a gain."""
+    shape = (t.numel() // (rows * columns), max(rows, columns), min(rows, columns))
+    q, r = torch.linalg.qr(torch.randn(shape, dtype=t.dtype, generator=g))
+    q = q * r.diagonal(dim1=-2, dim2=-1).sign()[:, None]
+    return gain * (q if rows >= columns else q.mT).reshape(t.shape)
+''',
+    "identity": '''
+def _identity(t, rows):
+    """In every lane the identity matrix."""
+    return torch.eye(rows, dtype=t.dtype).expand(t.numel() // rows**2, rows, rows).reshape(t.shape)
+''',
 }

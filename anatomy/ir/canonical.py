@@ -18,6 +18,8 @@ from anatomy.ir.repeats import slide
 
 FAN_FREE = frozenset({"normal", "uniform", "constant", "zeros", "ones"})
 """Initialisers for which it is all one which axes are fan-in and which fan-out."""
+ROW_MAJOR = frozenset({"identity"})
+"""Initialisers for which it matters in which order the axes of one side stand."""
 
 
 @dataclass(frozen=True)
@@ -161,8 +163,9 @@ class _Sketch:
         roles = ((weight.lanes, "lane"), (weight.fan_in, "in"), (weight.fan_out, "out"))
         plain = not initialisers or init.name in FAN_FREE
         for axes, role in roles:
-            for axis in axes:
-                self.slot(v, axis, "axis" if plain else role, sized=True)
+            for k, axis in enumerate(axes):
+                place = f" {k}" if init.name in ROW_MAJOR and k else ""
+                self.slot(v, axis, "axis" if plain else role + place, sized=True)
 
     def box(self, node: Node) -> None:
         op = node.op

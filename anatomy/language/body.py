@@ -141,6 +141,7 @@ class Body(Scans):
                 "E208", f"`{init.name}` needs fan-in and fan-out, and {len(left)} axes do not tell which are which", statement.bracket,
                 help="write them with an arrow, `[d -> h, e]`, or take `normal(0.02)`",
             )  # fmt: skip
+        self.maps(init, left, right, statement.bracket)
         self._distinct([*lanes, *(n for g in groups for n in g)])
         name = self.key(statement.name)
         view = self.builder.weight(

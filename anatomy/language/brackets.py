@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from math import prod
 
 from anatomy.ir.graph import Init
+from anatomy.ir.poly import Poly
 from anatomy.language import syntax as s
 from anatomy.language.bindings import Bindings
 from anatomy.language.scope import suggestion
 
 INITS: dict[str, tuple[int, int]] = {
     "xavier": (0, 0), "xavier_normal": (0, 0), "kaiming": (0, 0), "kaiming_normal": (0, 0), "lecun": (0, 0),
+    "orthogonal": (0, 1), "identity": (0, 0),
     "normal": (1, 1), "uniform": (1, 2), "constant": (1, 1), "zeros": (0, 0), "ones": (0, 0),
 }  # fmt: skip
-"""Initialisers with the number of their arguments; those in the first row read fan-in and fan-out."""
-FAN_BASED = frozenset({"xavier", "xavier_normal", "kaiming", "kaiming_normal", "lecun"})
+"""Initialisers with the number of their arguments; those in the first two rows read fan-in and fan-out."""
+FAN_BASED = frozenset({"xavier", "xavier_normal", "kaiming", "kaiming_normal", "lecun", "orthogonal", "identity"})
+MATRICES = frozenset({"orthogonal", "identity"})
+"""Initialisers of a map from fan-in to fan-out."""
 
 
 class Brackets(Bindings):
@@ -34,6 +39,23 @@ class Brackets(Bindings):
         if not least <= len(args) <= most:
             raise self.error("E208", f"`{word}` takes {least if least == most else f'{least} or {most}'} numbers", init)
         return Init(word, args)
+
+    def maps(self, init: Init, left: Sequence[str], right: Sequence[str], at: s.Bracket) -> None:
+        """A matrix has two sides, and the identity two of one size."""
+        if init.name not in MATRICES:
+            return
+        if not left or not right:
+            raise self.error(
+                "E208", f"`{init.name}` draws a map, and this weight has no axis on one side", at,
+                help="write it with an arrow, `[d -> e]`, or take `normal(0.02)`",
+            )  # fmt: skip
+        rows, columns = (prod((self.builder.axis(a) for a in side), start=Poly.of(1)) for side in (left, right))
+        if init.name == "identity" and not self.prove(rows, columns):
+            raise self.error(
+                "E401", f"`identity` maps `{', '.join(left)}` to `{', '.join(right)}`: it is not proved that their sizes are equal", at,
+                help=f"if they are, say so in the header: `where {right[0]} = {left[0]}`" if len((*left, *right)) == 2 else
+                f"if they are, say so in the header: `where {' * '.join(left)} = {' * '.join(right)}`",
+            )  # fmt: skip
 
     def number(self, e: s.Expr) -> Fraction:
         match e:

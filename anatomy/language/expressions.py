@@ -255,6 +255,7 @@ class Expressions(Brackets):
         flags = {k: self.flag(v) for k, v in given.items()}
         per_lane, left, right = ([self.axis(n) for n in g] for g in (lanes, *groups))
         init = Init("normal", (1.0,)) if rows and e.init is None else self.initialiser(e.init, "xavier")
+        self.maps(init, left, right, bracket)
         key = self.key(e.name)
         frozen = flags.get("frozen", False)
         weight = self.builder.weight(key, per_lane, left, right, init, frozen, self.span(e))

@@ -225,3 +225,63 @@ def test_parameters_can_be_drawn_anew() -> None:
     net.reset_parameters(5)  # type: ignore[operator]
     want = make(PAIR, "outer", {"d": 3, "e": 2, "a": 4}, seed=5).state_dict()
     assert all(torch.equal(v, want[k]) for k, v in net.state_dict().items())
+
+
+@pytest.mark.parametrize(("axes", "fan_in", "fan_out"), [("d -> e", 6, 4), ("e -> d", 4, 6), ("d -> h, e", 6, 12), ("h; d -> e", 6, 4), ("d, e", 6, 4)])
+@pytest.mark.parametrize("gain", ["", "(2)"])
+def test_orthogonal_is_torchs_law(axes: str, fan_in: int, fan_out: int, gain: str) -> None:
+    sizes = {"d": 6, "e": 4, "h": 3}
+    words = axes.replace(";", ",").replace("->", ",")
+    text = AXES + f"diagram it(x: [d]) -> [d] {{ weight W: [{axes}] ~ orthogonal{gain} out x + 0 * sum[{words}](W) }}"
+    lanes = 3 if ";" in axes else 1
+    drawn = torch.cat([make(text, "it", sizes, seed=s, dtype=torch.float64).state_dict()["W"].view(lanes, fan_in, fan_out) for s in range(300)])
+    scale = 2.0 if gain else 1.0
+    few = drawn if fan_in <= fan_out else drawn.mT
+    torch.testing.assert_close(few @ few.mT, scale**2 * torch.eye(min(fan_in, fan_out), dtype=torch.float64).expand(len(few), -1, -1), rtol=0, atol=1e-12)
+    torch.manual_seed(0)
+    want = torch.stack([nn.init.orthogonal_(torch.empty(fan_out, fan_in, dtype=torch.float64), scale).T for _ in range(len(drawn))])
+    for moment in (1, 2, 4):  # each entry alike, as under torch
+        a, b = (t.pow(moment).mean(0) for t in (drawn, want))
+        torch.testing.assert_close(a, b, rtol=0.5, atol=0.25 * scale**moment)
+    assert drawn.pow(2).mean().item() == pytest.approx(scale**2 / max(fan_in, fan_out))
+    assert drawn.pow(4).mean().item() == pytest.approx(want.pow(4).mean().item(), rel=0.1)
+    assert abs(drawn.mean().item()) < 0.05 * scale
+
+
+def test_identity_maps_every_lane_to_itself() -> None:
+    text = AXES + """
+    diagram it(x: [n, d]) -> [n, d] where d = h * e, a = e {
+      y = lin W[d -> h, e] ~ identity (x)
+      z = lin V[h; e -> a] ~ identity (y)
+      out merge[h, a -> d](z)
+    }
+    """
+    x = torch.randn(5, 6)
+    assert torch.equal(make(text, "it", {"d": 6, "h": 3}, seed=1)(x), x)
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("weight W: [d -> e] ~ identity out x + sum[d, e](W)", "E401"),
+        ("weight W: [d -> h, c] ~ identity out x + sum[d, h, c](W)", "E401"),
+        ("weight W: [d] ~ orthogonal out x * W", "E208"),
+        ("weight W: [d, h, e] ~ orthogonal out x + sum[d, h, e](W)", "E208"),
+        ("weight W: [h; d] ~ identity out x * sum[h](W)", "E208"),
+        ("weight W: [d -> e] ~ orthogonal(1, 2) out x + sum[d, e](W)", "E208"),
+        ("weight W: [d -> e] ~ identity(2) out x + sum[d, e](W)", "E208"),
+    ],
+)
+def test_a_matrix_needs_two_sides_and_the_identity_equal_ones(line: str, code: str) -> None:
+    with pytest.raises(anatomy.AnatomyError) as caught:
+        anatomy.parse(AXES + f"diagram it(x: [n, d]) -> [n, d] {{ {line} }}")["it"]
+    assert [d.code for d in caught.value.diagnostics] == [code]
+    assert caught.value.diagnostics[0].span is not None
+
+
+def test_an_identity_remembers_the_order_of_its_axes() -> None:
+    one, other = (
+        anatomy.parse(AXES + f"diagram it(x: [n, d]) -> [n, h, e] where d = h * e {{ out lin W[d -> {axes}, bias=false] ~ identity (x) }}")["it"]
+        for axes in ("h, e", "e, h")
+    )
+    assert not anatomy.equal(one, other).isomorphic
