@@ -31,8 +31,10 @@ def apply(diagram: Diagram, match: Match) -> Diagram:
     """
     place = diagram.producer[match.root][0]
     old, other = diagram.nodes[place], match.replacement
+    # A lone parameter is the old result itself, so the new boxes come after it, else before what they replace.
+    after = 0 if match.nodes else 1
     builder = Builder(
-        list(diagram.wires), list(diagram.nodes[:place]), list(diagram.inputs), list(diagram.weights),
+        list(diagram.wires), list(diagram.nodes[: place + after]), list(diagram.inputs), list(diagram.weights),
         axes=dict.fromkeys(diagram.sizes), serial=max((f.serial for n in diagram.nodes for f in n.frame), default=0),
     )  # fmt: skip
     for axis, size in diagram.sizes.items():
@@ -70,8 +72,8 @@ def apply(diagram: Diagram, match: Match) -> Diagram:
     def moved(port: Port) -> Port:
         return Port(view.wire, tuple((outer[a], inner) for a, inner in port.renames)) if port.wire == match.root else port
 
-    nodes = [*builder.nodes, old]
-    for node in diagram.nodes[place + 1 :]:
+    nodes = builder.nodes
+    for node in diagram.nodes[place + after :]:
         for port in node.ports:
             if port.wire == match.root:
                 node = replace(node, ports=tuple(map(moved, node.ports)))

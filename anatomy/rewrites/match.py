@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from anatomy.ir.builder import View
-from anatomy.ir.equations import Settled
 from anatomy.ir.graph import Diagram, Port
 from anatomy.ir.live import live
 from anatomy.ir.poly import Poly
 from anatomy.language.program import Rule
 from anatomy.rewrites.grouping import Group
+from anatomy.rewrites.sizing import sizings
 from anatomy.rewrites.unify import Axes, Search, State
 
 
@@ -58,7 +58,7 @@ def matches(diagram: Diagram, rule: Rule, reverse: bool = False, at: int | None 
     the whole match. An axis of the rule goes to one size, and its size equations must be provable here. A match is
     refused when the other side would have another type: when it drops a parameter with a lift that no
     other has, uses one that is not bound, or needs an axis whose size is not known. Only rules with one result
-    match. Loops and holes match where they are the same box.
+    match, without weights, noise or holes of their own; a loop is one box, equal where its body is.
 
     `at` asks for matches whose result is made by that box only; without it, a side that is a bare parameter
     is not tried.
@@ -72,15 +72,22 @@ def matches(diagram: Diagram, rule: Rule, reverse: bool = False, at: int | None 
     [{1: 2, 0: 1}]
     """
     pattern, other = (rule.right, rule.left) if reverse else (rule.left, rule.right)
-    bound = {i.wire for i in pattern.inputs} & _used(pattern)
-    used = _used(other)
-    if len(pattern.outputs) != 1 or any(i.wire not in bound and j.wire in used for i, j in zip(pattern.inputs, other.inputs, strict=True)):
+    if not _usable(pattern, other):
         return
     search = Search(diagram, pattern, _pure(rule), grouped)
     for root, found, rest in search.roots(at):
-        match = _complete(diagram, rule, reverse, other, search, root, found, rest)
-        if match is not None:
-            yield match
+        for sizes in sizings(pattern, other, found.sizes, found.later, search.settled):
+            match = _complete(diagram, rule, reverse, other, search, root, found, sizes, rest)
+            if match is not None:
+                yield match
+
+
+def _usable(pattern: Diagram, other: Diagram) -> bool:
+    """One result each, every parameter of the other side on this one too, and no box of its own that is not a function."""
+    if any(len(d.outputs) != 1 or d.weights or d.holes or any(n.op.random for n in d.nodes) for d in (pattern, other)):
+        return False
+    mine, theirs = _used(pattern), _used(other)
+    return all(i.wire in mine or j.wire not in theirs for i, j in zip(pattern.inputs, other.inputs, strict=True))
 
 
 def _pure(rule: Rule) -> frozenset[str]:
@@ -103,13 +110,11 @@ def _pure(rule: Rule) -> frozenset[str]:
 
 
 def _complete(
-    diagram: Diagram, rule: Rule, reverse: bool, other: Diagram, search: Search, root: int, state: State, rest: tuple[Port, ...]
+    diagram: Diagram, rule: Rule, reverse: bool, other: Diagram, search: Search, root: int, state: State,
+    sizes: Mapping[str, Poly], rest: tuple[Port, ...],
 ) -> Match | None:  # fmt: skip
     """The match, if the other side can stand here with the same type."""
     pattern = search.pattern
-    sizes = _sizes(pattern, other, state, search.settled)
-    if sizes is None:
-        return None
     result = state.wires[pattern.outputs[0].port.wire]
     axes = {inner: result.axes[outer] for outer, inner in pattern.outputs[0].port.renames}
     used = _used(other)
@@ -139,27 +144,6 @@ def _complete(
 def _used(d: Diagram) -> set[int]:
     """The wires that the result of a side depends on."""
     return {p.wire for i in live(d) for p in d.nodes[i].ports} | {o.port.wire for o in d.outputs}
-
-
-def _sizes(pattern: Diagram, other: Diagram, state: State, settled: Settled) -> dict[str, Poly] | None:
-    """The size here of every axis of the other side; None where one is not known or an equation not proved."""
-    known = state.sizes
-
-    def proved(left: Poly, right: Poly) -> bool:
-        both = left.variables() | right.variables()
-        return both <= known.keys() and settled.of(left.substitute(known)) == settled.of(right.substitute(known))
-
-    for want, have in state.later:
-        if not want.variables() <= known.keys() or settled.of(want.substitute(known)) != have:
-            return None
-    if not all(proved(e.left, e.right) for e in (*pattern.equations, *other.equations)):
-        return None
-    sizes = {}
-    for axis, size in other.sizes.items():
-        if not size.variables() <= known.keys():
-            return None
-        sizes[axis] = settled.of(size.substitute(known))
-    return sizes
 
 
 def _names(

@@ -109,7 +109,8 @@ class Search:
     def _node(self, state: State, u: int, v: int, bound: Bound) -> Iterator[State]:
         if u in state.nodes:
             known = state.tables[u]
-            if state.nodes[u] == v and all(known[a] == b for a, b in bound.axes.items()):
+            outs = [state.wires[w] for w in self.pattern.nodes[u].outs if w in state.wires]
+            if state.nodes[u] == v and all(known[a] == b for a, b in bound.axes.items()) and all(o.lifts == bound.lifts for o in outs):
                 yield state
             return
         box, node = self.pattern.nodes[u], self.target.nodes[v]
