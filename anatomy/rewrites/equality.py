@@ -50,7 +50,7 @@ def equal(a: Diagram, b: Diagram, seed: int = 0, module: Build | None = None) ->
 
     Evaluation compiles both in float64 and compares them at random inputs and weights under several sizes,
     all 1, pairwise coprime, and mixed. Weights are paired by the isomorphism (of terms), else by key and
-    type; where that fails, or a hole is open, evaluation is None. `module` compiles a diagram at given sizes.
+    type, and sizes that no input has by the isomorphism, else by name; where that fails, or a hole is open, evaluation is None. `module` compiles a diagram at given sizes.
     Raises AnatomyError E505 where a diagram is too symmetric to be compared.
 
     >>> from anatomy.errors import Source
@@ -66,7 +66,8 @@ def equal(a: Diagram, b: Diagram, seed: int = 0, module: Build | None = None) ->
         left, right = term(a), term(b)
     same_term = left == right
     pairs = _corresponding(a, b, left, right) if same_term else _by_key(a, b)
-    return Equality(isomorphic, same_term, None, _evaluate(a, b, pairs, same_term, seed, module))
+    inner = list(zip(left.sizes, right.sizes, strict=True)) if same_term else _by_name(a, b)
+    return Equality(isomorphic, same_term, None, _evaluate(a, b, pairs, inner, same_term, seed, module))
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,15 @@ def _by_key(a: Diagram, b: Diagram) -> list[_Pair] | None:
     return pairs
 
 
+def _by_name(a: Diagram, b: Diagram) -> list[tuple[str, str]]:
+    """Free sizes of both that no input has: they are given by name."""
+
+    def inner(d: Diagram) -> frozenset[str]:
+        return d.free_sizes() - {v for i in d.inputs for x in i.layout for v in d.sizes[x].variables()}
+
+    return [(v, v) for v in sorted(inner(a) & inner(b))]
+
+
 def _used(diagram: Diagram) -> Iterator[Weight]:
     alive = set(live(diagram))
     for weight in diagram.weights:
@@ -120,7 +130,7 @@ def _signature(d: Diagram) -> tuple[object, ...]:
 class _Sizes:
     """Joint sizes of two diagrams: variables are marked with the side they belong to."""
 
-    def __init__(self, a: Diagram, b: Diagram, pairs: list[_Pair]):
+    def __init__(self, a: Diagram, b: Diagram, pairs: list[_Pair], inner: list[tuple[str, str]]):
         self.sides = (a, b)
         ends = [(x, y) for i, j in zip(a.inputs, b.inputs, strict=True) for x, y in zip(i.layout, j.layout, strict=True)]
         ends += [(x, y) for i, j in zip(a.outputs, b.outputs, strict=True) for x, y in zip(i.layout, j.layout, strict=True)]
@@ -129,6 +139,7 @@ class _Sizes:
         self.equations = [(self.of(0, x), self.of(1, y)) for x, y in ends]
         for side, d in enumerate(self.sides):
             self.equations += [(self.mark(side, e.left), self.mark(side, e.right)) for e in d.equations]
+        self.equations += [(self.mark(0, Poly.var(x)), self.mark(1, Poly.var(y))) for x, y in inner]
         self.ends = settle(self.equations)
         self.all = settle([*self.equations, *((self.of(0, x), self.of(1, y)) for p in pairs for x, y in p.axes)])
 
@@ -190,15 +201,16 @@ def _volume(diagram: Diagram, sizes: Mapping[str, int]) -> int:
 
 
 def _evaluate(
-    a: Diagram, b: Diagram, pairs: list[_Pair] | None, same_term: bool, seed: int, module: Build | None
-) -> bool | None:
+    a: Diagram, b: Diagram, pairs: list[_Pair] | None, inner: list[tuple[str, str]], same_term: bool, seed: int,
+    module: Build | None,
+) -> bool | None:  # fmt: skip
     if a.holes or b.holes or any(n.op.random for d in (a, b) for n in d.nodes):
         return None
     if _signature(a) != _signature(b):
         return False
     if pairs is None:
         return None
-    sizes = _Sizes(a, b, pairs)
+    sizes = _Sizes(a, b, pairs, inner)
     if not same_term and not sizes.typed():
         return None
     build = module or _compiled

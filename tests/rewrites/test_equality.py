@@ -159,3 +159,13 @@ def test_sizes_tried() -> None:
 
 def test_the_seed_decides() -> None:
     assert equal(SAMPLES["rope"], SAMPLES["rope"], seed=1) == equal(SAMPLES["rope"], SAMPLES["rope"], seed=1)
+
+
+def test_inner_sizes_are_one_size() -> None:
+    """A size that no input has is given by name, so both sides get the same one."""
+    text = "diagram f(x: [n, d]) -> [n] { out sum[d](x) * size[h] } "
+    assert compare(text, text) == Equality(True, True, None, True)
+    other = "diagram f(x: [n, d]) -> [n] { out size[h] * sum[d](x * 1) }"
+    assert compare(text, other) == Equality(False, False, None, True)
+    assert compare(text, other.replace("* 1", "* size[h]")).evaluation is False
+    assert compare(text, text.replace("[h]", "[r]")) == Equality(True, True, None, True)
