@@ -60,9 +60,10 @@ def test_the_core_of_causal_linear_is_the_recurrence(party: Any) -> None:
 
 @pytest.mark.against("performer", "performer_pytorch.performer_pytorch.softmax_kernel")
 def test_the_core_of_performer_is_lucidrains_without_its_eps(party: Any) -> None:
-    ours = Ours("performer::performer_core", {"e": 4, "r": 6}, lift=("b", "h"))
-    ours.w.pop("phi_q.W")  # tied to the other, and frozen
-    w = ours.w.pop("phi_k.W").T
+    ours = Ours("performer::performer_core", {"e": 4, "c": 2, "a": 3}, lift=("b", "h"))
+    for key in "QG":
+        ours.w.pop(f"phi_q.{key}")  # tied to the other, and frozen
+    w = (ours.w.pop("phi_k.Q") * ours.w.pop("phi_k.G").norm(dim=1, keepdim=True)).transpose(1, 2).flatten(0, 1)
     attend = find("performer_pytorch.performer_pytorch.linear_attention")
 
     def theirs(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

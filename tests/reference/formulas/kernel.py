@@ -49,7 +49,9 @@ def efficient(x: Tensor, w: Weights, z: Sizes) -> Tensor:
 
 
 def performer(x: Tensor, w: Weights, z: Sizes) -> Tensor:
-    omega = w["performer_core.phi_k.W"]
+    """Choromanski and others (2020), section 2.4: features with the lengths of Gaussians along the given directions."""
+    directions, drawn = (w[f"performer_core.phi_k.{k}"] for k in "QG")
+    omega = torch.stack([q[:, i] * g[:, i].norm() for q, g in zip(directions, drawn, strict=True) for i in range(q.shape[1])], 1)
 
     def phi(t: Tensor) -> Tensor:
         t = t / len(t) ** 0.25
