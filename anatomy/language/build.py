@@ -12,7 +12,7 @@ from anatomy.language.lalr import Token
 
 MAX_DIGITS = 400
 
-MEANT = frozenset({"INT", "NUMBER", "STRING", "COMPARE", "SIMILAR", "FROZEN", "TIED", "LATER", "DERIVE"})
+MEANT = frozenset({"INT", "NUMBER", "STRING", "COMPARE", "SIMILAR", "FROZEN", "TIED", "LATER", "OPEN"})
 """Tokens that carry meaning; the rest are punctuation and keywords, kept for their places only."""
 
 Children = list[Any]
@@ -61,10 +61,6 @@ def _binary(op: str) -> Callable[[Children], Any]:
     return _rule(lambda at, a, b: s.Binary(at, op, a, b))
 
 
-def _refused(word: str) -> Callable[[Children], Any]:
-    return _rule(lambda at, *c: s.Later(at, word, ""))
-
-
 def _bracket(children: Children) -> s.Bracket:
     inner = children[1:-1]
     entries = tuple(c for c in inner if not isinstance(c, Token))
@@ -89,6 +85,10 @@ def _repeat(at: s.At, *c: Any) -> s.Repeat:
     tied = isinstance(c[0], Token) and c[0].type == "TIED"
     count = c[1] if tied else c[0]
     return s.Repeat(at, tied, count if isinstance(count, s.Name) else whole(count), _of(s.Turn, c), tuple(c[-1]))
+
+
+def _step(at: s.At, sign: Token, to: s.QName | Token, *c: Any) -> s.Step:
+    return s.Step(at, sign.text, to if isinstance(to, s.QName) else None, to.text, _of(s.QName, c), _one(s.Fill, c))
 
 
 def _type(at: s.At, *c: Any) -> s.Type:
@@ -185,7 +185,9 @@ RULES: dict[str, Callable[[Children], Any]] = {
     "scan": _rule(lambda at, axis, *c: s.Scan(at, axis, c[:-1], tuple(c[-1]))),
     "carry": _rule(s.Carry),
     "repeat": _rule(_repeat),
-    "derive": _refused("derive"),
+    "derive": _rule(lambda at, name, left, sign, right, start, *c: s.DeriveDecl(at, name, left, sign.text, right, (start, *c))),
+    "step": _rule(_step),
+    "fill": _rule(s.Fill),
     "turn": _rule(s.Turn),
     "later": _rule(lambda at, text: s.Later(at, text.text.split()[0], text.text.strip())),
 

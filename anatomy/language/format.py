@@ -229,7 +229,7 @@ class _Printer:
 def _inner(statement: s.Node) -> tuple[s.Node, ...] | None:
     """The statements of a block."""
     match statement:
-        case s.DiagramDecl(body=inner) | s.Simd(body=inner) | s.Repeat(body=inner) | s.Scan(body=inner) | s.SpaceDecl(choices=inner):
+        case s.DeriveDecl(body=inner) | s.DiagramDecl(body=inner) | s.Simd(body=inner) | s.Repeat(body=inner) | s.Scan(body=inner) | s.SpaceDecl(choices=inner):
             return inner
         case _:
             return None

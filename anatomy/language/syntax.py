@@ -329,8 +329,35 @@ class FamilyDecl(Node):
     name: Name
     members: tuple[QName, ...]
 
+@dataclass(slots=True, eq=False)
+class Fill(Node):
+    """`fill score := general`: a hole, or a weight by its key, and the diagram that takes its place."""
+
+    hole: QName
+    filler: QName
+
+@dataclass(slots=True, eq=False)
+class Step(Node):
+    """`== c by rule1, rule2`; `to` is None where the diagram is left open, as `?` or `...`."""
+
+    relation: str
+    to: QName | None
+    text: str
+    rules: tuple[QName, ...]
+    fill: Fill | None
+
+@dataclass(slots=True, eq=False)
+class DeriveDecl(Node):
+    """`derive name: a >= b { a  == c by rule  >= b by fill h := d }`; `body` is a name and its steps."""
+
+    name: Name
+    left: QName
+    relation: str
+    right: QName
+    body: tuple[Node, ...]
+
 Statement = Assign | WeightDecl | NoiseDecl | Simd | HoleDecl | PartDecl | Tie | Out | Scan | Repeat | Next | Later
-Item = Lang | AxisDecl | Use | DiagramDecl | RuleDecl | SpaceDecl | FamilyDecl | Later
+Item = Lang | AxisDecl | Use | DiagramDecl | RuleDecl | SpaceDecl | FamilyDecl | DeriveDecl | Later
 
 @dataclass(slots=True, eq=False)
 class Comment(Node):

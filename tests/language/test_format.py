@@ -25,8 +25,11 @@ diagram d(x: [n, d]) -> [n, d] {
  out x }
 space sp of d { choose a in { d } param d in {1,2}
   require   causal }
-derive f: a >= b { a
-   >= b by c }
+"""
+DERIVE = """derive  f :d>=e{ d  # first
+   >=  ? by fill score:=a.b  ==...by r ,s
+     ~= d   by t
+}
 """
 
 
@@ -91,7 +94,10 @@ def test_mutations(seed):
 def test_what_waits_for_later_is_left_alone():
     once = keeps(LATER)
     assert "noise e: [d] ~ normal(1)" in once
-    assert "derive f: a >= b { a\n   >= b by c }\n" in once
+
+
+def test_a_derivation_has_a_line_for_each_step():
+    assert keeps(DERIVE) == "derive f: d >= e {\n  d  # first\n  >= ? by fill score := a.b\n  == ... by r, s\n  ~= d by t\n}\n"
 
 
 @pytest.mark.parametrize(
