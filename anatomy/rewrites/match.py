@@ -10,6 +10,7 @@ from anatomy.ir.graph import Diagram, Port
 from anatomy.ir.live import live
 from anatomy.ir.poly import Poly
 from anatomy.language.program import Rule
+from anatomy.rewrites.finite import blocking
 from anatomy.rewrites.grouping import Group
 from anatomy.rewrites.sizing import sizings
 from anatomy.rewrites.unify import Axes, Search, State
@@ -57,7 +58,8 @@ def matches(diagram: Diagram, rule: Rule, reverse: bool = False, at: int | None 
     parameter, the wire has that axis if and only if the parameter declares it; every further axis is a lift of
     the whole match. An axis of the rule goes to one size, and its size equations must be provable here. A match is
     refused when the other side would have another type: when it drops a parameter with a lift that no
-    other has, uses one that is not bound, or needs an axis whose size is not known. Only rules with one result
+    other has, uses one that is not bound, or needs an axis whose size is not known. It is refused too where a parameter that
+    must be a finite real is a wire that may hold -inf. Only rules with one result
     match, without weights, noise or holes of their own; a loop is one box, equal where its body is.
 
     `at` asks for matches whose result is made by that box only; without it, a side that is a bare parameter
@@ -72,13 +74,13 @@ def matches(diagram: Diagram, rule: Rule, reverse: bool = False, at: int | None 
     [{1: 2, 0: 1}]
     """
     pattern, other = (rule.right, rule.left) if reverse else (rule.left, rule.right)
-    if not _usable(pattern, other):
+    if not pattern.by_op.keys() <= diagram.by_op.keys() or not _usable(pattern, other):
         return
     search = Search(diagram, pattern, _pure(rule), grouped)
     for root, found, rest in search.roots(at):
-        for sizes in sizings(pattern, other, found.sizes, found.later, search.settled):
+        for sizes in sizings(pattern, other, found.sizes, found.later, diagram.settled):
             match = _complete(diagram, rule, reverse, other, search, root, found, sizes, rest)
-            if match is not None:
+            if match is not None and blocking(diagram, match) is None:
                 yield match
 
 
