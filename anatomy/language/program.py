@@ -239,12 +239,11 @@ class Program:
             layout = tuple(a for a in body.header if a in view.axes) + tuple(a for a in view.axes if a not in body.header)
             body.outputs.append(Output(view.port, layout, body.span(e)))
             sides.append(finish(body, f"{name}.{which}", declared.name))
-        left, right = (set(d.outputs[0].layout) for d in sides)
-        if left != right:
-            self.root.report(
-                "E313", f"the two sides of rule `{name}` have different types: [{', '.join(sorted(left))}] and [{', '.join(sorted(right))}]",
-                declared.name,
-            )  # fmt: skip
+        ends = [d.outputs[0] for d in sides]
+        masks = [d.wires[o.port.wire].kind == MASK for d, o in zip(sides, ends, strict=True)]
+        if set(ends[0].layout) != set(ends[1].layout) or masks[0] != masks[1]:
+            left, right = (f"{'mask' * m}[{', '.join(sorted(o.layout))}]" for o, m in zip(ends, masks, strict=True))
+            self.root.report("E313", f"the two sides of rule `{name}` have different types: {left} and {right}", declared.name)
             return None
         return Rule(name, declared.relation, sides[0], sides[1], self.root.span(declared))
 

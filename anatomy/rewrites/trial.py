@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
+from fractions import Fraction
 from itertools import combinations
 from math import prod
 from typing import Any
 
 from anatomy.ir.equations import settle
 from anatomy.ir.graph import Diagram, Node
-from anatomy.ir.loop import opened
+from anatomy.ir.loop import boxes, opened
 from anatomy.rewrites.evaluate import Machine
 from anatomy.rewrites.tensor import Tensor
 
@@ -33,7 +34,11 @@ class Draw:
 
 
 def assignments(left: Diagram, right: Diagram, rng: random.Random) -> list[tuple[dict[str, int], dict[str, int]]]:
-    """Sizes of all axes on both sides, from the smallest on: all 1, pairwise coprime, and mixed, as far as the equations allow."""
+    """Sizes of all axes on both sides, smallest boxes first, as far as the equations allow.
+
+    All 1, pairwise coprime, mixed; and for every free size one where it alone is large, greater than the integers that
+    the sides mention, so that `shift[n](x, 9)` is not always 0 and no polynomial in a size vanishes at all of them.
+    """
     sides = (left, right)
     equations = [(left.sizes[a], right.sizes[a]) for a in left.sizes if a in right.sizes]
     equations += [(e.left, e.right) for d in sides for e in d.equations]
@@ -42,6 +47,19 @@ def assignments(left: Diagram, right: Diagram, rng: random.Random) -> list[tuple
     names = sorted({v for p in (*polys, *settled.rest) for v in p.variables()})
     found: list[dict[str, int]] = []
     results = []
+
+    def take(values: Mapping[str, int], largest: int) -> bool:
+        if len(values) < len(names) or values in found or any(p.evaluate(values) for p in settled.rest):
+            return False
+        if any(not 1 <= p.evaluate(values) <= largest for p in polys):
+            return False
+        tables = [{a: settled.of(p).evaluate(values) for a, p in d.sizes.items()} for d in sides]
+        if any(volume(d, t) > largest for d, t in zip(sides, tables, strict=True)):
+            return False
+        found.append(dict(values))
+        results.append((tables[0], tables[1]))
+        return True
+
     for attempt in range(400):
         if attempt == 0:
             values = dict.fromkeys(names, 1)
@@ -50,18 +68,25 @@ def assignments(left: Diagram, right: Diagram, rng: random.Random) -> list[tuple
             values = dict(zip(names, rng.sample(wide, len(names)), strict=True)) if len(names) <= len(wide) else {}
         else:
             values = {v: rng.randint(1, 2 + attempt % 3) for v in names}
-        if len(values) < len(names) or values in found or any(p.evaluate(values) for p in settled.rest):
-            continue
-        if any(not 1 <= p.evaluate(values) <= LARGEST for p in polys):
-            continue
-        tables = [{a: settled.of(p).evaluate(values) for a, p in d.sizes.items()} for d in sides]
-        if any(volume(d, t) > LARGEST for d, t in zip(sides, tables, strict=True)):
-            continue
-        found.append(values)
-        results.append((tables[0], tables[1]))
+        take(values, LARGEST)
         if len(found) == ENOUGH or not names:
             break
+    least = max(7, 2 + largest_integer(*sides))
+    for name in names[:6]:
+        for attempt in range(20):
+            others = {v: rng.randint(1, 2 + (attempt > 9)) for v in names}
+            if take({**others, name: rng.randint(least, least + 6)}, 4 * LARGEST):
+                break
     return sorted(results, key=lambda r: max(volume(d, t) for d, t in zip(sides, r, strict=True)))
+
+
+def largest_integer(*diagrams: Diagram) -> int:
+    """The greatest integer up to 100 that a literal or an attribute mentions: a window, a delay, a position."""
+    found = [0]
+    for node in (n for d in diagrams for n in boxes(d, d.nodes)):
+        if is_dataclass(node.op) and node.op.body is None:
+            found += [int(abs(v)) for v in vars(node.op).values() if isinstance(v, int | Fraction) and abs(v) <= 100]
+    return max(found)
 
 
 def volume(diagram: Diagram, sizes: Mapping[str, int]) -> int:

@@ -27,6 +27,8 @@ TOLERANCE = 1e-9
 DRAWS: tuple[Draw, ...] = (
     Draw("small"), Draw(), Draw("ties"), Draw(scale=0.3), Draw(scale=4.0), Draw(masks=False), Draw(masks=True),
 )  # fmt: skip
+BRIEF = 100
+"""Points of a box from which on, as with lifts, only the first two draws are made."""
 PARTIAL = frozenset({"log", "sqrt", "power"})
 """Functions that are not defined everywhere; for these a test in float64 follows the exact one."""
 
@@ -191,7 +193,8 @@ class _Verifier:
         draws = DRAWS if "mask" in self.kinds else DRAWS[:5]
         for turn, (k, some) in enumerate(self._plan()):
             added = trial.sized_lifts(some)
-            for number, draw in enumerate(draws[:2] if some else draws):
+            brief = some or trial.volume(self.rule.left, self.assignments[k][0]) > BRIEF
+            for number, draw in enumerate(draws[:2] if brief else draws):
                 rng = random.Random(f"{self.seed} {turn} {number}")
                 given = trial.inputs(self.rule.left, self.assignments[k][0], numbers, rng, draw, added)
                 pairs = self._both(numbers, k, given, added)

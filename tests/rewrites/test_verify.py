@@ -82,7 +82,13 @@ FALSE = [
     "(s: [n, m]): sinkhorn[n, m](s, steps=3) == sinkhorn[n, m](s, steps=4)",
     "(x: [m]): max[m](x) == x[m -> n][n -> m] * 0 + 1",
 ]
-FALSE[-1] = "(x: [m]): max[m](x) == logsumexp[m](x)"
+FALSE += [
+    "(x: [n]): shift[n](x, 9) == 0 * x",
+    "(x: [n]): where(iota[n] < 12, x, 0) == x",
+    "(x: [d]): (size[d] - 1) * (size[d] - 2) * (size[d] - 3) * (size[d] - 5) * x == 0 * x",
+    "(x: [n, m]): sum[n](x * where(iota[n] == 20, 1, 0)) == 0 * sum[n](x)",
+]
+FALSE[19] = "(x: [m]): max[m](x) == logsumexp[m](x)"
 
 
 @pytest.mark.parametrize("text", PROVED)
@@ -167,6 +173,13 @@ def test_expressive_rules_without_weights_are_equations():
 def test_weights_of_one_name_are_one():
     assert verify(rule("(x: [d]): lin W[d -> e, bias=false](2 * x) == 2 * lin W[d -> e, bias=false](x)")).status == "proved-mod-p"
     assert verify(rule("(x: [d]): lin W[d -> e](2 * x) == 2 * lin W[d -> e](x)")).status == "false"
+
+
+@pytest.mark.parametrize("text", ["(x: [d], y: [d]): (x < y) == x", "(p: mask[d], x: [d]): x == (not p)"])
+def test_sides_of_different_kinds_are_refused_as_sides_of_different_axes_are(text):
+    program = Program.of(Source("a.anat", f"{HEAD}rule law{text}"))
+    assert [x.code for x in program.check() if x.severity == "error"] == ["E313"]
+    assert program.rule("law") is None
 
 
 def test_no_reason_saves_a_false_rule():
