@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from anatomy.errors import Label
 from anatomy.ir.graph import Diagram, Node
 from anatomy.ir.loop import boxes
 from anatomy.language import syntax as s
 from anatomy.language.calls import interface
 from anatomy.language.scope import Module, suggestion
+from anatomy.language.weigh import callees
 from anatomy.ops import Hole
 
 if TYPE_CHECKING:
@@ -90,6 +92,22 @@ def members(program: Program, module: Module, name: s.QName) -> list[tuple[str, 
     return result
 
 
+def called(module: Module, name: str, part: str) -> tuple[str, Module, s.Name] | None:
+    """The nearest diagram that one calls, or its callees do, which has a part of this name; with its place."""
+    seen = {(id(module), name)}
+    queue = [(module, name)]
+    for here, word in queue:
+        for home, callee, _, _ in callees(here, word):
+            if (id(home), callee) in seen:
+                continue
+            seen.add((id(home), callee))
+            queue.append((home, callee))
+            found = home.names.get(f"{callee}.{part}")
+            if isinstance(found, s.PartDecl):
+                return callee, home, found.name
+    return None
+
+
 def define_space(program: Program, name: str) -> SpaceDefinition | None:
     """Check a space: every hole has a choice, every option fits, none is named twice."""
     from anatomy.language.program import Choice, SpaceDefinition
@@ -120,10 +138,15 @@ def define_space(program: Program, name: str) -> SpaceDefinition | None:
         hole = choice.hole.text
         if hole not in uses:
             near = suggestion(hole, uses)
-            module.report(
-                "E603", f"`{base.name}` has no hole `{hole}`", choice.hole,
-                help=f"did you mean `{near}`?" if near else f"its holes are: {', '.join(uses) or 'none'}",
-            )  # fmt: skip
+            help = f"did you mean `{near}`?" if near else f"its holes are: {', '.join(uses) or 'none'}"
+            inner = called(home, word, hole)
+            if inner is not None:
+                label, owner, part = inner
+                secondary = (Label(owner.span(part), f"a part of `{label}`"),)
+                help = f"`{base.name}` calls `{label}`, whose part it is: make the {declared.word} of `{label}`, or give `{base.name}` a hole of its own"
+            else:
+                secondary = ()
+            module.report("E603", f"`{base.name}` has no hole `{hole}`", choice.hole, secondary=secondary, help=help)
             failed = True
             continue
         if any(hole == c.hole for c in choices):

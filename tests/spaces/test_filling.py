@@ -6,9 +6,10 @@ import torch
 from space_texts import AXES, LAYER, program, space
 
 from anatomy.compiler import build
-from anatomy.errors import AnatomyError
+from anatomy.errors import AnatomyError, Source
 from anatomy.ir.canonical import digest
-from anatomy.spaces import fill
+from anatomy.language.program import Program
+from anatomy.spaces import Space, fill
 
 
 def written(choices: dict[str, str]) -> str:
@@ -112,3 +113,56 @@ def test_holes_left_open_are_refused() -> None:
     found = program(LAYER)
     with pytest.raises(AnatomyError, match="E605"):
         fill(found.get("layer"), {"feature": found.get("plain")}, "open")
+
+
+LOOP = """
+axis n, d
+diagram walk(x: [n, d]) -> [n, d] {
+  hole bend(v: [d]) -> [d]
+  part write(s: [d], x: [d]) -> [d] { out 0.5 * s + x }
+  scan n (s: [d] = 0) {
+    y = write(s, bend(x))
+    next s = y
+  }
+  out y
+}
+diagram squash(v: [d]) -> [d] { out tanh(v) }
+diagram mixed(s: [d], x: [d]) -> [d] {
+  weight u: [d] ~ normal(1)
+  out u * s * x
+}
+family walks of walk { choose bend in { squash } choose write in { walk.write, mixed } }
+"""
+
+
+def test_holes_and_parts_inside_a_loop_are_filled() -> None:
+    found = program(LOOP)
+    with pytest.raises(AnatomyError) as caught:
+        build(found.get("walk"), {"d": 3})
+    assert [d.code for d in caught.value.diagnostics] == ["E501"]
+    definition = found.space("walks")
+    assert definition is not None
+    nets = [build(m.diagram, {"d": 3}, dtype=torch.float64) for m in Space(definition)]
+    x = torch.randn(5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    state = nets[1].state_dict()
+    assert [*nets[0].state_dict(), *state] == ["write.u"]
+    for net, step in zip(nets, (lambda s, v: 0.5 * s + v, lambda s, v: state["write.u"] * s * v), strict=True):
+        s, rows = torch.zeros_like(x[0]), []
+        for v in x:
+            s = step(s, torch.tanh(v))
+            rows.append(s)
+        torch.testing.assert_close(net(x).detach(), torch.stack(rows), rtol=0, atol=1e-13)
+
+
+def test_a_part_of_a_called_diagram_is_found_and_named() -> None:
+    text = (
+        AXES + "diagram core(v: [d]) -> [d] { part act(v: [d]) -> [d] { out relu(v) } out act(v) } "
+        "diagram block(v: [d]) -> [d] { out core(v) } diagram net(v: [d]) -> [d] { out v + block(v) } "
+        "diagram bend(v: [d]) -> [d] { out tanh(v) } family nets of net { choose act in { bend } }"
+    )
+    found = Program.of(Source("test.anat", text))
+    assert found.space("nets") is None
+    (diagnostic,) = found.diagnostics()
+    assert diagnostic.code == "E603"
+    assert "`core`" in diagnostic.help
+    assert [label.span.text for label in diagnostic.secondary] == ["act"]
