@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from anatomy.errors import Span
+from anatomy.ir.equations import Settled, settle
 from anatomy.ir.poly import Poly
 
 if TYPE_CHECKING:
@@ -182,6 +183,19 @@ class Diagram:
     def producer(self) -> dict[int, tuple[int, int]]:
         """For a wire made by a node: (node index, output number)."""
         return {w: (i, k) for i, node in enumerate(self.nodes) for k, w in enumerate(node.outs)}
+
+    @cached_property
+    def by_op(self) -> dict[type[Op], list[int]]:
+        """The nodes of every kind of operation."""
+        table: dict[type[Op], list[int]] = {}
+        for i, node in enumerate(self.nodes):
+            table.setdefault(type(node.op), []).append(i)
+        return table
+
+    @cached_property
+    def settled(self) -> Settled:
+        """What the inherited equations say of the sizes."""
+        return settle((e.left, e.right) for e in self.equations)
 
     @cached_property
     def consumers(self) -> dict[int, list[tuple[int, int]]]:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import permutations
 
-from anatomy.ir.equations import Settled, settle
 from anatomy.ir.graph import Diagram, Node, Port
 from anatomy.ir.op import Op
 from anatomy.ir.poly import Poly
@@ -40,7 +39,6 @@ class Search:
     def __init__(self, target: Diagram, pattern: Diagram, pure: frozenset[str], grouped: bool):
         self.target, self.pattern, self.pure, self.grouped = target, pattern, pure, grouped
         self.groups = Groups(target)
-        self.settled: Settled = settle((e.left, e.right) for e in target.equations)
         self.inputs = pattern.input_of
 
     def roots(self, at: int | None) -> Iterator[tuple[int, State, tuple[Port, ...]]]:
@@ -54,9 +52,9 @@ class Search:
         box = self.pattern.nodes[u]
         kind = type(box.op)
         seen: set[object] = set()
-        for v in range(len(nodes)) if at is None else (at,):
+        for v in self.target.by_op.get(kind, ()) if at is None else (at,):
             node = nodes[v]
-            if type(node.op) is not kind or node.op != box.op or k >= len(node.outs):
+            if node.op != box.op or k >= len(node.outs):
                 continue
             for state, rest in self._root(u, v):
                 key = (v, tuple(sorted(state.nodes.items())), self._bindings(state), rest)
@@ -243,7 +241,7 @@ class Search:
 
     def _size(self, state: State, axis: str, there: str) -> State | None:
         """An axis of the pattern has the size of an axis here."""
-        have = self.settled.of(self.target.sizes[there])
+        have = self.target.settled.of(self.target.sizes[there])
         want = self.pattern.sizes[axis]
         name = want.as_variable()
         if name is None:

@@ -136,7 +136,7 @@ def test_there_and_back() -> None:
 
 
 def test_a_step_in_a_thousand_boxes_takes_milliseconds() -> None:
-    """The least of several runs: 10 ms are asked for, 3 ms are usual."""
+    """Processor time, the least of several runs: 3 ms are usual."""
     body = "".join(
         f"  y{k} = tanh(x{k}) * 2\n  z{k} = dot[m](softmax[m](dot[d](y{k}, y{k}[n -> m])), y{k}[n -> m])\n  x{k + 1} = z{k} + x{k}\n"
         for k in range(143)
@@ -147,12 +147,12 @@ def test_a_step_in_a_thousand_boxes_takes_milliseconds() -> None:
         rule, times = rule_of(program, name), []
         for _ in range(7):
             diagram.__dict__.pop("producer", None)
-            start = time.perf_counter()
+            start = time.process_time()
             match = next(matches(diagram, rule, reverse), None)
             if match is not None:
                 apply(diagram, match)
-            times.append(time.perf_counter() - start)
-        assert min(times) < 0.010 * 3, (name, times)
+            times.append(time.process_time() - start)
+        assert min(times) < 0.010, (name, times)
 
 
 def test_frames_stay_as_far_as_they_may() -> None:
