@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "show": ("anatomy.cli.look", "type, weights, parameters, cost and properties of a diagram"),
     "hash": ("anatomy.cli.look", "the canonical hash of a diagram"),
     "equal": ("anatomy.cli.look", "which equalities hold between two diagrams"),
+    "derive": ("anatomy.cli.derive", "check derivations, step by step, and draw them"),
     "render": ("anatomy.cli.look", "draw a diagram: .svg .png .pdf .dot .txt"),
     "zoo": ("anatomy.cli.zoo", "the library of attention mechanisms"),
     "compile": ("anatomy.cli.run", "write a standalone PyTorch module"),

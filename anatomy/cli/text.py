@@ -48,6 +48,11 @@ def examine(file: str) -> tuple[tuple[Diagnostic, ...], int, list[Checked]]:
 
         rules = verify_all(program)
         diagnostics = tuple(sorted((*diagnostics, *(c.diagnostic for c in rules if c.diagnostic)), key=lambda d: d.order))
+    if program.names(s.DeriveDecl) and not any(d.severity == "error" for d in diagnostics):
+        from anatomy.rewrites.derive import derive_all
+
+        wrong = [d for derivation in derive_all(program) for d in derivation.diagnostics]
+        diagnostics = tuple(sorted((*diagnostics, *wrong), key=lambda d: d.order))
     return diagnostics, len(program.names()), rules
 
 

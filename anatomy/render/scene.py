@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -71,6 +71,8 @@ class Scene:
     axes: Mapping[str, str]
     repeats: Mapping[int, int]
     """Serial of the frame of a call or a turn that is drawn once and stands for so many in a row."""
+    marked: Mapping[int, str] = field(default_factory=dict)
+    """Boxes of the diagram that are filled in a colour of their own."""
 
     @cached_property
     def colour(self) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """The generator: spaces counted exactly, addressed by rank, filled, and deduplicated by canonical form."""
 
-from anatomy.spaces.filling import fill
+from anatomy.language.filling import fill
 from anatomy.spaces.funnel import Alias, Class, Funnel
 from anatomy.spaces.permutation import Permutation
 from anatomy.spaces.space import Member, Space

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from anatomy.errors import fail
 from anatomy.ir.graph import Diagram
+from anatomy.language.filling import fill, refusal
 from anatomy.language.program import SpaceDefinition
-from anatomy.spaces.filling import fill, refusal
 from anatomy.spaces.permutation import Permutation
 
 if TYPE_CHECKING:

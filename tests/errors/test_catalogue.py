@@ -15,6 +15,7 @@ from anatomy.errors import AnatomyError, Diagnostic, Source
 from anatomy.errors.catalogue import codes, examples, page, title
 from anatomy.errors.printer import plain
 from anatomy.language.program import Program
+from anatomy.rewrites.derive import derive_all
 from anatomy.rewrites.statuses import verify_all
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,7 +40,8 @@ def checked(text: str, code: str) -> list[Diagnostic]:
         found = list(program.check())
     except AnatomyError as error:
         return list(error.diagnostics)
-    return found or [c.diagnostic for c in verify_all(program) if c.diagnostic]
+    found = found or [c.diagnostic for c in verify_all(program) if c.diagnostic]
+    return found or [d for derivation in derive_all(program) for d in derivation.diagnostics]
 
 
 def compiled(text: str, code: str, run: str) -> list[Diagnostic]:

@@ -196,7 +196,7 @@ def test_holes_in_a_loop_are_filled_and_leave_it_where_they_can():
     assert host.holes == ("write",)
     printed = Program.of(Source("printed.anat", unparse(host)))
     assert digest(printed.get("t")) == digest(host)
-    from anatomy.spaces.filling import fill
+    from anatomy.language.filling import fill
 
     made = {name: fill(host, {"write": program.get(name)}, name) for name in ("plus", "learned", "forget")}
     assert loops(made["plus"]) == [["+"]]

@@ -11,6 +11,7 @@ from anatomy.language.format import format_text
 from anatomy.language.lalr import tables
 from anatomy.language.program import Program
 from anatomy.ops import OPS
+from anatomy.rewrites.derive import derive_all
 from anatomy.rewrites.statuses import verify_all
 from tests.language.trees import codes
 
@@ -23,6 +24,8 @@ def test_block(code, text):
     found = codes(text)
     if not found and "\nrule " in text:
         found = [c.diagnostic.code for c in verify_all(Program.of(Source("README.md", text))) if c.diagnostic]
+    if not found and "\nderive " in text:
+        found = [d.code for derivation in derive_all(Program.of(Source("README.md", text))) for d in derivation.diagnostics]
     assert found == ([code] if code else [])
     assert format_text(Source("README.md", text)) == text, "the reference is written as `fmt` writes"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from anatomy.errors import AnatomyError, Source
+from anatomy.language.filling import fill
 from anatomy.language.program import Program
 from anatomy.language.spaces import fits
 from anatomy.library import entries, groups
 from anatomy.library.entry import Entry
-from anatomy.spaces.filling import fill
 
 GROUPS = [g for g in groups(entries()) if len(g.names) > 1]
 

@@ -30,10 +30,10 @@ def fill(base: Diagram, fillers: Mapping[str, Diagram], name: str) -> Diagram:
     for hole in base.holes:
         if hole not in fillers:
             raise fail("E605", f"nothing is chosen for hole `{hole}` of `{base.name}`", base.span)
-    return _Filling(base, fillers).result(name)
+    return Filling(base, fillers).result(name)
 
 
-class _Filling:
+class Filling:
     """One filling under way."""
 
     def __init__(self, base: Diagram, fillers: Mapping[str, Diagram]):
@@ -128,7 +128,7 @@ def refusal(base: Diagram, hole: str, filler: Diagram) -> str | None:
     """Why a filler cannot fill a hole at every use, or None when it can; other holes stay open."""
     from anatomy.errors import AnatomyError
 
-    filling = _Filling(base, {hole: filler})
+    filling = Filling(base, {hole: filler})
     opaque = filling.use
 
     def use(node: Node, views: list[View]) -> tuple[View, ...]:

@@ -1,0 +1,92 @@
+"""`derive`: check derivations, fill in what they leave open, and draw them as film strips."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from anatomy.cli.output import add_json, emit, report
+from anatomy.errors import fail
+from anatomy.errors.printer import as_json
+from anatomy.rewrites.derive import Derivation, derive
+from anatomy.target import resolve
+
+
+def add(name: str, parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", metavar="TARGET", help="FILE.anat for all its derivations, FILE.anat::name for one")
+    parser.add_argument("--fill", action="store_true", help="print the diagrams that stand for `?`")
+    parser.add_argument("--film", metavar="OUT", help="draw the diagrams side by side: .svg (of one derivation)")
+    add_json(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    from anatomy.language import syntax as s
+
+    program, name = resolve(options.target)
+    names = [name] if name is not None else program.names(s.DeriveDecl)
+    if not names:
+        raise fail("E203", f"`{options.target}` declares no derivation")
+    if options.film and len(names) > 1:
+        listed = ", ".join(f"`{options.target}::{n}`" for n in names)
+        raise fail("E203", f"`{options.target}` declares {len(names)} derivations; name one to be drawn", help=listed)
+    errors = [d for d in program.check() if d.severity == "error"]
+    if errors:
+        report(errors, options.json)
+        return 1
+    found = [derive(program, n) for n in names]
+    if options.film:
+        if Path(options.film).suffix.lower() != ".svg":
+            raise fail("E701", f"a film strip cannot be saved as `{Path(options.film).name}`", help="its suffix is .svg")
+    if options.json:
+        emit([as_data(d, options.fill) for d in found])
+    else:
+        for derivation in found:
+            listing(derivation, options.fill)
+            report(derivation.diagnostics)
+    if options.film and not found[0].diagnostics:
+        from anatomy.rewrites.film import film
+
+        Path(options.film).write_text(film(found[0]), "utf-8")
+        if not options.json:
+            print(options.film)
+    return int(any(d.diagnostics for d in found))
+
+
+def as_data(d: Derivation, fill: bool) -> dict[str, Any]:
+    from anatomy.ir.canonical import digest
+    from anatomy.language.unparse import unparse
+
+    steps = []
+    for line in d.lines:
+        row: dict[str, Any] = {
+            "relation": line.relation, "to": line.name, "by": list(line.by), "hash": digest(line.diagram),
+            "open": line.open, "conjecture": line.conjecture, "assumed": list(line.assumed),
+        }  # fmt: skip
+        if fill and line.open:
+            row["text"] = unparse(line.diagram)
+        steps.append(row)
+    return {
+        "name": d.name, "left": d.left, "right": d.right, "claimed": d.claimed, "holds": not d.diagnostics,
+        "relation": d.relation if not d.diagnostics else None, "conjecture": d.conjecture, "steps": steps,
+        "diagnostics": as_json(d.diagnostics),
+    }  # fmt: skip
+
+
+def listing(d: Derivation, fill: bool) -> None:
+    """The steps of a derivation that holds, one a line."""
+    if d.diagnostics:
+        print(f"{d.name}: does not hold")
+        return
+    notes = ", a conjecture: a step rests on evaluation" if d.conjecture else ""
+    assumed = sorted({name for line in d.lines for name in line.assumed})
+    notes += f", assuming {', '.join(assumed)}" if assumed else ""
+    print(f"{d.name}: {d.left} {d.relation} {d.right}{notes}")
+    wide = max([len(line.name) for line in d.lines], default=0)
+    for line in d.lines:
+        print(f"  {line.relation} {line.name:<{wide}}  by {line.reason}" + ("  (conjecture)" if line.conjecture else ""))
+        if fill and line.open:
+            from anatomy.language.unparse import unparse
+
+            print("".join(f"       {text}".rstrip() + "\n" for text in unparse(line.diagram).splitlines()), end="")
