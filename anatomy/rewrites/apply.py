@@ -84,7 +84,7 @@ def apply(diagram: Diagram, match: Match) -> Diagram:
         diagram, outputs=outputs, wires=tuple(builder.wires), nodes=tuple(nodes),
         sizes={a: builder.sizes.of(a) for a in builder.axes}, equations=diagram.equations,
     )  # fmt: skip
-    return _swept(result)
+    return swept(result)
 
 
 def _folded(builder: Builder, op: Op, views: Sequence[View], frame: tuple[Frame, ...]) -> View:
@@ -109,7 +109,7 @@ def _walls(frame: tuple[Frame, ...], match: Match) -> tuple[Frame, ...]:
     return frame
 
 
-def _swept(diagram: Diagram) -> Diagram:
+def swept(diagram: Diagram) -> Diagram:
     """Without the boxes that reach no output and the wires that nothing makes; the last wires fill their places."""
     readers = [0] * len(diagram.wires)
     for node in diagram.nodes:
