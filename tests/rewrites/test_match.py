@@ -186,3 +186,53 @@ def test_brackets(case: str) -> None:
     assert all(equal(diagram, r).evaluation is True for r in results)
     assert count is None or len({term(r).digest for r in results}) == count
     assert len(results) > len(list(matches(diagram, rule, grouped=False)))
+
+
+def test_literals_and_sizes() -> None:
+    text = "rule half(x: [m]): sum[m](x) / size[m] * 2 == mean[m](x) * 2 diagram here(x: [n, d]) -> [d] { out sum[n](x) / size[n] * 2 }"
+    rule_text = "rule half(x: [m]): sum[m](x) / size[m] * 2 == mean[m](x) * 2 "
+    program, diagram = load(text)
+    (match,) = matches(diagram, rule_of(program, "half"))
+    assert match.lifts == ("d",)
+    assert [n.op.word for n in apply(diagram, match)] == ["mean", "2", "*"]
+    for other in ("sum[n](x) / size[n] * 3", "sum[n](x) / size[d] * 2", "sum[n](x) / 7 * 2", "max[n](x) / size[n] * 2"):
+        program, diagram = load(rule_text + f"diagram here(x: [n, d]) -> [d] {{ out {other} }}")
+        assert not list(matches(diagram, rule_of(program, "half"))), other
+    same = rule_text + "diagram here(x: [n, d], y: [m]) -> [d] where m = n { out sum[n](x) / size[m] * 2 + 0 * sum[m](y) }"
+    program, diagram = load(same)
+    assert len(list(matches(diagram, rule_of(program, "half")))) == 1, "an axis of that size, whatever its name"
+
+
+def test_a_dropped_weight_is_kept() -> None:
+    program, diagram = load("diagram here(s: [n, m]) -> [n, m] { weight b: [n] ~ normal(1) out softmax[m](s + b) }")
+    (match,) = matches(diagram, rule_of(program, "key_bias_drops"))
+    result = apply(diagram, match)
+    assert [n.op.word for n in result] == ["softmax"]
+    assert [w.key for w in result.weights] == ["b"]
+
+
+def test_what_is_no_function_is_no_pattern() -> None:
+    """A rule that draws a weight or noise has no one value to match."""
+    text = """diagram learned(x: [d]) -> [d] { weight w: [d] ~ normal(1) out x * w }
+    rule bad(x: [d]): learned(x) == x * 2
+    diagram here(x: [n, d]) -> [n, d] { weight w: [d] ~ normal(1) out x * w + x * 2 }"""
+    program, diagram = load(text)
+    rule = rule_of(program, "bad")
+    assert not list(matches(diagram, rule))
+    assert not list(matches(diagram, rule, True))
+
+
+def test_two_uses_of_one_parameter_see_one_lift() -> None:
+    """`x` under two names of a lift is two wires to a rule that wants one."""
+    text = "diagram here(x: [n, e]) -> [n, m] where m = n { simd n, m { y = x[n -> m] * x } out sum[e](y) }"
+    program, diagram = load(text.replace("simd n, m { y = x[n -> m] * x }", "z = x[n -> m] y = z * x"))
+    assert not list(matches(diagram, rule_of(program, "squares")))
+
+
+def test_every_step_types() -> None:
+    """The new wire has the axes and the kind of the old one, and its name."""
+    program, diagram = load("diagram here(q: [h, n, e], k: [h, m, e], t: [h]) -> [h, n, m] { s = dot[e](q, k) simd h { w = s * t } out w }")
+    for match in matches(diagram, rule_of(program, "scale_slides")):
+        result = apply(diagram, match)
+        old, new = diagram.wires[match.root], result.wires[result.outputs[0].port.wire]
+        assert (set(new.axes), new.kind, new.name) == (set(old.axes), old.kind, "w")
