@@ -130,6 +130,8 @@ class _Printer:
         self._flush()
 
     def _statement(self, statement: s.Node, first: int, last: int) -> None:
+        if isinstance(statement, s.RuleDecl) and self._length(first, last) > WIDTH and not self._commented(first, last):
+            return self._rule(statement, first, last)
         inner = _inner(statement)
         if inner is None or (not inner and not self._commented(self.opener[last], last)):
             return self._words(first, last)
@@ -141,6 +143,24 @@ class _Printer:
         self._block(inner, self.tokens[last].at[0])
         self.indent -= 1
         self.line = STEP * self.indent + "}"
+
+    def _rule(self, rule: s.RuleDecl, first: int, last: int) -> None:
+        """A long rule: its parameters, and below them both sides on one line or on one each."""
+        colon = max(k for k in range(first, self.index[rule.left.at[0]]) if self.tokens[k].text == ":")
+        relation = max(k for k in range(first, self.index[rule.right.at[0]]) if self.tokens[k].text == rule.relation)
+        self._words(first, colon)
+        self._flush()
+        indent, self.indent = self.indent, self.indent + 1
+        if self._length(colon + 1, last) > WIDTH:
+            self._words(colon + 1, relation)
+            self._flush()
+            self.indent += 1
+            colon = relation
+        self._words(colon + 1, last)
+        self.indent = indent
+
+    def _length(self, first: int, last: int) -> int:
+        return len(STEP) * self.indent + sum(len(self.gap(k)) + len(self.tokens[k].text) for k in range(first, last + 1))
 
     def _commented(self, first: int, last: int) -> bool:
         start, end = self.tokens[first].at[0], self.tokens[last].at[1]
@@ -155,8 +175,7 @@ class _Printer:
             if len(inner) != 1 or isinstance(inner[0], s.Later):
                 return False
             inner = _inner(inner[0])
-        length = sum(len(self.gap(k)) + len(self.tokens[k].text) for k in range(first, last + 1))
-        return len(STEP) * self.indent + length <= WIDTH
+        return self._length(first, last) <= WIDTH
 
     def _verbatim(self, start: int, end: int) -> None:
         """What is not read yet stays as it was written."""

@@ -110,6 +110,15 @@ def test_a_derivation_has_a_line_for_each_step():
         ("lang 1\n\n\n\naxis n", "lang 1\n\naxis n\n"),
         ('use "m.anat"as m use std.attn(sdpa,rope)', 'use "m.anat" as m\nuse std.attn (sdpa, rope)\n'),
         ("rule r(x:[n],y:mask[n]):-x==  x[n->m,m->n]", "rule r(x: [n], y: mask[n]): -x == x[n -> m, m -> n]\n"),
+        (
+            "rule r(x:[n],y:[n]):(exp(x)+exp(y))*(exp(x)+exp(y)) == (square(exp(x))+square(exp(y))+2*exp(x)*exp(y))",
+            "rule r(x: [n], y: [n]):\n  (exp(x) + exp(y)) * (exp(x) + exp(y)) == (square(exp(x)) + square(exp(y)) + 2 * exp(x) * exp(y))\n",
+        ),
+        (
+            "rule r(x:[n],y:[n]):exp(x)*exp(y)+exp(x)*exp(y)+exp(x)*exp(y)==((x)+y)+y*exp(x)*exp(y)+exp(x)*exp(y)",
+            "rule r(x: [n], y: [n]):\n  exp(x) * exp(y) + exp(x) * exp(y) + exp(x) * exp(y) ==\n"
+            "    ((x) + y) + y * exp(x) * exp(y) + exp(x) * exp(y)\n",
+        ),
         ("family f={a,b . c}", "family f = { a, b.c }\n"),
         ("family f of d{choose h in{a,b}}", "family f of d { choose h in { a, b } }\n"),
         ("diagram d()->[]{}", "diagram d() -> [] { }\n"),
