@@ -7,13 +7,14 @@ Non-goals: speed beyond a thousand entries; noise and holes (Abstain); `entmax` 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
 from anatomy.ir.graph import Diagram, Node, Port
 from anatomy.ir.live import live
+from anatomy.ir.loop import opened
 from anatomy.rewrites.structure import STRUCTURE
 from anatomy.rewrites.tensor import Abstain, Tensor, Unknown, by_rows
 from anatomy.rewrites.values import VALUES
@@ -29,12 +30,14 @@ class Machine:
     wires: dict[int, Tensor]
     exact: dict[int, Fraction] = field(default_factory=dict)
     """Wires that are a known number: literals, sizes and what is made of them."""
+    memo: dict[tuple[int, int], tuple[Any, ...]] = field(default_factory=dict)
+    """What is the same at every run of a diagram: the order of its boxes, the bodies of its loops."""
     node: Node = None  # type: ignore[assignment]
 
     def run(self) -> list[Tensor]:
         """The outputs, each with the axes of its header where it has them, then the others. Raises Abstain."""
-        for i in sorted(live(self.diagram)):
-            self.node = self.diagram.nodes[i]
+        for node in self.remembered(self.diagram, None, lambda: [self.diagram.nodes[i] for i in live(self.diagram)]):
+            self.node = node
             rule = BOXES.get(type(self.node.op).__name__)
             if rule is None:
                 raise (Abstain if self.node.op.random or self.node.op.hole else Unknown)(f"`{self.node.op.word}` is not evaluated here")
@@ -47,7 +50,8 @@ class Machine:
         return self.diagram.wires[port.wire].kind.name
 
     def seen(self, port: Port) -> Tensor:
-        return self.wires[port.wire].renamed(dict(port.renames))
+        value = self.wires[port.wire]
+        return value if all(a == b for a, b in port.renames) else value.renamed(dict(port.renames))
 
     def real_if(self, value: Tensor, port: Port, wanted: bool) -> Tensor:
         if wanted and self.kind(port) == "index":
@@ -82,9 +86,20 @@ class Machine:
         nil = self.numbers.number(0)
         return by_rows(x, (axis,), lambda r: [nil if p is None else r[p] for p in places], made)
 
+    def remembered(self, diagram: Diagram, node: Node | None, make: Callable[[], Any]) -> Any:
+        key = (id(diagram), id(node))
+        if key not in self.memo:
+            self.memo[key] = (make(), diagram, node)  # which keeps both alive, and so their ids
+        return self.memo[key][0]
+
+    @property
+    def body(self) -> Diagram:
+        """One step of the loop at hand."""
+        return self.remembered(self.diagram, self.node, lambda: opened(self.diagram, self.node))
+
     def inner(self, body: Diagram, wires: dict[int, Tensor]) -> list[Tensor]:
-        """One step of a loop."""
-        return Machine(body, self.sizes, self.numbers, wires).run()
+        """The results of one step of a loop."""
+        return Machine(body, self.sizes, self.numbers, wires, memo=self.memo).run()
 
 
 BOXES = {**VALUES, **STRUCTURE}

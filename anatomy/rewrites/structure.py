@@ -7,7 +7,6 @@ from collections.abc import Callable
 from math import prod
 from typing import TYPE_CHECKING
 
-from anatomy.ir.loop import opened
 from anatomy.rewrites.tensor import Abstain, Tensor, by_rows, together
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ def _scan(m: Machine) -> list[Tensor]:
     """Step by step: the states before each step, the extras, the last states."""
     node, op = m.node, m.node.op
     step, carries = node.own[0], op.carries
-    body = opened(m.diagram, node)
+    body = m.body
     size = m.sizes[step]
     states = [m.real(k) for k in range(carries)]
     fixed = [m.raw(k) for k in range(carries, len(node.ports))]

@@ -158,10 +158,10 @@ def entry(numbers: Any, rng: random.Random, draw: Draw) -> Any:
             return (draw.scale * rng.gauss(0, 1), rng.gauss(0, 1))
 
 
-def run(diagram: Diagram, sizes: Mapping[str, int], numbers: Any, given: Mapping[str, Tensor]) -> list[Tensor]:
-    """The outputs at these inputs and weights. Raises Abstain."""
+def run(
+    diagram: Diagram, sizes: Mapping[str, int], numbers: Any, given: Mapping[str, Tensor], memo: dict[Any, Any] | None = None
+) -> list[Tensor]:
+    """The outputs at these inputs and weights; `memo` serves several runs. Raises Abstain."""
     wires = {i.wire: given[i.name] for i in diagram.inputs}
     wires.update({w.wire: given[f"weight {w.key}"] for w in diagram.weights})
-    return Machine(diagram, sizes, numbers, wires).run()
-
-
+    return Machine(diagram, sizes, numbers, wires, memo={} if memo is None else memo).run()

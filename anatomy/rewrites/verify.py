@@ -38,7 +38,8 @@ def verify(rule: Rule, seed: int = 0) -> Verification:
 
     `left - right = 0` as a rational function, at random points modulo a prime p near 2^61; an error of probability
     D / p for a difference of degree D (Schwartz 1980). Where that does not decide, both sides and their derivatives
-    along random directions are compared in float64. Sizes: all 1, pairwise coprime and mixed. Lifts: one added axis on every
+    along random directions are compared in float64. Sizes: all 1, pairwise coprime, mixed, and every axis
+    large in turn. Lifts: one added axis on every
     set of parameters, and one on each, as far as both sides then have one type (ruling 13).
 
     >>> from anatomy.errors import Source
@@ -62,6 +63,7 @@ class _Verifier:
         self.assignments = trial.assignments(*self.sides, random.Random(f"{self.seed} sizes"))
         self.lifts: list[tuple[tuple[str, ...], ...]] = []
         self.opaque: frozenset[str] = frozenset()
+        self.memo: dict[Any, Any] = {}
         self.refuted = False
         """The sides differ exactly."""
         self.torch = False
@@ -133,7 +135,7 @@ class _Verifier:
         sizes = self.assignments[k]
         if not self.torch:
             try:
-                return [trial.run(d, s, numbers, given) for d, s in zip(self.sides, sizes, strict=True)]
+                return [trial.run(d, s, numbers, given, self.memo) for d, s in zip(self.sides, sizes, strict=True)]
             except Unknown:
                 self.torch = isinstance(numbers, Duals)
                 if not self.torch:
