@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from math import isfinite
+from typing import TYPE_CHECKING, Any
 
 from anatomy.cli.output import add_json, emit
 from anatomy.ir.graph import Diagram
 from anatomy.target import load_diagram
+
+if TYPE_CHECKING:
+    from anatomy.rewrites.equality import Equality
 
 
 def add(name: str, parser: argparse.ArgumentParser) -> None:
@@ -106,7 +110,15 @@ def equal(options: argparse.Namespace) -> int:
         "evaluation": found.evaluation,
     }
     if options.json:
-        emit(rows)
+        steps, counter = found.derivation, found.counterexample
+        emit({
+            **rows,
+            "derivation": None if steps is None else [{"side": side, "rule": rule} for side, rule in steps],
+            "counterexample": None if counter is None else {
+                "sizes": {"left": counter.sizes[0], "right": counter.sizes[1]}, "seed": counter.seed,
+                "scale": counter.scale, "difference": counter.difference if isfinite(counter.difference) else None,
+            },
+        })  # fmt: skip
     else:
         meaning = {
             "isomorphic": "the same diagram up to names and order",
@@ -117,9 +129,29 @@ def equal(options: argparse.Namespace) -> int:
         words = {True: "yes", False: "no", None: "not decided"}
         for key, value in rows.items():
             print(f"{key:<12} {words[value]:<12} {meaning[key]}")
-        if found.evaluation and not found.same_term:
-            print("\nNo derivation is known: this is a conjecture, not a proof.")
-    return 0 if found.same_term else 1
+        for line in _reasons(found):
+            print(line)
+    return 0 if found.proved else 1
+
+
+def _reasons(found: Equality) -> list[str]:
+    """A derivation or a counterexample in words."""
+    lines = []
+    if found.derivation and not found.same_term:
+        lines.append("\nEqual by the laws (`anatomy/rewrites/rules.anat`):")
+        for side in ("left", "right"):
+            names = [rule for s, rule in found.derivation if s == side]
+            if names:
+                lines.append(f"  {side:<6} {', '.join(names)}")
+        if any(rule.endswith("^") for _, rule in found.derivation):
+            lines.append("  (^: from right to left)")
+    elif found.evaluation and not found.proved:
+        lines.append("\nNo derivation is known: this is a conjecture, not a proof.")
+    if found.counterexample is not None:
+        c = found.counterexample
+        sizes = ", ".join(f"{a}={n}" for a, n in c.sizes[0].items() if "~" not in a and "." not in a)
+        lines.append(f"\nThey differ by {c.difference:.3g} at random inputs (seed {c.seed}) of sizes {sizes}.")
+    return lines
 
 
 def render(options: argparse.Namespace) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ from anatomy.ir.live import live
 from anatomy.ir.loop import opened
 from anatomy.ir.poly import Poly
 from anatomy.ir.term import term
+from anatomy.rewrites.normal import normal, written
+from anatomy.rewrites.search import derive
 
 if TYPE_CHECKING:
     import torch
@@ -25,9 +28,24 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-8
 """Difference in float64, relative to the greatest entry, up to which two results count as one."""
+Derivation = tuple[tuple[str, str], ...]
+"""Laws, each with the side that it is applied to, "left" or "right"."""
 PRIMES: tuple[int, ...] = (2, 3, 5, 7, 11, 13)
 LARGEST = 200_000
 """Entries of a wire at which a size assignment is too large for a test."""
+
+
+@dataclass(frozen=True)
+class Counterexample:
+    """Inputs at which two diagrams differ: standard normal ones (weights, then inputs) times `scale`, drawn with the seed.
+
+    `sizes` are those of the axes of either diagram, `difference` the largest one of two entries.
+    """
+
+    sizes: tuple[dict[str, int], dict[str, int]]
+    seed: int
+    scale: float
+    difference: float
 
 
 @dataclass(frozen=True)
@@ -35,39 +53,76 @@ class Equality:
     """What is known of two diagrams; None is "not decided".
 
     `isomorphic`: the same graph up to names and order. `same_term`: the same after merging equal boxes.
-    `normal_form`: equal after the terminating rules (not yet there). `evaluation`: equal values at random
-    points; together with `same_term` false it is a conjecture and no proof.
+    `normal_form`: one normal form; None where it was cut short, or where the values show that a law was used where it
+    has no value. `evaluation`: equal values at random points; on its own it is a conjecture and no proof.
+    `derivation`: the laws that lead from both sides, "left" and "right", to a common diagram, where one is known;
+    `counterexample`: where the values differ.
     """
 
     isomorphic: bool
     same_term: bool
     normal_form: bool | None
     evaluation: bool | None
+    derivation: Derivation | None = field(default=None, compare=False)
+    counterexample: Counterexample | None = field(default=None, compare=False)
+
+    @property
+    def proved(self) -> bool:
+        """Whether the laws of the library make the two diagrams equal."""
+        return self.same_term or self.normal_form is True or self.derivation is not None
 
 
-def equal(a: Diagram, b: Diagram, seed: int = 0, module: Build | None = None) -> Equality:
-    """Compare two diagrams in all four ways.
+def equal(a: Diagram, b: Diagram, seed: int = 0, module: Build | None = None, seconds: float = 2.0) -> Equality:
+    """Compare two diagrams in all four ways, and find a derivation or a counterexample.
 
     Evaluation compiles both in float64 and compares them at random inputs and weights under several sizes,
-    all 1, pairwise coprime, and mixed. Weights are paired by the isomorphism (of terms), else by key and
-    type, and sizes that no input has by the isomorphism, else by name; where that fails, or a hole is open, evaluation is None. `module` compiles a diagram at given sizes.
+    all 1, pairwise coprime, and mixed. Weights are paired by the isomorphism (of terms or normal forms), else by key and
+    type; where that fails, or a hole is open, evaluation is None. `module` compiles a diagram at given sizes.
+    A derivation is looked for up to `seconds`, where the values agree and the normal forms do not.
     Raises AnatomyError E505 where a diagram is too symmetric to be compared.
 
     >>> from anatomy.errors import Source
     >>> from anatomy.language.program import Program
     >>> text = "axis n diagram a(x: [n]) -> [n] { out x * 2 } diagram b(x: [n]) -> [n] { out x + x }"
     >>> program = Program.of(Source("two.anat", text))
-    >>> equal(program.get("a"), program.get("b"))
-    Equality(isomorphic=False, same_term=False, normal_form=None, evaluation=True)
+    >>> found = equal(program.get("a"), program.get("b"))
+    >>> found.same_term, found.normal_form, found.evaluation
+    (False, True, True)
     """
     left, right = canonical(a), canonical(b)
     isomorphic = left == right
     if not isomorphic:
         left, right = term(a), term(b)
     same_term = left == right
-    pairs = _corresponding(a, b, left, right) if same_term else _by_key(a, b)
-    inner = list(zip(left.sizes, right.sizes, strict=True)) if same_term else _by_name(a, b)
-    return Equality(isomorphic, same_term, None, _evaluate(a, b, pairs, inner, same_term, seed, module))
+    if same_term:
+        value, counter = _evaluate(a, b, _corresponding(a, b, left, right), _inner(left, right), True, seed, module)
+        return Equality(isomorphic, True, True, value, (), counter)
+    normal_form, derivation, forms = _normal(a, b)
+    pairs = _corresponding(a, b, *forms) if forms else _by_key(a, b)
+    inner = _inner(*forms) if forms else _by_name(a, b)
+    value, counter = _evaluate(a, b, pairs, inner, normal_form is True, seed, module)
+    if value is False and normal_form:
+        normal_form, derivation = None, None
+    if value is not False and normal_form is False and seconds > 0:
+        derivation = derive(a, b, seconds=seconds)
+    return Equality(isomorphic, False, normal_form, value, derivation, counter)
+
+
+def _normal(a: Diagram, b: Diagram) -> tuple[bool | None, Derivation | None, tuple[Canonical, Canonical] | None]:
+    """Whether the normal forms are equal, the laws used on both sides, and the equal forms."""
+    forms = normal(a), normal(b)
+    try:
+        left, right = map(written, forms)
+    except AnatomyError:
+        return None, None, None
+    if left != right:
+        return (False if forms[0].complete and forms[1].complete else None), None, None
+    laws = {(side, law): None for side, f in zip(("left", "right"), forms, strict=True) for s in f.steps for law in s.laws}
+    return True, tuple(laws), (left, right)
+
+
+def _inner(left: Canonical, right: Canonical) -> list[tuple[str, str]]:
+    return list(zip(left.sizes, right.sizes, strict=True))
 
 
 @dataclass(frozen=True)
@@ -203,16 +258,16 @@ def _volume(diagram: Diagram, sizes: Mapping[str, int]) -> int:
 def _evaluate(
     a: Diagram, b: Diagram, pairs: list[_Pair] | None, inner: list[tuple[str, str]], same_term: bool, seed: int,
     module: Build | None,
-) -> bool | None:  # fmt: skip
+) -> tuple[bool | None, Counterexample | None]:  # fmt: skip
     if a.holes or b.holes or any(n.op.random for d in (a, b) for n in d.nodes):
-        return None
+        return None, None
     if _signature(a) != _signature(b):
-        return False
+        return False, None
     if pairs is None:
-        return None
+        return None, None
     sizes = _Sizes(a, b, pairs, inner)
     if not same_term and not sizes.typed():
-        return None
+        return None, None
     build = module or _compiled
     decided = False
     for mine, theirs in sizes.assignments(random.Random(seed)):
@@ -221,10 +276,10 @@ def _evaluate(
         except AnatomyError:
             continue
         same = _agree(a, modules, (mine, theirs), pairs, seed)
-        if same is False:
-            return False
+        if isinstance(same, Counterexample):
+            return False, same
         decided = decided or same is True
-    return True if decided else None
+    return (True if decided else None), None
 
 
 def _compiled(diagram: Diagram, sizes: Mapping[str, int]) -> nn.Module:
@@ -238,8 +293,8 @@ def _compiled(diagram: Diagram, sizes: Mapping[str, int]) -> nn.Module:
 def _agree(
     a: Diagram, modules: tuple[nn.Module, nn.Module], sizes: tuple[dict[str, int], dict[str, int]],
     pairs: list[_Pair], seed: int,
-) -> bool | None:  # fmt: skip
-    """Whether the modules agree at random points; None where nothing but nan came out."""
+) -> bool | Counterexample | None:  # fmt: skip
+    """Whether the modules agree at random points, or one where they do not; None where nothing but nan came out."""
     import torch
 
     generator = torch.Generator().manual_seed(seed)
@@ -260,9 +315,9 @@ def _agree(
             pairs_of = zip(*(r if isinstance(r, tuple) else (r,) for r in results), strict=True)
             for left, right in pairs_of:
                 if left.shape != right.shape or left.dtype.is_floating_point != right.dtype.is_floating_point:
-                    return False
+                    return Counterexample(sizes, seed, scale, math.inf)
                 if not _close(left.double(), right.double()):
-                    return False
+                    return Counterexample(sizes, seed, scale, _apart(left.double(), right.double()))
                 decided = decided or not bool(left.isnan().all()) if left.numel() else decided
     return True if decided else None
 
@@ -273,6 +328,13 @@ def _close(left: torch.Tensor, right: torch.Tensor) -> bool:
     finite = left[left.isfinite()]
     scale = float(finite.abs().max()) if finite.numel() else 0.0
     return torch.allclose(left, right, rtol=TOLERANCE, atol=TOLERANCE * max(scale, 1e-300), equal_nan=True)
+
+
+def _apart(left: torch.Tensor, right: torch.Tensor) -> float:
+    """The largest difference; infinite where one is not a number and the other is."""
+    gap = (left - right).abs()
+    gap[(left == right) | (left.isnan() & right.isnan())] = 0.0
+    return float(gap.nan_to_num(nan=math.inf).max())
 
 
 def _input(

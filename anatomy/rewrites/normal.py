@@ -10,12 +10,27 @@ from time import monotonic
 from anatomy.ir.builder import Builder, View
 from anatomy.ir.canonical import Canonical
 from anatomy.ir.equations import settle
-from anatomy.ir.graph import Diagram, Node, Port
+from anatomy.ir.graph import REAL, Diagram, Node, Port
 from anatomy.ir.poly import Poly
 from anatomy.ir.term import merged, term
 from anatomy.ops import (
-    Add, Both, Contract, Divide, Expand, Gather, Literal, Map, Mask, Multiply, Not, Power, Reduce, Size, Softmax,
-    Subtract, Where,
+    Add,
+    Both,
+    Contract,
+    Divide,
+    Expand,
+    Gather,
+    Literal,
+    Map,
+    Mask,
+    Multiply,
+    Not,
+    Power,
+    Reduce,
+    Size,
+    Softmax,
+    Subtract,
+    Where,
 )  # fmt: skip
 from anatomy.rewrites.algebra import Algebra
 from anatomy.rewrites.apply import swept
@@ -140,7 +155,7 @@ class _Writer:
         for old in (*(i.wire for i in d.inputs), *(w.wire for w in d.weights)):
             moved[old] = len(builder.wires)
             builder.wires.append(d.wires[old])
-            self.sums[old] = algebra.atom(View(moved[old], tuple((a, a) for a in d.wires[old].axes)))
+            self.sums[old] = self._atom(moved[old])
         steps: list[Step] = []
         complete = True
         for k, node in enumerate(d.nodes):
@@ -165,6 +180,17 @@ class _Writer:
             sizes={a: builder.sizes.of(a) for a in builder.axes if a in used},
         )  # fmt: skip
         return Normal(merged(swept(result)), tuple(steps), complete)
+
+    def _atom(self, wire: int) -> Sum:
+        """A wire without its axes of size one."""
+        algebra, made = self.algebra, self.builder.wires[wire]
+        view = View(wire, tuple((a, a) for a in made.axes))
+        ones = tuple(a for a in made.axes if algebra.size(a).constant() == 1)
+        if ones and made.kind == REAL:
+            view = algebra.box(Reduce("sum"), ones, [view])
+            if wire in algebra.infinite:
+                algebra.infinite.add(view.wire)
+        return algebra.atom(view)
 
     # reading ----------------------------------------------------------------------------------
 
@@ -198,7 +224,7 @@ class _Writer:
         for old, new in zip(node.outs, outs, strict=True):
             if infinite:
                 algebra.infinite.add(new.wire)
-            self.sums[old] = algebra.atom(new)
+            self.sums[old] = self._atom(new.wire)
         if isinstance(op, Mask):
             self.masks[outs[0].wire] = (views[0], self._read(node.ports[1]))
         if isinstance(op, Both | Not):

@@ -131,11 +131,36 @@ def test_not_divisible_says_the_numbers(capsys: pytest.CaptureFixture[str]) -> N
     assert "512 is not divisible by 7" in capsys.readouterr().err
 
 
-def test_equal_exits_by_same_term(capsys: pytest.CaptureFixture[str]) -> None:
+def test_equal_exits_by_proof(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["equal", "--json", f"{FILE}::sdpa", f"{FILE}::sdpa"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found == {"isomorphic": True, "same_term": True, "normal_form": None, "evaluation": True}
+    assert found == {
+        "isomorphic": True, "same_term": True, "normal_form": True, "evaluation": True, "derivation": [], "counterexample": None,
+    }  # fmt: skip
     assert main(["equal", f"{FILE}::sdpa", f"{FILE}::mha"]) == 1
+
+
+def test_equal_says_how_and_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "three.anat"
+    file.write_text(
+        "axis n, m, l, u\n"
+        "diagram f(s: [n, m]) -> [n, m] { out softmax[m](s) }\n"
+        "diagram g(s: [n, m]) -> [n, m] { out exp(s) / sum[m](exp(s)) }\n"
+        "diagram h(s: [n, m]) -> [n, m] { out softmax[n](s) }\n"
+    )
+    assert main(["equal", "--json", f"{file}::f", f"{file}::g"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["same_term"], found["normal_form"]) == (False, True)
+    assert {"side": "left", "rule": "softmax_definition"} in found["derivation"]
+    assert main(["equal", "--json", f"{file}::f", f"{file}::h"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert (found["normal_form"], found["evaluation"], found["derivation"]) == (False, False, None)
+    assert found["counterexample"]["sizes"]["left"].keys() == {"n", "m", "l", "u"} & found["counterexample"]["sizes"]["left"].keys()
+    assert found["counterexample"]["difference"] > 1e-3
+    assert main(["equal", f"{file}::f", f"{file}::g"]) == 0
+    assert "softmax_definition" in capsys.readouterr().out
+    assert main(["equal", f"{file}::f", f"{file}::h"]) == 1
+    assert "They differ by" in capsys.readouterr().out
 
 
 def test_show_json(capsys: pytest.CaptureFixture[str]) -> None:
