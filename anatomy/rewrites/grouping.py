@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
 
-from anatomy.ir.graph import Diagram, Node, Port, Wire
+from anatomy.ir.graph import MASK, REAL, Diagram, Node, Port, Wire
 from anatomy.ir.op import Op
 from anatomy.ops import Add, Both, Contract, Extremum, Multiply
 
@@ -43,7 +43,7 @@ class Groups:
         group = self.made.get(key)
         if group is None:
             axes = tuple(dict.fromkeys(a for p in ports for a in p.axes))
-            kind = self.diagram.wires[ports[0].wire].kind
+            kind = MASK if isinstance(op, Both) else REAL
             group = self.made[key] = Group(len(self.diagram.wires) + len(self.wires), op, tuple(ports))
             self.by_wire[group.wire] = group
             self.wires.append(Wire(axes, kind))

@@ -10,6 +10,7 @@ from anatomy.ir.graph import Diagram, Port
 from anatomy.ir.live import live
 from anatomy.ir.poly import Poly
 from anatomy.language.program import Rule
+from anatomy.ops import Gather
 from anatomy.rewrites.finite import blocking
 from anatomy.rewrites.grouping import Group
 from anatomy.rewrites.sizing import sizings
@@ -53,7 +54,7 @@ def matches(diagram: Diagram, rule: Rule, reverse: bool = False, at: int | None 
     Boxes agree when their operations do, with equal attributes. Axes of one box of the rule go to different axes, its
     own to own ones; operands of a commutative box are tried in every order, and those of a sum or product (also of a
     maximum, of a conjunction) with any brackets: a parameter may be several of them together, and where the whole
-    rule is a sum it may be a part of a longer one. Without `grouped`, brackets are taken as they are. A parameter is any wire of its kind, the
+    rule is a sum it may be a part of a longer one. Without `grouped`, brackets are taken as they are. A parameter is any wire of its kind (a real one also an index), the
     same one under the same names wherever it is used. The lift condition: for every axis of the rule and every
     parameter, the wire has that axis if and only if the parameter declares it; every further axis is a lift of
     the whole match. An axis of the rule goes to one size, and its size equations must be provable here. A match is
@@ -139,8 +140,21 @@ def _complete(
     kind, had = other.wires[end].kind.name, pattern.wires[pattern.outputs[0].port.wire].kind.name
     if kind != had or diagram.wires[root].kind.name != kind:
         return None
+    looked = wires.get(_looked_up(other, end) or "")
+    if kind == "real" and looked is not None and search.groups.wire(looked.wire).kind.name == "index":
+        return None
     groups = tuple(search.groups.by_wire[v.wire] for v in wires.values() if v.wire in search.groups.by_wire)
     return Match(rule, reverse, root, state.nodes, wires, names, sizes, tuple(result.lifts.values()), rest, groups)
+
+
+def _looked_up(d: Diagram, wire: int) -> str | None:
+    """The input whose entries a wire holds as they are: a real one that is bound to an index would give indices."""
+    while wire in d.producer:
+        node = d.nodes[d.producer[wire][0]]
+        if not isinstance(node.op, Gather):
+            return None
+        wire = node.ports[0].wire
+    return d.input_of[wire].name
 
 
 def _used(d: Diagram) -> set[int]:

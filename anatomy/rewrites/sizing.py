@@ -18,7 +18,7 @@ def sizings(pattern: Diagram, other: Diagram, known: Known, later: Sequence[tupl
     `known` are sizes of the rule's variables; `later` are sizes in these variables, each with the size here. Nothing
     comes out where an equation is not proved, or a size is not determined.
     """
-    for found in solutions(known, later):
+    for found in _inner(other, solutions(known, later), settled):
 
         def here(size: Poly, found: Known = found) -> Poly:
             return settled.of(size.substitute(found))
@@ -27,6 +27,16 @@ def sizings(pattern: Diagram, other: Diagram, known: Known, later: Sequence[tupl
         named = {v for pair in (*equations, *((s, s) for s in other.sizes.values())) for p in pair for v in p.variables()}
         if named <= found.keys() and all(here(a) == here(b) for a, b in equations):
             yield {axis: here(size) for axis, size in other.sizes.items()}
+
+
+def _inner(other: Diagram, found: Iterator[Known], settled: Settled) -> Iterator[Known]:
+    """With the sizes that only equations of the other side determine: axes inside of what it calls."""
+    for known in found:
+        for e in other.equations:
+            for want, have in ((e.left, e.right), (e.right, e.left)):
+                if have.variables() <= known.keys() and len(want.variables() - known.keys()) == 1:
+                    known = next(solutions(known, [(want, settled.of(have.substitute(known)))]), known)
+        yield known
 
 
 def solutions(known: Known, later: Sequence[tuple[Poly, Poly]]) -> Iterator[Known]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import permutations
 
-from anatomy.ir.graph import Diagram, Node, Port
+from anatomy.ir.graph import Diagram, Kind, Node, Port
 from anatomy.ir.op import Op
 from anatomy.ir.poly import Poly
 from anatomy.rewrites.grouping import MOST, Groups, flat, shared_out
@@ -168,7 +168,7 @@ class Search:
     def _alike(self, mine: int, theirs: int) -> bool:
         made = self.pattern.producer.get(mine)
         if made is None:
-            return self.pattern.wires[mine].kind.name == self.groups.wire(theirs).kind.name
+            return readable(self.pattern.wires[mine].kind, self.groups.wire(theirs).kind)
         there = self.target.producer.get(theirs)
         return there is not None and made[1] == there[1] and _same(self.pattern.nodes[made[0]].op, self.target.nodes[there[0]].op)
 
@@ -230,7 +230,7 @@ class Search:
                 return None
             return state, [(made[0], there[0], bound)]
         kind, have = self.pattern.wires[wire].kind, self.groups.wire(bound.wire).kind
-        if wire not in self.inputs or kind.name != have.name:
+        if wire not in self.inputs or not readable(kind, have):
             return None
         if kind.name == "index":
             sized = self._size(state, kind.axis, have.axis)
@@ -254,3 +254,8 @@ class Search:
 
 def _same(a: Op, b: Op) -> bool:
     return type(a) is type(b) and a == b
+
+
+def readable(kind: Kind, have: Kind) -> bool:
+    """Whether a parameter of one kind may be a wire of another: indices read as reals."""
+    return kind.name == have.name or (kind.name, have.name) == ("real", "index")

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from anatomy.compiler import build
-from anatomy.errors import AnatomyError
+from anatomy.errors import AnatomyError, Source
 from anatomy.ir.graph import Diagram
 from anatomy.language.program import Program
 from anatomy.rewrites import trial
@@ -63,3 +63,23 @@ def test_laws_keep_what_a_member_computes(name: str) -> None:
             assert torch.allclose(found, expected, rtol=1e-9, atol=1e-9), (rule.name, match.root)
             used += 1
     assert used
+
+
+def test_positions_are_reals_to_a_law() -> None:
+    """RoPE sees distances only: found in a member whose angles are positions, and turned round into one rotation."""
+    diagram = member("heads/gqa")
+    found = [m for rule in library() if rule.name == "rope_relative" for m in matches(diagram, rule)]
+    assert found
+    assert {diagram.nodes[diagram.producer[m.wires[p].wire][0]].op.word for m in found for p in ("x", "y")} == {"iota"}
+    assert all(len(apply(diagram, m).nodes) < len(diagram.nodes) for m in found)
+
+
+def test_a_law_leaves_no_index_where_a_real_was() -> None:
+    text = "axis n, m diagram look(x: [n], i: index(m)[n]) -> [n] { out dot[m](where(m == i, 1, 0), iota[m]) * x + (iota[n] + 0) }"
+    diagram = Program.of(Source("look.anat", text)).get("look")
+    for rule in library():
+        for match in matches(diagram, rule):
+            after = apply(diagram, match)
+            kinds = [after.wires[o.port.wire].kind.name for o in after.outputs]
+            assert kinds == ["real"], rule.name
+            assert rule.name not in ("dot_one_hot", "add_zero")
