@@ -264,17 +264,14 @@ class Algebra:
         return view
 
     def _operands(self, term: Term) -> list[View]:
-        """Powers of wires, one reciprocal, one exponential."""
+        """Powers of wires, reciprocals, one exponential."""
         above, below = [], []
         for f in term.factors:
             (above if f.power > 0 else below).extend([View(f.wire, f.renames)] * abs(f.power))
         if term.exponent:
             above.append(self.box(Map("exp"), (), [self.wire(term.exponent)]))
-        if below:
-            view = below[0]
-            for more in below[1:]:
-                view = self.box(Multiply(), (), [view, more])
-            above.append(self.box(Divide(), (), [self.box(Literal(Fraction(1)), (), []), view]))
+        # One reciprocal each: that of a product would be multiplied out when it is read again.
+        above.extend(self.box(Divide(), (), [self.box(Literal(Fraction(1)), (), []), view]) for view in below)
         return above
 
     def _contracted(self, group: Term) -> View:
