@@ -43,27 +43,33 @@ def _entmax15(s):
 ''',
     "entmax": '''
 def _entmax(s, alpha, steps):
-    """relu((alpha - 1) s - t)^(1 / (alpha - 1)) over the last dimension, with the t that makes the sum 1.
+    """exp(log(1 + a (s - t)) / a), 0 where that has no logarithm, with a = alpha - 1 and the t that makes the sum 1.
 
-    t is bisected from below without gradient; two steps of Newton give it those of the implicit function.
+    t is bisected from below without gradient; two steps of Newton give it those of the implicit function. A series stands
+    for the logarithm near 1, so that a may be as small as an epsilon: there it is softmax.
     """
-    power = 1 / (alpha - 1)
+    eps = torch.finfo(s.dtype).eps
+    a = (torch.as_tensor(alpha, dtype=s.dtype, device=s.device) - 1).clamp(min=eps)
     hidden = torch.isneginf(s)
-    s = s - s.detach().amax(-1, keepdim=True)
-    z = (s.masked_fill(hidden, 0.0) * (alpha - 1)).masked_fill(hidden, -2.0)
-    fixed, exponent = z.detach(), power.detach() if isinstance(power, torch.Tensor) else power
-    t, width = torch.full_like(fixed[..., :1], -1.0), 1.0
+    z = (s - s.detach().amax(-1, keepdim=True)).masked_fill(hidden, 0.0)
+
+    def weights(z, t, a):
+        y = z - t
+        x = a * y
+        near, out = x.abs() < eps**0.25, hidden | (x <= -1)
+        series = y * (1 - x * (1 / 2 - x * (1 / 3 - x / 4)))
+        log = torch.where(near, series, torch.log1p(torch.where(near | out, 0.5, x)) / a)
+        return torch.where(out, 0.0, torch.exp(torch.where(out, 0.0, log))), torch.where(out, 1.0, 1 + x)
+
+    t = torch.zeros_like(z.detach()[..., :1])
+    width = torch.minimum(1 / a.detach(), torch.zeros_like(z).logsumexp(-1, keepdim=True))  # log n, where all are equal
     for _ in range(steps):
         width = width / 2
-        mass = torch.pow((fixed - t - width).clamp(min=0.0), exponent).sum(-1, keepdim=True)
-        t = torch.where(mass >= 1, t + width, t)
+        t = torch.where(weights(z.detach(), t + width, a.detach())[0].sum(-1, keepdim=True) >= 1, t + width, t)
     for _ in range(2):
-        inside = z.detach() > t.detach()
-        rest = torch.where(inside, z - t, 1.0)
-        mass = torch.where(inside, torch.pow(rest, power), 0.0).sum(-1, keepdim=True)
-        t = t + (mass - 1) / torch.where(inside, power * torch.pow(rest, power - 1), 0.0).sum(-1, keepdim=True)
-    inside = z.detach() > t.detach()
-    return torch.where(inside, torch.pow(torch.where(inside, z - t, 1.0), power), 0.0)
+        p, rest = weights(z, t, a)
+        t = t + (p.sum(-1, keepdim=True) - 1) / (p / rest).sum(-1, keepdim=True)
+    return weights(z, t, a)[0]
 ''',
     "log_normal": '''
 def _log_normal(s, dim):

@@ -15,7 +15,7 @@ from anatomy.ir.poly import Poly
 from anatomy.ops import simplex
 
 BISECTIONS = 54
-"""Halvings of [-1, 0], in which the threshold lies: as many as a float64 tells apart."""
+"""Halvings of the interval in which the threshold lies: as many as a float64 tells apart."""
 
 
 @dataclass(frozen=True)

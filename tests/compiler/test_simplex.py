@@ -245,3 +245,23 @@ def test_what_is_refused(body: str, code: str) -> None:
     with pytest.raises(AnatomyError) as caught:
         anatomy.parse(f"{AXES}diagram it(s: [n, m]) -> [n, m] {{ out {body} }}")
     assert [d.code for d in caught.value.diagnostics] == [code]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("excess", [1e-3, 1e-6, 1e-7])
+def test_entmax_near_one_is_softmax_also_in_its_gradients(excess: float, dtype: torch.dtype) -> None:
+    """`d p_i / d alpha` at 1 is `p_i (E[y^2] - y_i^2) / 2` with `y = log p`; a learned `1 + sigmoid(a)` gets there."""
+    net = build("entmax[m](s, a)", "(s: [n, m], a: [n]) -> [n, m]", dtype=dtype)
+    s, a = draw(4, 5).to(dtype).requires_grad_(), torch.full((4,), 1 + excess, dtype=dtype, requires_grad=True)
+    p = net(s, a)
+    soft = torch.softmax(s, -1)
+    torch.testing.assert_close(p, soft, rtol=0, atol=3 * excess + 1e-6)
+    torch.testing.assert_close(p.sum(-1), torch.ones(4, dtype=dtype), rtol=0, atol=1e-6)
+    y = soft.log()
+    slopes = soft * ((soft * y.square()).sum(-1, keepdim=True) - y.square()) / 2
+    ds, da = torch.autograd.grad(p[:, 1].sum(), (s, a))
+    torch.testing.assert_close(da, slopes[:, 1], rtol=0.02, atol=2e-3)
+    (want,) = torch.autograd.grad(soft[:, 1].sum(), s)
+    torch.testing.assert_close(ds, want, rtol=0, atol=3 * excess + 1e-5)
+    assert net(s, torch.ones_like(a)).isfinite().all()
+    assert net(torch.full_like(s, math.nan), a).isnan().all()
