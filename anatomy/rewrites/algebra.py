@@ -119,21 +119,28 @@ class Algebra:
         """Without a sum of exponentials that the term is divided by."""
         if not term.bound or not any(f.power < 0 and f.wire in self.totals for f in term.factors):
             return term
-        outer, groups = parts(term)
-        for group in groups:
-            key = self.name(group)
-            for f in outer.factors:
-                if f.power < 0 and self.totals.get(f.wire) == self._unnamed(group, f, key):
-                    left = list(outer.factors)
-                    left.remove(f)
-                    if f.power < -1:
-                        left.append(replace(f, power=f.power + 1))
-                    rest = [g for g in groups if g is not group]
-                    self.used("sum_div")
-                    return self._cancelled(Term(
-                        term.coefficient, (*left, *(x for g in rest for x in g.factors)),
-                        tuple(a for g in rest for a in g.bound), (*outer.exponent, *(t for g in rest for t in g.exponent)),
-                    ))  # fmt: skip
+        for f in term.factors:
+            if f.power > 0 or f.wire not in self.totals:
+                continue
+            outer, groups = parts(replace(term, bound=tuple(a for a in term.bound if a not in f.axes)))
+            for group in groups:
+                if self.totals[f.wire] != self._unnamed(group, f, self.name(group)):
+                    continue
+                left = [x for x in outer.factors if x != f]
+                if f.power < -1:
+                    left.append(replace(f, power=f.power + 1))
+                rest = [g for g in groups if g is not group]
+                self.used("sum_div")
+                new = Term(
+                    term.coefficient, (*left, *(x for g in rest for x in g.factors)),
+                    tuple(a for a in term.bound if a not in group.bound),
+                    (*outer.exponent, *(t for g in rest for t in g.exponent)),
+                )  # fmt: skip
+                held = {a for x in new.factors for a in x.axes}.union(*(t.axes for t in new.exponent))
+                if not held.issuperset(new.bound):
+                    # A sum of what does not depend on the axis would need its size as a factor.
+                    continue
+                return self._cancelled(new)
         return term
 
     def _unnamed(self, group: Term, f: Factor, key: Key) -> Key:
