@@ -98,7 +98,7 @@ def _corner(title: str) -> str:
 def _marked(scene: Scene, e: Element) -> dict[str, str]:
     """The fill of an element that stands for a marked box."""
     fills = sorted({scene.marked[i] for i in e.nodes if i in scene.marked})
-    return {"fillcolor": fills[0], "style": "filled"} if fills else {}
+    return {"fillcolor": fills[0], "style": "filled", "penwidth": "2.2"} if fills else {}
 
 
 def _look(e: Element) -> dict[str, str]:

@@ -19,11 +19,13 @@ from anatomy.language.program import Program, Rule
 from anatomy.language.scope import suggestion
 from anatomy.rewrites.filled import filled
 from anatomy.rewrites.library import library
-from anatomy.rewrites.paths import Found, Move, nearest, path, place
+from anatomy.rewrites.paths import MOST, Found, Move, nearest, path, place
 from anatomy.rewrites.verify import verify
 
 STRENGTH: dict[str, int] = {"==": 0, "~=": 1, ">=": 2}
 """From the strongest relation to the weakest."""
+TOOLS = ("evaluation", "normal")
+"""Reasons that compare two diagrams as a whole; the first makes a conjecture only."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,8 @@ class _Reason:
     by: tuple[str, ...]
     moves: tuple[Move, ...]
     weakest: str
-    conjecture: bool = False
+    tool: str = ""
+    """`evaluation` or `normal` in the place of moves."""
     assumed: tuple[str, ...] = ()
 
 
@@ -202,8 +205,8 @@ class _Checker:
                 return filled(d, hole, filler)
 
             reason = _Reason(step, (f"fill {hole} := {step.fill.filler.text}",), (fill,), ">=")
-        elif [r.text for r in step.rules] == ["evaluation"]:
-            reason = _Reason(step, ("evaluation",), (), "==", conjecture=True)
+        elif len(step.rules) == 1 and step.rules[0].text in TOOLS:
+            reason = _Reason(step, (step.rules[0].text,), (), "==", tool=step.rules[0].text)
         else:
             moves: list[Move] = []
             assumed: list[str] = []
@@ -211,7 +214,7 @@ class _Checker:
                 rule, why = self._rule(name)
                 if rule is None:
                     near = suggestion(name.text, [*self._own(), *(r.name for r in library())])
-                    message = "an evaluation stands alone: it is no rule" if name.text == "evaluation" else f"there is no rule `{name.text}`"
+                    message = f"`{name.text}` stands alone: it is no rule" if name.text in TOOLS else f"there is no rule `{name.text}`"
                     raise fail("E203", message, self.program.root.span(name), help=f"did you mean `{near}`?" if near else "")
                 moves.append(rule)
                 assumed += [why] if why else []
@@ -228,8 +231,8 @@ class _Checker:
 
     def _segment(self, start: Diagram, name: str, reasons: Sequence[_Reason], goal: Diagram, goal_name: str) -> list[Line]:
         """The lines between two diagrams that the text names."""
-        if any(r.conjecture for r in reasons):
-            return [self._conjecture(start, name, reasons, goal, goal_name)]
+        if any(r.tool for r in reasons):
+            return [self._compared(start, name, reasons, goal, goal_name)]
         moves = [m for r in reasons for m in r.moves]
         try:
             found = path(start, moves, goal)
@@ -254,18 +257,21 @@ class _Checker:
             above, k = diagram, end
         return lines
 
-    def _conjecture(self, start: Diagram, name: str, reasons: Sequence[_Reason], goal: Diagram, goal_name: str) -> Line:
+    def _compared(self, start: Diagram, name: str, reasons: Sequence[_Reason], goal: Diagram, goal_name: str) -> Line:
         from anatomy.rewrites.equality import equal
 
-        step = reasons[-1].step
+        step, tool = reasons[-1].step, next(r.tool for r in reasons if r.tool)
         if len(reasons) > 1:
-            raise self._wrong("an evaluation compares two diagrams, and the one before it is left open", step, help="name the diagram before it")
-        found = equal(start, goal).evaluation
+            raise self._wrong(f"`{tool}` compares two diagrams, and one of them is left open", step, help="name both")
+        both = equal(start, goal)
+        found = both.evaluation if tool == "evaluation" else both.same_term or both.normal_form
         if found is None:
-            raise self._wrong(f"`{name}` and `{goal_name}` could not be evaluated at common inputs and weights", step)
+            why = "could not be evaluated at common inputs and weights" if tool == "evaluation" else "have no normal forms to be compared"
+            raise self._wrong(f"`{name}` and `{goal_name}` {why}", step)
         if not found:
-            raise self._wrong(f"`{name}` and `{goal_name}` differ at random points", step)
-        return Line(step.relation, goal_name, ("evaluation",), goal, open=step.text == "?", conjecture=True)
+            why = "differ at random points" if tool == "evaluation" else "have different normal forms"
+            raise self._wrong(f"the step to `{goal_name}` does not follow: `{name}` and `{goal_name}` {why}", step)
+        return Line(step.relation, goal_name, (tool,), goal, open=step.text == "?", conjecture=tool == "evaluation")
 
     def _refuted(self, start: Diagram, name: str, reasons: Sequence[_Reason], goal: Diagram, goal_name: str, found: Found) -> AnatomyError:
         """Which step fails, why, and which rule would do."""
@@ -280,6 +286,8 @@ class _Checker:
             reason, by = owner[-1]
             many = f"{found.places} ways" if found.places != 1 else "one way"
             why = f"`{by}` applies in {many}, and {'none of them' if found.places != 1 else 'it does not'} make{'' if found.places == 1 else 's'} `{goal_name}`"
+        if found.capped:
+            why = f"only {MOST} of the diagrams between `{name}` and `{goal_name}` were tried; name one of them"
         step = reason.step
         message = f"the step to `{step.to.text if step.to else goal_name}` does not follow: {why}"
         return self._wrong(message, step, help=self._help(start, name, reasons, goal, goal_name), notes=self._notes(start, name, goal, goal_name))

@@ -17,7 +17,7 @@ from anatomy.render.palette import INK, QUIET
 from anatomy.render.svg import svg
 from anatomy.rewrites.derive import Derivation, Line
 
-TAKEN, MADE, BOTH = "#FFE08A", "#BFE6C5", "#DDE4A8"
+TAKEN, MADE, BOTH = "#D6C6F0", "#BFE6C5", "#B5D3EA"
 """Fills of boxes that the next step takes, that the step before made, and of those that are both."""
 SIZE = 11.0
 HEAD = 30.0

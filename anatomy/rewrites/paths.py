@@ -13,7 +13,7 @@ from anatomy.language.program import Rule
 from anatomy.rewrites.apply import apply
 from anatomy.rewrites.match import Match, matches
 
-MOST = 400
+MOST = 200
 """Different diagrams that are kept at one place of a derivation."""
 Move = Rule | Callable[[Diagram], Diagram]
 """A rule to be applied once, or a function that has one result."""
@@ -69,11 +69,12 @@ def step(states: Iterable[State], move: Move, back: bool = False) -> dict[str, S
 
 @dataclass(frozen=True)
 class Found:
-    """`states`: one before each move and one at the end, or none. `stuck`: the first move with no result; `places`: how many results the last had."""
+    """`states`: one before each move and one at the end, or none. `stuck`: the first move with no result; `places`: how many results the last had; `capped`: some were left out."""
 
     states: tuple[State, ...]
     stuck: int | None = None
     places: int = 0
+    capped: bool = False
 
 
 def path(start: Diagram, moves: Sequence[Move], goal: Diagram) -> Found:
@@ -91,7 +92,7 @@ def path(start: Diagram, moves: Sequence[Move], goal: Diagram) -> Found:
             break
         ends = step(ends.values(), moves[k - 1], back=True)
     stuck = next((k for k in range(len(moves)) if not levels[k + 1]), None)
-    return Found((), stuck, len(levels[-1]))
+    return Found((), stuck, len(levels[-1]), any(len(level) >= MOST for level in levels))
 
 
 def nearest(start: Diagram, goal: Diagram, rules: Iterable[Rule], weakest: Callable[[Rule], bool]) -> Rule | None:
