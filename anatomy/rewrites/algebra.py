@@ -137,9 +137,10 @@ class Algebra:
                     (*outer.exponent, *(t for g in rest for t in g.exponent)),
                 )  # fmt: skip
                 held = {a for x in new.factors for a in x.axes}.union(*(t.axes for t in new.exponent))
-                if not held.issuperset(new.bound):
-                    # A sum of what does not depend on the axis would need its size as a factor.
-                    continue
+                counts = [self.count_of(a) for a in new.bound if a not in held]
+                new = replace(new, bound=tuple(a for a in new.bound if a in held))
+                for (count,) in counts:
+                    new = self.times(new, count)
                 return self._cancelled(new)
         return term
 
