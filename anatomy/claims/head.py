@@ -33,6 +33,7 @@ class Head:
     fields: Mapping[str, str] = field(default_factory=dict)
     claims: Mapping[str, Claim] = field(default_factory=dict)
     diagnostics: tuple[Diagnostic, ...] = ()
+    spans: Mapping[str, Span] = field(default_factory=dict)
 
     def __getitem__(self, key: str) -> str:
         return self.fields.get(key, "")
@@ -63,6 +64,7 @@ def read_head(source: Source) -> Head:
     fields: dict[str, str] = {}
     claims: dict[str, Claim] = {}
     found: list[Diagnostic] = []
+    spans: dict[str, Span] = {}
     at = 0
     for line in source.text.splitlines(keepends=True):
         if not line.startswith("#"):
@@ -71,10 +73,11 @@ def read_head(source: Source) -> Head:
         key = key.strip()
         if colon and key and " " not in key:
             fields[key] = value.strip()
+            spans[key] = Span(source, at, at + len(line.rstrip()))
             if key == "claims":
                 _claims(source, at + line.index(":") + 1, value, claims, found)
         at += len(line)
-    return Head(source, fields, claims, tuple(found))
+    return Head(source, fields, claims, tuple(found), spans)
 
 
 def _claims(source: Source, at: int, text: str, claims: dict[str, Claim], found: list[Diagnostic]) -> None:

@@ -6,6 +6,7 @@ Non-goals: the smallest, or all of them. A head line `# sizes: n = 8, c = 2` dec
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from anatomy.compiler.solve import solve
@@ -15,6 +16,8 @@ from anatomy.ir.graph import Diagram
 POOL = ((2, 3, 4, 6, 1, 8), (3, 2, 4, 6, 1, 8), (4, 2, 3, 6, 8, 1))
 TOKENS = (6, 4, 8, 5, 12, 3)
 TRIES = 4000
+LARGEST = 64
+"""The largest size that a head may state: a trial holds products of several."""
 
 
 def settle_sizes(diagram: Diagram, given: Mapping[str, int], tokens: frozenset[str] = frozenset()) -> dict[str, int]:
@@ -59,5 +62,12 @@ def _search(
 
 def stated_sizes(text: str) -> dict[str, int]:
     """`n = 8, c = 2` as a mapping; what is not of this form is left out."""
-    pairs = (p.partition("=") for p in text.split(","))
-    return {k.strip(): int(v) for k, _, v in pairs if v.strip().isdigit()}
+    pairs = (p.partition("=") for p in text.split(",") if not unread(p))
+    return {k.strip(): int(v) for k, _, v in pairs if v.strip()}
+
+
+def unread(text: str) -> list[str]:
+    """The parts of a line of sizes that state none from 1 to `LARGEST`."""
+    sizes = re.compile(r"\s*[A-Za-z_]\w*\s*=\s*0*([1-9]\d?)\s*", re.ASCII)
+    found = ((p.strip(), sizes.fullmatch(p)) for p in text.split(","))
+    return [p for p, m in found if p and (m is None or int(m[1]) > LARGEST)]

@@ -1,12 +1,13 @@
 """Claims against what the graph proves and what the compiled module does; a false claim is an error that points.
 
-Converts: a file with a head into diagnostics: E951 for a claim that is false, E952 for one that is not understood,
+Converts: a file with a head into diagnostics: E951 for a claim that is false, E952 for one or a size that is not understood,
 E953 for one that is missing,
 W951 and W952 for one that neither analysis nor trial decides. Non-goals: bounds; the Lipschitz claim is tested by trying to refute it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from anatomy.claims.behaviour import leak, lengths, moved_by_permutation
@@ -14,10 +15,10 @@ from anatomy.claims.cost import claimed, cost_of, growing, matches
 from anatomy.claims.head import KEYS, Claim, Head, read_head
 from anatomy.claims.jump import jump
 from anatomy.claims.secant import CLOSE, overturned
-from anatomy.claims.sizes import stated_sizes
+from anatomy.claims.sizes import LARGEST, stated_sizes, unread
 from anatomy.claims.steepness import GROWTH, balanced, growth
 from anatomy.claims.trial import Trial, one_thread
-from anatomy.errors import AnatomyError, Diagnostic, Source, Span
+from anatomy.errors import AnatomyError, Diagnostic, Source, Span, fail
 from anatomy.ir.analysis import Analysis, analyse
 from anatomy.ir.equations import settle
 from anatomy.ir.graph import Diagram
@@ -34,7 +35,10 @@ def verify(file: Path | Source, name: str = "") -> tuple[Diagnostic, ...]:
     found = program.check()
     if any(d.severity == "error" for d in found):
         raise AnatomyError(*(d for d in found if d.severity == "error"))
-    return judge(read_head(program.root.source), program.get(name or program.names(s.DiagramDecl)[-1]))
+    names = [name] if name else program.names(s.DiagramDecl)
+    if not names:
+        raise fail("E203", f"`{program.root.source.path}` declares no diagram")
+    return judge(read_head(program.root.source), program.get(names[-1]))
 
 
 def judge(head: Head, diagram: Diagram) -> tuple[Diagnostic, ...]:
@@ -45,6 +49,7 @@ def judge(head: Head, diagram: Diagram) -> tuple[Diagnostic, ...]:
         start = Span(head.source, 0, max(head.source.text.find("\n"), 0))
         found.append(Diagnostic("E953", f"nothing is claimed of: {', '.join(missing)}", start, help="a head has a line `# claims: causal=...; permutation-equivariant=...; length-generic=...; cost=...; lipschitz=...`"))
     judged = _Judge(head, diagram)
+    found += judged.misstated()
     with one_thread():
         for key, claim in head.claims.items():
             judged.of(key, claim)
@@ -61,6 +66,17 @@ class _Judge:
         self.settled = settle((e.left, e.right) for e in diagram.equations)
         self.grown = growing(diagram, head["grows"])
         self.found: list[Diagnostic] = []
+
+    def misstated(self) -> Iterator[Diagnostic]:
+        """What the lines `# sizes:` and `# grows:` say that cannot be."""
+        for part in unread(self.head["sizes"]):
+            yield Diagnostic("E952", f"the size `{part}` is not understood", self.head.spans["sizes"], help=f"`# sizes: n = 8, c = 2`, from 1 to {LARGEST}")
+        if single := [a for a in self.trial.token_axes if self.trial.sizes[a] == 1]:
+            yield Diagnostic("E952", f"at one token, `{single[0]} = 1`, every claim holds", self.head.spans.get("sizes"), help="state at least 2")
+        counts = {v for a in self.trial.token_axes for v in self.settled.of(self.diagram.sizes[a]).variables()}
+        for name in self.grown if self.head["grows"] else ():
+            if name not in counts:
+                yield Diagnostic("E952", f"`{name}` does not count tokens", self.head.spans["grows"], help=f"what may grow: {', '.join(sorted(counts)) or 'nothing'}")
 
     def of(self, key: str, claim: Claim) -> None:
         match key:

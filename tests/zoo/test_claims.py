@@ -10,7 +10,7 @@ import zoo
 from anatomy.claims import read_head
 from anatomy.claims.head import KEYS
 from anatomy.claims.verify import verify
-from anatomy.errors import Source
+from anatomy.errors import AnatomyError, Source
 
 NAMES = zoo.names()
 
@@ -62,3 +62,28 @@ def test_a_false_claim_is_found_out(name: str, key: str) -> None:
     changed = text.replace(line, f"# claims: {key}={wrong}", 1)
     found = [d for d in verify(Source(str(zoo.path(name)), changed)) if d.code == "E951"]
     assert [d.span.text for d in found if d.span] == [f"{key}={wrong}"]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("# sizes: n = 0", "the size `n = 0` is not understood"),
+        ("# sizes: n = 1000000000000", "the size `n = 1000000000000` is not understood"),
+        ("# sizes: d = 4, n = -4", "the size `n = -4` is not understood"),
+        ("# sizes: h = 2^9", "the size `h = 2^9` is not understood"),
+        ("# sizes: n = 1", "at one token, `n = 1`, every claim holds"),
+        ("# grows: zz", "`zz` does not count tokens"),
+    ],
+)
+def test_a_head_cannot_state_its_way_out(line: str, message: str) -> None:
+    text = source("mha").text
+    (found,) = [d for d in verify(Source("mha.anat", f"{line}\n{text}")) if d.code == "E952"]
+    assert found.message == message
+    assert found.span is not None
+    assert found.span.start == 0
+    assert found.span.end == len(line)
+
+
+def test_a_file_of_no_diagrams() -> None:
+    with pytest.raises(AnatomyError, match="declares no diagram"):
+        verify(Source("none.anat", "# title: None\naxis n\n"))
