@@ -79,7 +79,7 @@ def derive(program: Program, name: str) -> Derivation:
 
     >>> from anatomy.errors import Source
     >>> text = "axis m diagram a(s: [m]) -> [m] { out softmax[m](s + 1) } diagram b(s: [m]) -> [m] { out softmax[m](s) } "
-    >>> found = derive(Program.of(Source("d.anat", text + "derive shift: a == b { a == b by softmax_add }")), "shift")
+    >>> found = derive(Program.of(Source("d.anat", text + "derive slide: a == b { a == b by softmax_add }")), "slide")
     >>> found.relation, len(found.lines), found.diagnostics
     ('==', 1, ())
     """
