@@ -13,8 +13,8 @@ from anatomy.language import syntax as s
 from anatomy.language.scope import RESERVED, Module, suggestion
 
 if TYPE_CHECKING:
-    from anatomy.language.repeats import Turn
     from anatomy.language.program import Program
+    from anatomy.language.repeats import Turn
 
 MAX_FOUND = 100
 """Checking stops after so many errors."""

@@ -35,10 +35,10 @@ def test_parts_of_a_group_fit_where_another_stood(group) -> None:
         try:
             filled = fill(host, {place.name: filler}, "filled")
         except AnatomyError as error:
-            assert error.diagnostics[0].code == "E402", error
-            refused.append((giver.name, taker.name))
+            refused.append((giver.name, taker.name, error.diagnostics[0].code))
             continue
         assert not filled.holes
+    assert {code for _, _, code in refused} <= {"E402"}, "only an equation that is not proved may refuse"
     assert len(refused) <= max(1, len(group.members) // 10), refused
     assert len(fixed) <= max(2, len(group.members) // 10) or group.label in ("read", "write"), fixed
 

@@ -11,6 +11,7 @@ import zoo
 from .common import find
 from .table import distribution
 
+
 class Count:
     """Which entries agreed with which library, and which libraries are not installed; reports come from all workers."""
 
