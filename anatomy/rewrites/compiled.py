@@ -66,9 +66,10 @@ def _run(
         return made if isinstance(made, tuple) else (made,)
 
     try:
-        primal, tangent = torch.func.jvp(
+        made = torch.func.jvp(
             call, (tuple(values[n] for n in moving), points[0]), (tuple(ways[n] for n in moving), points[1])
         )
+        primal, tangent = made[0], made[1]
     except (RuntimeError, NotImplementedError) as error:
         raise Abstain(f"no derivative: {error}") from error
     found = []
