@@ -47,8 +47,8 @@ def whole(body: Expressions, view: View) -> Poly | None:
             return None
 
 
-def inside(body: Expressions, axis: str, view: View, at: s.Node) -> None:
-    """Refuse a constant that is outside of an axis whatever the sizes are."""
+def inside(body: Expressions, axis: str, view: View, at: s.Node, *, always: bool = False) -> None:
+    """Refuse a constant that is outside of an axis whatever the sizes are; `always`, one that is for some."""
     value = whole(body, view)
     if value is None:
         return
@@ -59,6 +59,12 @@ def inside(body: Expressions, axis: str, view: View, at: s.Node) -> None:
         raise body.error(
             "E316", f"`{value}` is no position of axis `{word}`: they are 0 to `{size}` - 1", at,
             help=f"the last one is `size[{word}] - 1`",
+        )  # fmt: skip
+    if always and not (never_negative(value) and never_negative(size - value - 1)):
+        word = axis.partition("~")[0]
+        raise body.error(
+            "E316", f"`{value}` is no position of axis `{word}` for some sizes: they are 0 to `{size}` - 1", at,
+            help=f"state a size that is large enough, `where {word} = ...`, or take the nearest position there is, `index[{word}](...)`",
         )  # fmt: skip
 
 
@@ -75,7 +81,7 @@ def pointed(body: Expressions, own: list[str], views: list[View], at: s.Node, op
     (axis,), (x, i) = own, views
     place = operands[1] if len(operands) > 1 else at
     if body.builder.kind(i).name == "real" and whole(body, i) is not None:
-        inside(body, axis, i, place)
+        inside(body, axis, i, place, always=True)
         (i,) = body.add(Index(), (axis,), (i,), place)
     if axis in i.axes and axis in x.axes:
         other = apart(body, axis)

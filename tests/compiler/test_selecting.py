@@ -95,6 +95,17 @@ def test_constants_as_indices() -> None:
     same(module("(x: [n]) -> []", "out gather[n](x, size[n] - 1)")(x[:, 0]), x[-1, 0], x)
 
 
+def test_a_constant_must_fit_every_size() -> None:
+    head = "axis m, k diagram it(x: [m]) -> [] {} {{ out {} }}"
+    x = draw(6)
+    for where, body, want in (
+        ("where m = 6", "gather[m](x, 5)", x[5]),
+        ("where m = k + 3", "gather[m](x, size[k] + 1)", x[4]),
+        ("", "gather[m](x, index[m](9))", x[5]),
+    ):
+        same(anatomy.compile(anatomy.parse(head.format(where, body))["it"], dtype=torch.float64)(x), want, x)
+
+
 def test_table_is_an_embedding() -> None:
     tokens = whole(7, 2, 5)
     run = module("(i: index(v)[n]) -> [n, d]", "out table E[v -> d](i)", lift=("b",), v=7, d=3)
@@ -193,6 +204,7 @@ def test_topk_of_more_than_there_is() -> None:
 
 REFUSED = {
     "out gather[m](x, size[m])": "E316", "out gather[m](x, -1)": "E316", "out gather[m](x, index[m](size[m] * 2))": "E316",
+    "out gather[m](x, 1)": "E316", "out gather[m](x, size[n] - 1)": "E316",
     "out gather[m](x, size[m] - size[n] - size[m])": "E316", "out gather[m](x, iota[n])": "E401", "out gather[m](x, x)": "E307",
     "out gather[n, m](x, iota[n])": "E311", "out gather[c](x, iota[c])": "E306", "w = sort[m](x) out w": "E301",
     "w, i = topk[m](x) out w": "E209", "w, i = sort[n, m](x) out w": "E311", "out table E[n -> d](x)": "E307",
