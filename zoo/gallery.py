@@ -121,27 +121,23 @@ def pictures() -> Iterator[tuple[Path, str]]:
         yield PICTURES / f"{e.name}.svg", anatomy.draw(anatomy.load(f"zoo:{e.name}")).svg
 
 
-def stale() -> list[Path]:
-    """The files that are not what they would be now, and pictures of what is gone."""
-    found = [] if PAGE.read_text("utf-8") == page() else [PAGE]
-    made = dict(pictures())
-    found += [p for p, text in made.items() if not p.is_file() or p.read_text("utf-8") != text]
-    return found + [p for p in sorted(PICTURES.glob("*.svg")) if p not in made]
+def stale() -> dict[Path, str | None]:
+    """The files that are not what they would be now, each with what it would be; None for pictures of what is gone."""
+    made = {PAGE: page(), **dict(pictures())}
+    changed: dict[Path, str | None] = {p: text for p, text in made.items() if not p.is_file() or p.read_text("utf-8") != text}
+    return changed | {p: None for p in sorted(PICTURES.glob("*.svg")) if p not in made}
 
 
 def write() -> list[Path]:
     """Write what is not current; the files that were written or removed."""
     PICTURES.mkdir(exist_ok=True)
     changed = stale()
-    made = dict(pictures())
-    for path in changed:
-        if path == PAGE:
-            path.write_text(page(), "utf-8")
-        elif path in made:
-            path.write_text(made[path], "utf-8")
-        else:
+    for path, text in changed.items():
+        if text is None:
             path.unlink()
-    return changed
+        else:
+            path.write_text(text, "utf-8")
+    return list(changed)
 
 
 if __name__ == "__main__":

@@ -93,17 +93,13 @@ def _along(x, layout, axis, order):  # type: ignore[no-untyped-def]
 
 def lengths(trial: Trial, grown: tuple[str, ...]) -> str:
     """Why one set of weights does not serve another length, or '' when it was run at two lengths."""
-    from anatomy.compiler.solve import solve
     from anatomy.errors import AnatomyError
 
-    variables = {v for a in trial.token_axes for v in trial.diagram.sizes[a].variables()}
-    fixed = {k: v for k, v in trial.chosen.items() if k not in variables or k not in (*grown, *trial.token_axes)}
+    fixed = {k: v for k, v in trial.chosen.items() if k not in trial.counts or k not in (*grown, *trial.token_axes)}
     try:
         net = trial.at(fixed)
         longer = {k: 2 * v if k in grown else v for k, v in trial.chosen.items()}
-        solution = solve(trial.diagram, longer, run_time=False)
-        sizes = {a: solution.size(p).evaluate({}) for a, p in trial.diagram.sizes.items()}
-        for at in (trial.sizes, sizes):
+        for at in (trial.sizes, trial.sized(longer)):
             found = trial.run(trial.inputs(0, 1.0, at), net)
             for out, y in zip(trial.diagram.outputs, found, strict=True):
                 if list(y.shape) != [at[a] for a in out.layout]:

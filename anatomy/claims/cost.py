@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from anatomy.ir.analysis import flops
-from anatomy.ir.equations import settle
 from anatomy.ir.graph import Diagram
 from anatomy.ir.live import live
 from anatomy.ir.poly import Poly
@@ -35,7 +34,7 @@ def growing(diagram: Diagram, stated: str = "") -> tuple[str, ...]:
     """
     if stated:
         return tuple(p.strip() for p in stated.split(",") if p.strip())
-    settled = settle((e.left, e.right) for e in diagram.equations)
+    settled = diagram.settled
     held = {v for w in diagram.weights for a in w.layout for v in settled.of(diagram.sizes[a]).variables()}
     found: dict[str, None] = {}
     for _, axis in tokens(diagram):
@@ -46,7 +45,7 @@ def growing(diagram: Diagram, stated: str = "") -> tuple[str, ...]:
 
 def cost_of(diagram: Diagram, grown: tuple[str, ...]) -> Cost:
     """The cost of the boxes as they are written, in the growing sizes."""
-    settled = settle((e.left, e.right) for e in diagram.equations)
+    settled = diagram.settled
     total = settled.of(flops(diagram).substitute(_defaults(diagram)))
     monomials = {tuple((v, p) for v, p in m if v in grown) for m, _ in total.terms}
     leading = [m for m in monomials if not any(_divides(m, o) and m != o for o in monomials)]

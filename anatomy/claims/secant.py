@@ -26,10 +26,7 @@ def overturned(trial: Trial, scales: tuple[float, float] = SCALES) -> float:
     """How much steeper a secant is found at the larger scale than at the smaller."""
     import torch
 
-    net = trial.at(trial.chosen)
-    for key, p in net.state_dict(keep_vars=True).items():
-        if "bias" in key and isinstance(p, torch.nn.Parameter):
-            torch.nn.init.zeros_(p)
+    net = trial.unbiased()
     real, given = trial.real, trial.inputs()
 
     def value(point: Point) -> Tensor:

@@ -30,10 +30,7 @@ def growth(trial: Trial) -> float:
     """
     import torch
 
-    net = trial.at(trial.chosen)
-    for key, p in net.state_dict(keep_vars=True).items():
-        if "bias" in key and isinstance(p, torch.nn.Parameter):
-            torch.nn.init.zeros_(p)
+    net = trial.unbiased()
     found = _steepest(trial, net, FAR, False) / max(_steepest(trial, net, NEAR, False), 1e-300)
     with torch.no_grad():
         for p in net.parameters():

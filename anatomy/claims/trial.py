@@ -1,4 +1,4 @@
-"""A compiled diagram with inputs to try it on: the one place of this package where torch is imported."""
+"""A compiled diagram with inputs to try it on. Torch is imported only where tensors are made."""
 
 from __future__ import annotations
 
@@ -30,24 +30,41 @@ class Trial:
         return tuple(dict.fromkeys(axis for _, axis in tokens(self.diagram)))
 
     @cached_property
+    def counts(self) -> frozenset[str]:
+        """The size variables by which tokens are counted."""
+        return frozenset(v for a in self.token_axes for v in self.diagram.sizes[a].variables())
+
+    @cached_property
+    def chosen(self) -> dict[str, int]:
+        """The sizes to compile with: those stated, and others that were found."""
+        return settle_sizes(self.diagram, self.stated, self.counts)
+
+    @cached_property
     def sizes(self) -> dict[str, int]:
         """The value of every axis of the diagram that can be named."""
+        return self.sized(self.chosen)
+
+    def sized(self, chosen: Mapping[str, int]) -> dict[str, int]:
+        """The value of every axis where these are chosen. Raises AnatomyError where they contradict each other."""
         from anatomy.compiler.solve import solve
 
-        variables = frozenset(v for a in self.token_axes for v in self.diagram.sizes[a].variables())
-        chosen = settle_sizes(self.diagram, self.stated, variables)
         solution = solve(self.diagram, chosen, run_time=False)
         return {a: solution.size(p).evaluate({}) for a, p in self.diagram.sizes.items()}
 
     @cached_property
-    def chosen(self) -> dict[str, int]:
-        variables = frozenset(v for a in self.token_axes for v in self.diagram.sizes[a].variables())
-        return settle_sizes(self.diagram, self.stated, variables)
-
-    @cached_property
     def module(self) -> nn.Module:
-        """The compiled module in float64; where it serves every length, lengths are read from the inputs."""
+        """The compiled module in float64 at the chosen sizes."""
         return self.at(self.chosen)
+
+    def unbiased(self) -> nn.Module:
+        """Another such module, whose biases are zero."""
+        import torch
+
+        net = self.at(self.chosen)
+        for key, p in net.state_dict(keep_vars=True).items():
+            if "bias" in key and isinstance(p, torch.nn.Parameter):
+                torch.nn.init.zeros_(p)
+        return net
 
     def at(self, sizes: Mapping[str, int]) -> nn.Module:
         import torch

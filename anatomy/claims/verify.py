@@ -20,7 +20,6 @@ from anatomy.claims.steepness import GROWTH, balanced, growth
 from anatomy.claims.trial import Trial, one_thread
 from anatomy.errors import AnatomyError, Diagnostic, Source, Span, fail
 from anatomy.ir.analysis import Analysis, analyse
-from anatomy.ir.equations import settle
 from anatomy.ir.graph import Diagram
 from anatomy.language import syntax as s
 from anatomy.language.program import Program
@@ -63,7 +62,7 @@ class _Judge:
         self.head, self.diagram = head, diagram
         self.trial = Trial(diagram, stated_sizes(head["sizes"]))
         self.known: Analysis = analyse(diagram)
-        self.settled = settle((e.left, e.right) for e in diagram.equations)
+        self.settled = diagram.settled
         self.grown = growing(diagram, head["grows"])
         self.found: list[Diagnostic] = []
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from math import prod
 
 from anatomy.ir.causality import reach
-from anatomy.ir.equations import settle
 from anatomy.ir.graph import Diagram
 from anatomy.ir.live import live
 from anatomy.ir.loop import opened
@@ -118,7 +117,7 @@ def length_generic(diagram: Diagram) -> bool:
 
     The size of each token axis has a variable on which no weight's shape depends and that no equation ties.
     """
-    settled = settle((e.left, e.right) for e in diagram.equations)
+    settled = diagram.settled
     tied = {v for p in settled.rest for v in p.variables()}
     for weight in diagram.weights:
         for axis in weight.layout:

@@ -8,7 +8,6 @@ from itertools import permutations, product
 from math import factorial, prod
 
 from anatomy.ir.canonical import Alike, Canonical, write
-from anatomy.ir.equations import settle
 from anatomy.ir.graph import Diagram, Node, Output, Port
 from anatomy.ir.live import live
 from anatomy.ir.repeats import slide
@@ -49,7 +48,7 @@ def merged(diagram: Diagram) -> Diagram:
 
 def _merge(diagram: Diagram) -> tuple[Diagram, Alike]:
     """Also the axes that a wire is symmetric in: `x[n] * x[m]` is its own transpose, whoever reads it."""
-    settled = settle((e.left, e.right) for e in diagram.equations)
+    settled = diagram.settled
     stands: dict[int, tuple[int, Renaming]] = {}
     known: dict[Key, list[Node]] = {}
     kept: list[Node] = []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from anatomy.ir.equations import settle
 from anatomy.ir.graph import Diagram
 from anatomy.ir.poly import Poly
 from anatomy.language.layout import Layout
@@ -16,7 +15,7 @@ class Axes:
 
     def __init__(self, diagram: Diagram, layout: Layout, free: Names):
         self.diagram, self.layout, self.free = diagram, layout, free
-        self.settled = settle((e.left, e.right) for e in diagram.equations)
+        self.settled = diagram.settled
         self.known: dict[str, str] = {}
         self.variables: dict[str, str] = {}
         for axis in self.used():

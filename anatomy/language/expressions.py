@@ -196,21 +196,29 @@ class Expressions(Brackets):
             raise self.error("E304", f"the wire already has an axis `{twice}`", e.bracket, secondary=self.made(view))
         return result
 
-    def lin(self, e: s.Lin, names: tuple[str, ...]) -> View | None:
+    def applied(self, e: s.Lin | s.Table, letter: str) -> tuple[Learner, View | None]:
+        """A learner, declared here or named again, and its one operand, which must lack the axes that it writes."""
+        what = "table" if isinstance(e, s.Table) else "lin"
         if len(e.args) != 1:
-            raise self.error("E301" if e.args else "E302", f"`lin` wants 1 operand, and {len(e.args)} are given", e)
-        word = e.name.text
+            raise self.error("E301" if e.args else "E302", f"`{what}` wants 1 operand, and {len(e.args)} are given", e)
         learner = self.learner(e) if e.bracket is None else self.declare(e, e.bracket)
         x = self.value(e.args[0])
         if x is None:
-            return None
+            return learner, None
         for axis in learner.right:
             if axis in x.axes:
                 raise self.error(
-                    "E308", f"the result of `lin {word}` would hold axis `{axis}` twice", e.args[0],
+                    "E308", f"the result of `{what} {e.name.text}` would hold axis `{axis}` twice", e.args[0],
                     label=f"this wire has [{', '.join(sorted(a for a in x.axes if a not in self.lanes))}]", secondary=self.made(x),
-                    help=f"rename the operand's first, `x[{axis} -> ...]`, or write to another axis",
+                    help=f"rename the operand's first, `{letter}[{axis} -> ...]`, or write to another axis",
                 )  # fmt: skip
+        return learner, x
+
+    def lin(self, e: s.Lin, names: tuple[str, ...]) -> View | None:
+        word = e.name.text
+        learner, x = self.applied(e, "x")
+        if x is None:
+            return None
         frame = (*self.frame, self.builder.frame("lin", word))
         (y,) = self.add(Contract(), learner.left, [x, learner.weight], e, e.args, () if learner.bias else names, frame)
         if learner.bias is not None:

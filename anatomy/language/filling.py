@@ -124,10 +124,8 @@ class Filling:
         return True
 
 
-def refusal(base: Diagram, hole: str, filler: Diagram) -> str | None:
-    """Why a filler cannot fill a hole at every use, or None when it can; other holes stay open."""
-    from anatomy.errors import AnatomyError
-
+def fill_one(base: Diagram, hole: str, filler: Diagram) -> Diagram:
+    """The base with one hole filled at every use; other holes stay open. Raises as `fill`, and Problem."""
     filling = Filling(base, {hole: filler})
     opaque = filling.use
 
@@ -136,11 +134,18 @@ def refusal(base: Diagram, hole: str, filler: Diagram) -> str | None:
             return reopen(filling.builder, node, views, use)
         if node.op.hole == hole:
             return opaque(node, views)
-        return filling.builder.add(node.op, node.own, views, node.span, trusted=True)
+        return filling.builder.add(node.op, node.own, views, node.span, node.frame, trusted=True)
 
     filling.use = use  # type: ignore[method-assign]
+    return filling.result(base.name)
+
+
+def refusal(base: Diagram, hole: str, filler: Diagram) -> str | None:
+    """Why a filler cannot fill a hole at every use, or None when it can; other holes stay open."""
+    from anatomy.errors import AnatomyError
+
     try:
-        filling.result(base.name)
+        fill_one(base, hole, filler)
     except AnatomyError as error:
         return error.diagnostics[0].message
     except Problem as problem:

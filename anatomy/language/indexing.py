@@ -99,20 +99,9 @@ def apart(body: Expressions, axis: str) -> str:
 
 def table(body: Expressions, e: s.Table) -> View | None:
     """`table E[v -> d](i)`: a weight whose rows are looked up."""
-    word = e.name.text
-    if len(e.args) != 1:
-        raise body.error("E301" if e.args else "E302", f"`table` wants 1 operand, and {len(e.args)} are given", e)
-    learner = body.learner(e) if e.bracket is None else body.declare(e, e.bracket)
-    i = body.value(e.args[0])
+    learner, i = body.applied(e, "i")
     if i is None:
         return None
-    for axis in learner.right:
-        if axis in i.axes:
-            raise body.error(
-                "E308", f"the result of `table {word}` would hold axis `{axis}` twice", e.args[0],
-                label=f"this wire has [{', '.join(sorted(a for a in i.axes if a not in body.lanes))}]", secondary=body.made(i),
-                help=f"rename the operand's first, `i[{axis} -> ...]`, or write to another axis",
-            )  # fmt: skip
     own, views = pointed(body, list(learner.left), [learner.weight, i], e, (e.name, *e.args))
     (y,) = body.add(Gather(), own, views, e, (e.name, *e.args))
     return y

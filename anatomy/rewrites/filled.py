@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from anatomy.errors import fail
-from anatomy.ir.builder import Builder, View
-from anatomy.ir.graph import Diagram, Equation, Frame, Input, Node, Output
+from anatomy.ir.builder import Builder
+from anatomy.ir.graph import Diagram, Equation, Frame, Input, Output
 from anatomy.ir.poly import Poly
-from anatomy.language.filling import Filling
-from anatomy.language.loops import reopen
+from anatomy.language.filling import fill_one
 
 
 def filled(diagram: Diagram, name: str, filler: Diagram) -> Diagram:
@@ -21,26 +20,11 @@ def filled(diagram: Diagram, name: str, filler: Diagram) -> Diagram:
     equation of the filler is not proved.
     """
     if name in diagram.holes:
-        return _hole(diagram, name, filler)
+        return fill_one(diagram, name, filler)
     if any(name in w.keys for w in diagram.weights):
         return _weight(diagram, name, filler)
     known = ", ".join(f"`{n}`" for n in (*diagram.holes, *(w.key for w in diagram.weights)))
     raise fail("E605", f"`{diagram.name}` has no hole or weight `{name}` to fill", help=f"it has {known}" if known else "it has neither")
-
-
-def _hole(diagram: Diagram, name: str, filler: Diagram) -> Diagram:
-    filling = Filling(diagram, {name: filler})
-    one = filling.use
-
-    def use(node: Node, views: list[View]) -> tuple[View, ...]:
-        if node.op.body is not None:
-            return reopen(filling.builder, node, views, use)
-        if node.op.hole == name:
-            return one(node, views)
-        return filling.builder.add(node.op, node.own, views, node.span, node.frame, trusted=True)
-
-    filling.use = use  # type: ignore[method-assign]
-    return filling.result(diagram.name)
 
 
 def _weight(diagram: Diagram, key: str, filler: Diagram) -> Diagram:

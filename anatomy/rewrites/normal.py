@@ -9,7 +9,6 @@ from time import monotonic
 
 from anatomy.ir.builder import Builder, View
 from anatomy.ir.canonical import Canonical
-from anatomy.ir.equations import settle
 from anatomy.ir.graph import REAL, Diagram, Node, Port
 from anatomy.ir.poly import Poly
 from anatomy.ir.term import merged, term
@@ -145,7 +144,7 @@ class _Writer:
         for axis, size in d.sizes.items():
             if size != Poly.var(axis):
                 self.builder.sizes.define(axis, size)
-        self.algebra = Algebra(self.builder, settle((e.left, e.right) for e in d.equations))
+        self.algebra = Algebra(self.builder, d.settled)
         self.functions = Functions(self.algebra)
 
     def run(self) -> Normal:
