@@ -119,6 +119,11 @@ class _Judge:
         for axis in self.trial.token_axes:
             terms = self.settled.of(self.diagram.sizes[axis]).terms
             names[axis] = tuple((v, p) for v, p in terms[-1][0] if v in self.grown) if len(terms) == 1 else ()
+        strange = sorted({a for powers in claimed(claim.value).leading for a, _ in powers} - {*names, *self.diagram.sizes, *self.diagram.free_sizes()})
+        if strange:
+            help = f"what may grow: {', '.join(self.grown) or 'nothing'}"
+            self.found.append(Diagnostic("E952", f"the cost names `{strange[0]}`, which is no axis of `{self.diagram.name}`", claim.span, help=help))
+            return
         found = cost_of(self.diagram, self.grown)
         if not matches(claimed(claim.value), found, names):
             self.false(claim, f"its boxes, as they are written, cost {found}, with {', '.join(self.grown) or 'nothing'} growing")

@@ -26,6 +26,8 @@ def attributes(
         if option.name.text not in kind.static.values():
             near = suggestion(option.name.text, kind.static.values())
             help = f"did you mean `{near}`?" if near else "operands are given by their places"
+            if option.name.text in kind.options:
+                help = f"it belongs to the square brackets: `{word}[..., {option.name.text}=...](...)`"
             raise body.error("E209", f"`{word}` has no `{option.name.text}`", option.name, help=help)
         _once(body, word, found, option.name.text, option.value)
     for position, name in kind.static.items():

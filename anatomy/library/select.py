@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from anatomy.errors import fail
+from anatomy.language.scope import suggestion
 from anatomy.library.entry import Entry
 
 
@@ -25,8 +26,15 @@ class Wanted:
 
 
 def select(found: Iterable[Entry], wanted: Wanted) -> list[Entry]:
-    """Those that claim and hold all that is wanted. Raises AnatomyError E203 for a range of years that is none."""
+    """Those that claim and hold all that is wanted.
+
+    Raises AnatomyError E203 for a range of years that is none, and for a cost, folder or part that no mechanism has.
+    """
     first, last = _years(wanted.years)
+    found = list(found)
+    _known("cost", wanted.cost, (e.head.values().get("cost") for e in found))
+    _known("folder", wanted.folder, (e.folder for e in found))
+    _known("part", wanted.part, (p.name for e in found for p in e.parts))
     return [e for e in found if first <= (e.head.year or 0) <= last and _claims(e, wanted) and _holds(e, wanted)]
 
 
@@ -49,6 +57,14 @@ def _holds(entry: Entry, wanted: Wanted) -> bool:
     head = entry.head
     text = " ".join((entry.name, entry.folder, head["title"], head["authors"], head["idea"], head["letters"], head.reference)).lower()
     return all(w.lower() in text for w in wanted.words)
+
+
+def _known(what: str, word: str | None, have: Iterable[str | None]) -> None:
+    known = sorted({h for h in have if h})
+    if word is not None and known and word not in known:
+        near = suggestion(word, known)
+        some = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
+        raise fail("E203", f"no mechanism has the {what} `{word}`", help=f"did you mean `{near}`?" if near else f"there are: {some}")
 
 
 def _years(text: str | None) -> tuple[int, int]:

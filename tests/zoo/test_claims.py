@@ -84,6 +84,13 @@ def test_a_head_cannot_state_its_way_out(line: str, message: str) -> None:
     assert found.span.end == len(line)
 
 
+def test_a_cost_names_axes() -> None:
+    text = source("mha").text
+    claim = next(c for c in text.splitlines() if c.startswith("# claims:")).partition("cost=")[2].partition(";")[0]
+    (found,) = [d for d in verify(Source("mha.anat", text.replace(f"cost={claim}", "cost=banana", 1))) if d.code.startswith("E")]
+    assert (found.code, found.message) == ("E952", "the cost names `banana`, which is no axis of `mha`")
+
+
 def test_a_file_of_no_diagrams() -> None:
     with pytest.raises(AnatomyError, match="declares no diagram"):
         verify(Source("none.anat", "# title: None\naxis n\n"))
