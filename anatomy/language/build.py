@@ -32,7 +32,7 @@ def _rule(build: Callable[..., Any]) -> Callable[[Children], Any]:
     return method
 
 
-def _of(kind: type, children: tuple[Any, ...]) -> tuple[Any, ...]:
+def _of(kind: type | tuple[type, ...], children: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(c for c in children if isinstance(c, kind))
 
 
@@ -44,11 +44,12 @@ class _Group(tuple):  # type: ignore[type-arg]
     """Children gathered under one rule, with their place."""
 
     at: s.At
+    word: str = ""
 
     @staticmethod
-    def of(at: s.At, *children: Any) -> _Group:
+    def of(at: s.At, *children: Any, word: str = "") -> _Group:
         group = _Group(children)
-        group.at = at
+        group.at, group.word = at, word
         return group
 
 
@@ -87,8 +88,19 @@ def _repeat(at: s.At, *c: Any) -> s.Repeat:
     return s.Repeat(at, tied, count if isinstance(count, s.Name) else whole(count), _of(s.Turn, c), tuple(c[-1]))
 
 
-def _step(at: s.At, sign: Token, to: s.QName | Token, *c: Any) -> s.Step:
-    return s.Step(at, sign.text, to if isinstance(to, s.QName) else None, to.text, _of(s.QName, c), _one(s.Fill, c))
+def _step(at: s.At, sign: Token, to: s.QName | Token, reason: s.Reason | None = None) -> s.Step:
+    return s.Step(at, sign.text, to if isinstance(to, s.QName) else None, to.text, reason)
+
+
+def _reason(word: str, at: s.At, *c: Any) -> s.Reason:
+    groups = {g.word: tuple(g) for g in _of(_Group, c)}
+    fields = {name: groups.get(name, ()) for name in ("fills", "back", "invariant")}
+    (inverse,) = groups.get("inverse", (None,))
+    return s.Reason(at, word, names=_of(s.QName, c), sizes=_of(s.Equation, c), law=_one(s.Name, c), inverse=inverse, **fields)
+
+
+def _written(at: s.At, *c: Any) -> s.Written:
+    return s.Written(at, _one(s.Signature, c), tuple(c[1]) if len(c) == 3 else (), tuple(c[-1]))
 
 
 def _type(at: s.At, *c: Any) -> s.Type:
@@ -187,7 +199,10 @@ RULES: dict[str, Callable[[Children], Any]] = {
     "repeat": _rule(_repeat),
     "derive": _rule(lambda at, name, left, sign, right, start, *c: s.DeriveDecl(at, name, left, sign.text, right, (start, *c))),
     "step": _rule(_step),
+    **{f"by_{word}": _rule(partial(_reason, word)) for word in ("rules", "fill", "sizes", "tie", "universal")},
+    **{word: _rule(partial(_Group.of, word=word)) for word in ("fills", "back", "invariant", "inverse")},
     "fill": _rule(s.Fill),
+    "written": _rule(_written),
     "turn": _rule(s.Turn),
     "later": _rule(lambda at, text: s.Later(at, text.text.split()[0], text.text.strip())),
 
@@ -212,8 +227,12 @@ RULES: dict[str, Callable[[Children], Any]] = {
     "bracket": _bracket,
 
     "rule": _rule(
-        lambda at, name, *c: s.RuleDecl(at, name, _of(s.Param, c), _one(_Group, c) or (), c[-3], c[-2].text, c[-1])
+        lambda at, name, *c: s.RuleDecl(at, name, _of((s.Param, s.Variable), c), tuple(_one(_Group, c) or ()), c[-3], c[-2].text, c[-1])
     ),
+    "variable": _rule(s.Variable),
+    "conditions": _rule(_Group.of),
+    "equals": _rule(lambda at, left, right: s.Condition(at, left, "=", right)),
+    "holds": _rule(lambda at, left, sign=None, right=None: s.Condition(at, left, sign.text if sign else "", right)),
     "choose": _rule(lambda at, hole, *options: s.Choose(at, hole, options, None)),
     "choose_from": _rule(lambda at, hole, family: s.Choose(at, hole, (), family)),
     "family_of": _rule(lambda at, name, of, *c: s.SpaceDecl(at, "family", name, of, c)),

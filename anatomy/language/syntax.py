@@ -301,10 +301,25 @@ class PartDecl(DiagramDecl):
     """A hole with a default: a diagram declared inside another, under the name `outer.part` (ruling 20)."""
 
 @dataclass(slots=True, eq=False)
+class Variable(Node):
+    """`c: number`, `k: integer`, `f: map`: what a rule leaves open besides wires."""
+
+    name: Name
+    kind: Name
+
+@dataclass(slots=True, eq=False)
+class Condition(Node):
+    """`0 < t`, `n = 2 * r`, `f(0) = 0`; without a sign it is asked as it stands, `some[m](p)`."""
+
+    left: Expr
+    sign: str
+    right: Expr | None
+
+@dataclass(slots=True, eq=False)
 class RuleDecl(Node):
     name: Name
-    params: tuple[Param, ...]
-    where: tuple[Equation, ...]
+    params: tuple[Param | Variable, ...]
+    where: tuple[Condition, ...]
     left: Expr
     relation: str
     right: Expr
@@ -330,11 +345,33 @@ class FamilyDecl(Node):
     members: tuple[QName, ...]
 
 @dataclass(slots=True, eq=False)
+class Written(Node):
+    """A diagram written where it is used: `{ ... }` with the header of what it fills, or with a header of its own."""
+
+    signature: Signature | None
+    where: tuple[Equation, ...]
+    body: tuple[Statement, ...]
+
+@dataclass(slots=True, eq=False)
 class Fill(Node):
-    """`fill score := general`: a hole, or a weight by its key, and the diagram that takes its place."""
+    """`fill score := general`: a hole, or a weight by its key, and what takes its place; a lone name may be that of a diagram."""
 
     hole: QName
-    filler: QName
+    filler: Expr | Written
+
+@dataclass(slots=True, eq=False)
+class Reason(Node):
+    """What follows `by`: `word` says which of the other fields count, "rules", "fill", "sizes", "tie" or "universal"."""
+
+    word: str
+    names: tuple[QName, ...] = ()
+    """Of rules, or of weights and holes that become one."""
+    fills: tuple[Fill, ...] = ()
+    back: tuple[Fill, ...] = ()
+    sizes: tuple[Equation, ...] = ()
+    law: Name | None = None
+    invariant: tuple[Name, ...] = ()
+    inverse: Expr | Written | None = None
 
 @dataclass(slots=True, eq=False)
 class Step(Node):
@@ -343,8 +380,7 @@ class Step(Node):
     relation: str
     to: QName | None
     text: str
-    rules: tuple[QName, ...]
-    fill: Fill | None
+    reason: Reason | None
 
 @dataclass(slots=True, eq=False)
 class DeriveDecl(Node):
