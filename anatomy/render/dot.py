@@ -22,7 +22,7 @@ def dot(scene: Scene) -> str:
     """The DOT text, the same for equal scenes; no name in it is read as DOT or HTML."""
     graph = graphviz.Digraph(name="diagram")
     graph.attr("graph", rankdir="TB", nodesep="0.28", ranksep="0.32", fontname=FONT, fontsize="10", fontcolor=p.INK,
-               bgcolor="white", pad="0.15", labelloc="b", label=_legend(scene), tooltip=plain(scene.diagram.name))  # fmt: skip
+               bgcolor="white", pad="0.15", labelloc="b", label="" if scene.bare else _legend(scene), tooltip=plain(scene.diagram.name))  # fmt: skip
     graph.attr("node", fontname=FONT, fontsize=f"{SIZE:g}", fontcolor=p.INK, color=p.INK, penwidth="1", fixedsize="true")
     graph.attr("edge", fontname=FONT, fontsize="9", fontcolor=p.QUIET, arrowhead="none", penwidth="1.7")
     for shape, rank in (("input", "source"), ("output", "sink")):

@@ -1,6 +1,7 @@
 """PDF: the engine's SVG drawn once more by ReportLab, as vectors with the fonts inside the file.
 
-Reads the part of SVG that Graphviz writes: groups, polygons, paths of straight lines and cubics, ellipses and text.
+Reads the part of SVG that Graphviz writes, and film strips of its pictures: moved groups, polygons, paths of straight lines
+and cubics, ellipses and text.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Callable
 from typing import Any
 from xml.etree import ElementTree
 
@@ -37,25 +37,34 @@ def pdf(svg: str, title: str) -> bytes:
     canvas = Canvas(file, pagesize=(wide, tall), invariant=1, pageCompression=1, initialFontName=FACE)  # type: ignore[arg-type]
     canvas.setTitle(title)
     canvas.setLineCap(0)
-    graph = root.find(f"{SVG}g")
-    if graph is not None:
-        shift = re.search(r"translate\(([-\d.]+)[ ,]+([-\d.]+)\)", graph.get("transform", ""))
-        dx, dy = (float(shift[1]), float(shift[2])) if shift else (0.0, 0.0)
-        _Page(canvas, lambda x, y: (x + dx, tall - (y + dy))).draw(graph)
+    Page(canvas, tall).draw(root)
     canvas.showPage()
     canvas.save()
     return file.getvalue()
 
 
-class _Page:
-    def __init__(self, canvas: Any, at: Callable[[float, float], tuple[float, float]]):
-        self.canvas, self.at = canvas, at
+class Page:
+    """A page of that height that draws elements of SVG with the pens of a canvas, whose origin is at the bottom."""
+
+    def __init__(self, canvas: Any, tall: float):
+        self.canvas, self.tall = canvas, tall
+        self.shift = (0.0, 0.0)
+
+    def at(self, x: float, y: float) -> tuple[float, float]:
+        """Where a point of the SVG is on the page."""
+        return x + self.shift[0], self.tall - (y + self.shift[1])
 
     def draw(self, element: ElementTree.Element) -> None:
+        """Draw what is in an element."""
         for child in element:
             match child.tag.removeprefix(SVG):
                 case "g" | "a":
+                    here = self.shift
+                    found = re.search(r"translate\(([-\d.]+)[ ,]+([-\d.]+)\)", child.get("transform", ""))
+                    if found:
+                        self.shift = (here[0] + float(found[1]), here[1] + float(found[2]))
                     self.draw(child)
+                    self.shift = here
                 case "polygon" | "polyline" as kind:
                     self._points(child, closed=kind == "polygon")
                 case "path":

@@ -73,12 +73,16 @@ class Scene:
     """Serial of the frame of a call or a turn that is drawn once and stands for so many in a row."""
     marked: Mapping[int, str] = field(default_factory=dict)
     """Boxes of the diagram that are filled in a colour of their own."""
+    palette: Mapping[str, str] = field(default_factory=dict)
+    """Colours of axes that are given, so that several pictures agree."""
+    bare: bool = False
+    """Without the title and the legend of the axes, which something around the picture says."""
 
     @cached_property
     def colour(self) -> dict[str, str]:
         from anatomy.render.palette import axis_colour
 
-        return {axis: axis_colour(i) for i, axis in enumerate(self.axes)}
+        return {axis: self.palette.get(axis) or axis_colour(i) for i, axis in enumerate(self.axes)}
 
     def title(self, wall: Frame) -> str:
         """The words on a wall."""
