@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from anatomy.ir.op import Op
 from anatomy.language import syntax as s
+from anatomy.language.open import formula
 from anatomy.language.scope import suggestion
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def attributes(
     for position, name in kind.static.items():
         if position < len(args):
             _once(body, word, found, name, args[position])
-    for name in [n for n in found if n in kind.wired and not literal(found[n])]:
+    for name in [n for n in found if n in kind.wired and not literal(found[n]) and formula(body.open, found[n]) is None]:
         operands.append(found.pop(name))
     return found, operands
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from anatomy.errors import AnatomyError, Diagnostic, Edit, Label, Span
@@ -101,6 +103,10 @@ class Bindings:
     """One of them is not the first, which has made the declarations."""
     local: list[tuple[str, Bound]] = field(default_factory=list)
     """Names of turns that are gone."""
+    open: Mapping[str, str] = field(default_factory=dict)
+    """What a rule leaves open besides wires: names of numbers and maps, with what they are."""
+    samples: list[dict[str, Fraction]] = field(default_factory=list)
+    """Values of those numbers that satisfy its conditions."""
     finished: bool = False
     poisoned: bool = False
     """It calls a diagram that has errors: what it does is not known, and is not reported."""

@@ -9,11 +9,13 @@ from anatomy.errors import Edit, Label
 from anatomy.ir.builder import View
 from anatomy.ir.graph import MASK, Frame, Init
 from anatomy.ir.op import Op, Problem
+from anatomy.ir.quantity import Quantity
 from anatomy.language import syntax as s
 from anatomy.language.attributes import attributes
 from anatomy.language.bindings import Learner, Refused
 from anatomy.language.brackets import Brackets
 from anatomy.language.indexing import apart, inside, pointed, table
+from anatomy.language.open import formula, literal, made, mapped, opened, whole
 from anatomy.language.predicates import causal_pair
 from anatomy.language.scope import library, suggestion
 from anatomy.ops import WORDS, Contract, Iota, Literal, find
@@ -56,6 +58,8 @@ class Expressions(Brackets):
         return views[0]
 
     def values(self, e: s.Expr, names: tuple[str, ...], positions: bool = False) -> list[View | None]:
+        if self.open and (value := formula(self.open, e)) is not None:
+            return literal(self, value, e)
         match e:
             case s.Ref(name=name):
                 if positions and len(name.parts) == 1 and name.text in self.module.axes and name.text not in self.bound:
@@ -81,6 +85,8 @@ class Expressions(Brackets):
                 return [self.lin(e, names)]
             case s.Table():
                 return [table(self, e)]
+            case s.Call() if self.open.get(e.name.text) == "map":
+                return mapped(self, e)
             case s.Call():
                 return self.call(e, names, positions)
 
@@ -109,9 +115,16 @@ class Expressions(Brackets):
             raise self.error("E209", f"`{word}` is told the axes that it works on: {form}", e)
         set_, operands = attributes(self, kind, word, args, e.named if isinstance(e, s.Call) else (), given)
         options: dict[str, object] = {}
+        given_open: dict[str, Quantity] = {}
         for option, at in set_.items():
-            options[option] = value = Fraction(self.flag(at)) if option in kind.flags else self.number(at)
-            if value.denominator != 1 and option in kind.static.values() and option not in kind.inexact:
+            value = None if option in kind.flags else formula(self.open, at)
+            if value is not None:
+                given_open[option] = value
+                if option in kind.static.values() and option not in kind.inexact and not whole(self.open, value):
+                    raise self.error("E209", f"`{word}` needs an integer here", at)
+                continue
+            options[option] = fixed = Fraction(self.flag(at)) if option in kind.flags else self.number(at)
+            if fixed.denominator != 1 and option in kind.static.values() and option not in kind.inexact:
                 raise self.error("E209", f"`{word}` needs an integer here", at)
         total = len(operands) + sum(name in set_ for name in kind.static.values())
         least, most = kind.arity[0] + len(kind.static), kind.arity[1]
@@ -133,6 +146,9 @@ class Expressions(Brackets):
         elif word == "index" and len(own) == 1:
             inside(self, own[0], ready[0], operands[0])
             own = [apart(self, own[0])] if own[0] in ready[0].axes else own
+        if given_open:
+            op = made(kind, word, options, given_open, self.samples, own, ready)
+            return opened(self, given_open, list(self.add(op, own, ready, e, operands, names)))
         return list(self.add(kind.make(word, options), own, ready, e, operands, names))  # type: ignore[arg-type]
 
     def operands(self, args: Sequence[s.Expr], positions: bool) -> list[View | None]:

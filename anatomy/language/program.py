@@ -6,24 +6,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from anatomy.errors import AnatomyError, Diagnostic, Source, Span, fail
-from anatomy.ir.graph import MASK, REAL, Diagram, Kind, Output, index_into
+from anatomy.ir.graph import MASK, REAL, Diagram, Kind, index_into
 from anatomy.ir.poly import MAX_SIZE
 from anatomy.language import syntax as s
 from anatomy.language.bindings import MAX_FOUND, Bindings, Refused, shown
 from anatomy.language.body import Body, finish
+from anatomy.language.rules import Rule, define_rule
 from anatomy.language.scope import Library, Module, suggestion
 from anatomy.language.weigh import MAX_ALL_NODES, MAX_CALLS, MAX_NODES, Calls, callees
-
-
-@dataclass(frozen=True)
-class Rule:
-    """`left == right` (or `~=`, `>=`) for all wires of the declared types and any lifts."""
-
-    name: str
-    relation: str
-    left: Diagram
-    right: Diagram
-    span: Span | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +69,24 @@ class Program:
         """
         self._build(self._calls.order(module, name))
         return self.diagrams.get((id(module), name))
+
+    def aside(self, module: Module, key: str, declared: s.DiagramDecl) -> Diagram:
+        """A diagram that no declaration names, elaborated once under a key that no text can name; its warnings are dropped.
+
+        Raises AnatomyError with all that is wrong in it.
+        """
+        before = len(self.found)
+        module.names[key] = declared
+        try:
+            diagram = self.diagram(module, key)
+        finally:
+            found, self.found[before:] = self.found[before:], []
+            del module.names[key]
+            self.diagrams.pop((id(module), key), None)
+            self._calls.weights.pop((id(module), key), None)
+        if diagram is None:
+            raise AnatomyError(*(d for d in found if d.severity == "error"))
+        return diagram
 
     def _build(self, order: list[tuple[Module, str]]) -> None:
         self._heavy = self._heavy or any(self._calls.weights[(id(m), w)] > MAX_NODES for m, w in order)
@@ -152,7 +160,7 @@ class Program:
 
     def _elaborate(self, module: Module, declared: s.DiagramDecl, opened: frozenset[str] = frozenset()) -> Diagram | None:
         body = Body(self, module, within=declared, opened=opened)
-        self._header(body, declared.signature.params, declared.signature.results, declared.where)
+        self.header(body, declared.signature.params, declared.signature.results, declared.where)
         body.statements(declared.body)
         if not body.finished and not body.full:
             body.error("E503", f"`{declared.name.text}` has no `out`", declared.name, help="its last statement says what comes out: `out y`")
@@ -165,7 +173,7 @@ class Program:
         self._defaults(body)
         return finish(body, declared.name.text, declared.name)
 
-    def _header(
+    def header(
         self, body: Body, params: tuple[s.Param, ...], results: tuple[s.Type, ...], where: tuple[s.Equation, ...]
     ) -> None:
         for param in params:
@@ -219,33 +227,7 @@ class Program:
     # rules and spaces ---------------------------------------------------------------------------
 
     def rule(self, name: str) -> Rule | None:
-        declared = self.root.names[name]
-        assert isinstance(declared, s.RuleDecl)
-        sides: list[Diagram] = []
-        for which, e in (("lhs", declared.left), ("rhs", declared.right)):
-            body = Body(self, self.root)
-            quiet, self.quiet = self.quiet, True
-            try:
-                self._header(body, declared.params, (), declared.where)
-                view = body.value(e)
-            except Refused:
-                view = None
-            finally:
-                self.quiet = quiet
-            fresh = [d for d in body.diagnostics if d not in self.found]
-            self.found.extend(fresh)
-            if view is None or any(d.severity == "error" for d in body.diagnostics):
-                return None
-            layout = tuple(a for a in body.header if a in view.axes) + tuple(a for a in view.axes if a not in body.header)
-            body.outputs.append(Output(view.port, layout, body.span(e)))
-            sides.append(finish(body, f"{name}.{which}", declared.name))
-        ends = [d.outputs[0] for d in sides]
-        masks = [d.wires[o.port.wire].kind == MASK for d, o in zip(sides, ends, strict=True)]
-        if set(ends[0].layout) != set(ends[1].layout) or masks[0] != masks[1]:
-            left, right = (f"{'mask' * m}[{', '.join(sorted(o.layout))}]" for o, m in zip(ends, masks, strict=True))
-            self.root.report("E313", f"the two sides of rule `{name}` have different types: {left} and {right}", declared.name)
-            return None
-        return Rule(name, declared.relation, sides[0], sides[1], self.root.span(declared))
+        return define_rule(self, name)
 
     def space(self, name: str) -> SpaceDefinition | None:
         from anatomy.language.spaces import define_space

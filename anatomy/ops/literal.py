@@ -13,6 +13,7 @@ from anatomy.ir.glyph import Glyph
 from anatomy.ir.graph import REAL, Kind
 from anatomy.ir.op import Op
 from anatomy.ir.poly import Poly
+from anatomy.ir.quantity import Quantity
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,10 @@ class Literal(Op):
         return Poly()
 
 
-def number(value: Fraction) -> str:
+def number(value: Fraction | Quantity) -> str:
     """The shortest text that reads back as this exact rational, where one exists."""
+    if isinstance(value, Quantity):
+        return str(value)
     if value.denominator == 1:
         return str(value.numerator)
     text = format(float(value), ".17g")
