@@ -306,6 +306,8 @@ def call_hole(body: Expressions, e: s.Call, hole: s.HoleDecl, names: tuple[str, 
         tuple(p.kind for p in face.params),
         tuple(r.kind for r in face.results),
         path,
+        tuple(p.name for p in face.params),
+        tuple(face.header),
     )
     own = [binding.place[f] for f in face.header]
     outs = body.add(op, own, binding.views, e, e.args, names)

@@ -36,8 +36,8 @@ def fill(base: Diagram, fillers: Mapping[str, Diagram], name: str) -> Diagram:
 class Filling:
     """One filling under way."""
 
-    def __init__(self, base: Diagram, fillers: Mapping[str, Diagram]):
-        self.base, self.fillers = base, fillers
+    def __init__(self, base: Diagram, fillers: Mapping[str, Diagram], opened: bool = False):
+        self.base, self.fillers, self.opened = base, fillers, opened
         self.builder = Builder()
         self.taken = {part for w in base.weights for key in w.keys for part in (key, key.partition(".")[0])}
         self.uses: dict[str, int] = {}
@@ -70,7 +70,7 @@ class Filling:
         if node.op.body is not None:
             return reopen(self.builder, node, views, self.use)
         builder, filler = self.builder, self.fillers[node.op.hole]
-        table = fits(node, filler)
+        table = fits(node, filler, self.opened)
         if isinstance(table, str):
             raise fail("E604", f"`{filler.name}` does not fit hole `{node.op.hole}`: {table}", node.span)
         path = node.op.site or self.path(node.op.hole)  # type: ignore[attr-defined]
@@ -124,9 +124,12 @@ class Filling:
         return True
 
 
-def fill_one(base: Diagram, hole: str, filler: Diagram) -> Diagram:
-    """The base with one hole filled at every use; other holes stay open. Raises as `fill`, and Problem."""
-    filling = Filling(base, {hole: filler})
+def fill_one(base: Diagram, hole: str, filler: Diagram, opened: bool = False) -> Diagram:
+    """The base with one hole filled at every use; other holes stay open, and so do those of the filler where it may have some.
+
+    Raises as `fill`, and Problem.
+    """
+    filling = Filling(base, {hole: filler}, opened)
     opaque = filling.use
 
     def use(node: Node, views: list[View]) -> tuple[View, ...]:

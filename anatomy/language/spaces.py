@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from anatomy.language.program import Choice, Program, SpaceDefinition
 
 
-def fits(node: Node, filler: Diagram) -> dict[str, int] | str:
-    """The bijection from the filler's header axes to the hole's own axes, or why there is none (ruling 20)."""
+def fits(node: Node, filler: Diagram, opened: bool = False) -> dict[str, int] | str:
+    """The bijection from the filler's header axes to the hole's own axes, or why there is none (ruling 20).
+
+    `opened`: the filler may have holes of its own.
+    """
     op = node.op
     assert isinstance(op, Hole)
     face = interface(filler)
@@ -39,7 +42,7 @@ def fits(node: Node, filler: Diagram) -> dict[str, int] | str:
                 return f"its axis `{mine}` would stand for two axes of the hole"
     if len(set(table.values())) < len(table):
         return "two of its axes would stand for one axis of the hole"
-    if filler.holes:
+    if filler.holes and not opened:
         return f"it has open holes itself: {', '.join(filler.holes)}"
     return table
 

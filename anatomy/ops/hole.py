@@ -16,7 +16,10 @@ from anatomy.ir.op import Op, Problem
 
 @dataclass(frozen=True)
 class Hole(Op):
-    """`takes_axes[k]` and `gives_axes[k]` are positions in `Node.own`, one tuple for each port; `site` is the path of the use."""
+    """`takes_axes[k]` and `gives_axes[k]` are positions in `Node.own`, one tuple for each port.
+
+    `site` is the path of the use; `words` and `roles` are the names of its operands and of its axes where it is declared.
+    """
 
     names: ClassVar[tuple[str, ...]] = ()
     symmetric = False
@@ -27,6 +30,8 @@ class Hole(Op):
     takes_kinds: tuple[Kind, ...] = ()
     gives_kinds: tuple[Kind, ...] = ()
     site: str = field(default="", compare=False)
+    words: tuple[str, ...] = field(default=(), compare=False)
+    roles: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def hole(self) -> str:  # type: ignore[override]
