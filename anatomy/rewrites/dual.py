@@ -119,7 +119,9 @@ class Duals:
             return (INF, NAN)
 
     def raised(self, a: Dual, b: Dual) -> Dual:
-        """`a ^ b` for a real exponent; not a number where the base is negative."""
+        """`a ^ b` for a real exponent; not a number where the base is negative and the exponent is not whole."""
+        if b[1] == 0.0 and abs(b[0]) <= 64 and b[0] == int(b[0]):
+            return self.power(a, int(b[0]))
         if a[0] <= 0:
             return (NAN, NAN) if a[0] else ((0.0, 0.0) if b[0] > 0 else (NAN, NAN))
         return self.function("exp", self.multiply(b, self.function("log", a)))

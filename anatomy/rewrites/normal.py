@@ -35,7 +35,9 @@ from anatomy.rewrites.algebra import Algebra
 from anatomy.rewrites.apply import swept
 from anatomy.rewrites.functions import Functions
 from anatomy.rewrites.grouping import ASSOCIATIVE, flat
+from anatomy.rewrites.lanes import moved
 from anatomy.rewrites.sums import Sum, Term, number, scaled
+from anatomy.rewrites.unrolled import unrolled
 
 SECONDS = 5.0
 BOXES = 5000
@@ -108,8 +110,14 @@ def normal(diagram: Diagram, seconds: float = SECONDS, boxes: int = BOXES) -> No
     >>> [(s.word, s.left) for s in normal(program.get("f")).steps], normal(program.get("f"), boxes=0).complete
     ([('+', 0)], False)
     """
-    writer = _Writer(merged(diagram), monotonic() + seconds, boxes)
-    return writer.run()
+    until = monotonic() + seconds
+    plain = unrolled(diagram)
+    apart, laws = moved(merged(plain.diagram))
+    found = _Writer(merged(apart), until, boxes).run()
+    before = [*plain.laws, *(("lanes", law) for law in laws)]
+    left = found.steps[0].left if found.steps else -1
+    first = [Step(-1, word, (law,), left + len(before) - k) for k, (word, law) in enumerate(before)]
+    return replace(found, steps=(*first, *found.steps))
 
 
 def _bracketless(diagram: Diagram) -> Diagram:

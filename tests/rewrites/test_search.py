@@ -45,6 +45,11 @@ BY_NORMAL_FORM = {
         "diagram z(x: [n, d], a: [d, e], y: [m, d], b: [d, e]) -> [n, m] {"
         " q = dot[d](x, a) k = dot[d](y, b / sqrt(size[e])) out softmax[m](dot[e](q, k)) }",
     ),
+    "causal linear attention by running sums": (
+        "diagram z(q: [n, r], k: [n, r], v: [n, e]) -> [n, e] where m = n {"
+        " out dot[m](where(m <= n, dot[r](q, k[n -> m]), 0), v[n -> m]) }",
+        "diagram z(q: [n, r], k: [n, r], v: [n, e]) -> [n, e] { out dot[r](q, cumsum[n](k * v)) }",
+    ),
 }
 
 BY_SEARCH = {
@@ -65,12 +70,6 @@ BY_SEARCH = {
         "diagram z(x: [n, d], y: [m, e], a: [d, r], b: [e, r], v: [r]) -> [n, m] where l = d + e {"
         " out dot[r](v, tanh(dot[l](cat[d, e -> l](x, y), cat[d, e -> l](a, b)))) }",
         {"project_cat"},
-    ),
-    "causal linear attention by running sums": (
-        "diagram z(q: [n, r], k: [n, r], v: [n, e]) -> [n, e] where m = n {"
-        " out dot[m](where(m <= n, dot[r](q, k[n -> m]), 0), v[n -> m]) }",
-        "diagram z(q: [n, r], k: [n, r], v: [n, e]) -> [n, e] { out dot[r](q, cumsum[n](k * v)) }",
-        {"causal_linear", "causal_sum"},
     ),
     "two laws": (
         "diagram z(x: [n, d]) -> [n] { out max[d](exp(tanh(-x))) }",
