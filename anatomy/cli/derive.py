@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from anatomy.cli.output import add_json, emit, report
@@ -16,7 +15,7 @@ from anatomy.target import resolve
 def add(name: str, parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="TARGET", help="FILE.anat for all its derivations, FILE.anat::name for one")
     parser.add_argument("--fill", action="store_true", help="print the diagrams that stand for `?`")
-    parser.add_argument("--film", metavar="OUT", help="draw the diagrams side by side: .svg (of one derivation)")
+    parser.add_argument("--film", metavar="OUT", help="draw the diagrams as a film strip: .svg, .png or .pdf (of one derivation)")
     add_json(parser)
     parser.set_defaults(run=run)
 
@@ -37,8 +36,9 @@ def run(options: argparse.Namespace) -> int:
         return 1
     found = [derive(program, n) for n in names]
     if options.film:
-        if Path(options.film).suffix.lower() != ".svg":
-            raise fail("E701", f"a film strip cannot be saved as `{Path(options.film).name}`", help="its suffix is .svg")
+        from anatomy.rewrites.film import Film
+
+        Film.suffix(options.film)
     if options.json:
         emit([as_data(d, options.fill) for d in found])
     else:
@@ -46,9 +46,10 @@ def run(options: argparse.Namespace) -> int:
             listing(derivation, options.fill)
             report(derivation.diagnostics)
     if options.film and not found[0].diagnostics:
-        from anatomy.rewrites.film import film
+        from anatomy.rewrites.film import Film
 
-        Path(options.film).write_text(film(found[0]), "utf-8")
+        rules = [rule for name in program.names(s.RuleDecl) if (rule := program.rule(name)) is not None]
+        Film(found[0], tuple(rules)).save(options.film)
         if not options.json:
             print(options.film)
     return int(any(d.diagnostics for d in found))
@@ -57,12 +58,14 @@ def run(options: argparse.Namespace) -> int:
 def as_data(d: Derivation, fill: bool) -> dict[str, Any]:
     from anatomy.ir.canonical import digest
     from anatomy.language.unparse import unparse
+    from anatomy.rewrites.film import changes
 
     steps = []
-    for line in d.lines:
+    for line, became in zip(d.lines, changes(d) if d.lines else (), strict=True):
         row: dict[str, Any] = {
             "relation": line.relation, "to": line.name, "by": list(line.by), "hash": digest(line.diagram),
             "open": line.open, "conjecture": line.conjecture, "assumed": list(line.assumed),
+            "boxes": became,
         }  # fmt: skip
         if fill and line.open:
             row["text"] = unparse(line.diagram)

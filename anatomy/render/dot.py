@@ -30,7 +30,7 @@ def dot(scene: Scene) -> str:
             row.attr(rank=rank)
             ends = [e for e in scene.elements if e.shape == shape]
             for e in ends:
-                row.node(f"b{e.number}", **(_look(e) | _marked(scene, e)))
+                row.node(f"b{e.number}", **_look(e))
             for a, b in itertools.pairwise(ends):
                 row.edge(f"b{a.number}", f"b{b.number}", style="invis")
     inner = [e for e in scene.elements if e.shape not in ("input", "output")]
@@ -60,7 +60,7 @@ def _walls(scene: Scene, graph: graphviz.Digraph, elements: Sequence[Element], d
     inside: dict[int, list[Element]] = {}
     for e in elements:
         if len(e.walls) == depth:
-            graph.node(f"b{e.number}", **(_look(e) | _marked(scene, e)))
+            graph.node(f"b{e.number}", **_look(e))
         else:
             inside.setdefault(e.walls[depth].serial, []).append(e)
     for group in inside.values():
@@ -93,12 +93,6 @@ def _corner(title: str) -> str:
     wide = width(title, 10)
     cell = f'<TD ALIGN="LEFT" WIDTH="{2 * wide + 26:.0f}" HEIGHT="13" FIXEDSIZE="TRUE">{_safe(title)}</TD>'
     return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0"><TR>{cell}</TR></TABLE>>'
-
-
-def _marked(scene: Scene, e: Element) -> dict[str, str]:
-    """The fill of an element that stands for a marked box."""
-    fills = sorted({scene.marked[i] for i in e.nodes if i in scene.marked})
-    return {"fillcolor": fills[0], "style": "filled", "penwidth": "2.2"} if fills else {}
 
 
 def _look(e: Element) -> dict[str, str]:

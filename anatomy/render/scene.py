@@ -71,8 +71,6 @@ class Scene:
     axes: Mapping[str, str]
     repeats: Mapping[int, int]
     """Serial of the frame of a call or a turn that is drawn once and stands for so many in a row."""
-    marked: Mapping[int, str] = field(default_factory=dict)
-    """Boxes of the diagram that are filled in a colour of their own."""
     palette: Mapping[str, str] = field(default_factory=dict)
     """Colours of axes that are given, so that several pictures agree."""
     bare: bool = False

@@ -40,10 +40,6 @@ class Correspondence:
         """Boxes of a kind: those that are there afterwards, or before where they are dead or merged."""
         return sum(len(c.before if kind in ("dead", "merged") else c.after) for c in self.changes if c.kind == kind)
 
-    def of(self, side: Literal["before", "after"]) -> dict[Box, Change]:
-        """For every box of one of the diagrams, its change."""
-        return {box: c for c in self.changes for box in (c.before if side == "before" else c.after)}
-
 
 def boxes(diagram: Diagram) -> tuple[Box, ...]:
     """The boxes that count: nodes that reach an output, and the weights that these or the outputs read."""
@@ -51,6 +47,14 @@ def boxes(diagram: Diagram) -> tuple[Box, ...]:
     read = {p.wire for i in used for p in diagram.nodes[i].ports} | {o.port.wire for o in diagram.outputs}
     weights: list[Box] = [("weight", k) for k, w in enumerate(diagram.weights) if w.wire in read]
     return (*weights, *(("node", i) for i in used))
+
+
+def named(diagram: Diagram, box: Box) -> str:
+    """A box in words: the operation and its axes, or the key of the weight."""
+    if box[0] == "weight":
+        return f"weight {diagram.weights[box[1]].key}"
+    node = diagram.nodes[box[1]]
+    return " ".join((node.op.word, *node.own))
 
 
 def audit(found: Correspondence, before: Diagram, after: Diagram) -> tuple[str, ...]:
@@ -137,20 +141,20 @@ class _Side:
                 reads[inner].append((0 if node.op.commutative else k, self.colour[port.wire], axis[port.wire, outer]))
                 origins[inner] |= self.origin[port.wire, outer]
         role = {a: 1 if node.op.symmetric else 1 + k for k, a in enumerate(node.own)}
-        inner: dict[str, Hashable] = {}
+        shades: dict[str, Hashable] = {}
         for a, seen in reads.items():
             size = str(self.diagram.sizes[a]) if a in self.diagram.sizes and not seen else ""
-            inner[a] = hash((role.get(a, 0), tuple(sorted(map(hash, seen))), size))
+            shades[a] = hash((role.get(a, 0), tuple(sorted(map(hash, seen))), size))
             origins[a] = origins[a] or frozenset([size])
         operands: Sequence[int] = [hash(self.colour[p.wire]) for p in node.ports]
         if node.op.commutative:
             operands = sorted(operands)
-        self.node[i] = hash((op_label(node.op), tuple(operands), tuple(sorted(map(hash, inner.values())))))
+        self.node[i] = hash((op_label(node.op), tuple(operands), tuple(sorted(map(hash, shades.values())))))
         self.own[i] = tuple(origins[a] for a in node.own)
         for k, wire in enumerate(node.outs):
             self.colour[wire] = (self.node[i], k)
             for a in self.diagram.wires[wire].axes:
-                axis[wire, a] = (self.node[i], inner.get(a, a))
+                axis[wire, a] = (self.node[i], shades.get(a, a))
                 self.origin[wire, a] = origins.get(a, frozenset([a]))
 
     def operands(self, i: int) -> set[Hashable]:
@@ -280,7 +284,7 @@ class _Matching:
         """How many operands and readers two boxes have in common."""
         readers = {self.kept.get(("node", n)) for n in self.a.readers(i)}
         common = self.a.operands(i) & self.b.operands(j)
-        return len(common) + sum(("node", n) in readers or -1 == n and -1 in self.a.readers(i) for n in set(self.b.readers(j)))
+        return len(common) + sum(("node", n) in readers or (n == -1 and -1 in self.a.readers(i)) for n in set(self.b.readers(j)))
 
     def _rest(self) -> None:
         """Boxes of one operation along the same axes, the nearest first; then those that another one was made of, or went into."""
