@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 from anatomy.ir.builder import Builder, View
 from anatomy.ir.graph import Diagram, Node
 from anatomy.ir.op import Op, Problem
 from anatomy.ir.poly import Poly
-from anatomy.ops import Add, Cat, Contract, Divide, Extremum, Gather, Halves, Map, Merge, Reduce, Softmax, Split
+from anatomy.ops import Add, Cat, Contract, Divide, Expand, Extremum, Gather, Halves, Map, Merge, Reduce, Softmax, Split
 from anatomy.rewrites.apply import swept
 from anatomy.rewrites.chosen import Chosen, TooLong
 from anatomy.rewrites.places import Parts, Places
+from anatomy.rewrites.seams import Joined, Seam, Value, axes_of, renamed, uncut, unparted
 
 MOVES = (Cat, Gather, Halves, Merge, Split)
 MOST = 4
 """Boxes of the result for one of the diagram, beyond which it is left as it is."""
-
-
-@dataclass(frozen=True)
-class Seam:
-    """Wires end to end: a case for each part of an axis, each with a name for its part."""
-
-    axis: str
-    parts: tuple[tuple[str, Value], ...]
-
-
-@dataclass(frozen=True)
-class Joined:
-    """A wire whose axes `names` are one axis, row-major."""
-
-    axis: str
-    names: tuple[str, ...]
-    inner: Value
-
-
-Value = View | Seam | Joined
 
 
 def moved(diagram: Diagram) -> tuple[Diagram, tuple[str, ...]]:
@@ -64,26 +45,6 @@ def moved(diagram: Diagram) -> tuple[Diagram, tuple[str, ...]]:
         return diagram, ()
 
 
-def _axes(value: Value) -> set[str]:
-    match value:
-        case View():
-            return set(value.axes)
-        case Seam(axis, parts):
-            return {axis}.union(*(_axes(v) - {p} for p, v in parts))
-        case Joined(axis, names, inner):
-            return {axis} | (_axes(inner) - set(names))
-
-
-def _renamed(value: Value, table: Mapping[str, str]) -> Value:
-    match value:
-        case View():
-            return value.rename(table)
-        case Seam(axis, parts):
-            return Seam(table.get(axis, axis), tuple((p, _renamed(v, table)) for p, v in parts))
-        case Joined(axis, names, inner):
-            return Joined(table.get(axis, axis), names, _renamed(inner, table))
-
-
 class _Mover:
     def __init__(self, diagram: Diagram):
         self.source = diagram
@@ -101,12 +62,12 @@ class _Mover:
             self.values[old] = View(len(builder.wires), tuple((a, a) for a in d.wires[old].axes))
             builder.wires.append(d.wires[old])
         for node in d.nodes:
-            operands = [_renamed(self.values[p.wire], dict(p.renames)) for p in node.ports]
+            operands = [renamed(self.values[p.wire], dict(p.renames)) for p in node.ports]
             for wire, value in zip(node.outs, self._node(node, operands), strict=True):
                 self.values[wire] = value
         outputs = []
         for output in d.outputs:
-            view = self.whole(_renamed(self.values[output.port.wire], dict(output.port.renames)))
+            view = self.whole(renamed(self.values[output.port.wire], dict(output.port.renames)))
             if builder.wires[view.wire].kind.name != d.wires[output.port.wire].kind.name:
                 return d, ()
             outputs.append(replace(output, port=view.port))
@@ -127,11 +88,10 @@ class _Mover:
             case Cat():
                 return [self._laid(op, own, operands)]
             case Merge():
-                names = {a: self.chosen.fresh(a, self.sizes[a]) for a in own[:-1]}
-                return [Joined(own[-1], tuple(names.values()), _renamed(operands[0], names))]
+                return [self._joined(operands[0], own[:-1], own[-1])]
             case Split():
                 names = {self.chosen.fresh(a, self.sizes[a]): a for a in own[1:]}
-                return [_renamed(self.parted(operands[0], own[0], tuple(names)), names)]
+                return [renamed(self._split(operands[0], own[0], tuple(names)), names)]
             case Halves():
                 view, size = self.whole(operands[0]), self.sizes[own[1]]
                 ends = [Places(self.chosen.fresh(own[1], size), start, 1) for start in (Poly(), size)]
@@ -146,14 +106,45 @@ class _Mover:
     def _laid(self, op: Cat, own: Sequence[str], operands: Sequence[Value]) -> Seam:
         """Parts end to end; those of a part that is itself several are parts too."""
         parts: list[tuple[str, Value]] = []
+        around = dict.fromkeys(a for v in operands for a in sorted(axes_of(v)) if a not in own)
         for k, value in enumerate(operands):
             part = op.part(tuple(own), k)
+            lacking = [a for a in around if a not in axes_of(value)]
+            value = self.lift(Expand(), lacking, [value]) if lacking else value
             if isinstance(value, Seam) and value.axis == part:
                 parts.extend(value.parts)
             else:
                 new = self.chosen.fresh(part, self.sizes[part])
-                parts.append((new, _renamed(value, {part: new})))
+                parts.append((new, renamed(value, {part: new})))
         return Seam(own[-1], tuple(parts))
+
+    def _joined(self, value: Value, parts: Sequence[str], whole: str) -> Value:
+        """Axes as one; those of size one are read."""
+        for a in parts:
+            if self.sizes[a].constant() == 1:
+                self.laws["one_sum"] = None
+                value = self.opened(self.chosen.at(self.whole(value), a, Places("", Poly(), 0)))
+        names = {a: self.chosen.fresh(a, self.sizes[a]) for a in parts if self.sizes[a].constant() != 1}
+        if not names:
+            return self.lift(Expand(), [whole], [value])
+        if len(names) == 1:
+            return renamed(value, dict.fromkeys(names, whole))
+        return Joined(whole, tuple(names.values()), renamed(value, names))
+
+    def _split(self, value: Value, whole: str, names: tuple[str, ...]) -> Value:
+        """An axis as several; those of size one are new."""
+        ones = [a for a in names if self.sizes[a].constant() == 1]
+        left = tuple(a for a in names if a not in ones)
+        match left:
+            case ():
+                value = self.opened(self.chosen.at(self.whole(value), whole, Places("", Poly(), 0)))
+            case (one,):
+                value = renamed(value, {whole: one})
+            case _:
+                value = self.parted(value, whole, left)
+        if ones:
+            self.laws["one_expand"] = None
+        return self.lift(Expand(), ones, [value]) if ones else value
 
     # boxes ------------------------------------------------------------------------------------
 
@@ -214,13 +205,13 @@ class _Mover:
     def part(self, value: Value, like: Seam, k: int) -> Value:
         """What a value is in one part of an axis, under the name of the part."""
         axis, name = like.axis, like.parts[k][0]
-        if axis not in _axes(value):
+        if axis not in axes_of(value):
             return value
         match value:
             case Seam() if value.axis == axis:
                 if [self.sizes[p] for p, _ in value.parts] == [self.sizes[p] for p, _ in like.parts]:
                     mine, inner = value.parts[k]
-                    return _renamed(inner, {mine: name})
+                    return renamed(inner, {mine: name})
             case Seam():
                 return replace(value, parts=tuple((p, self.part(v, like, k)) for p, v in value.parts))
             case Joined() if value.axis != axis:
@@ -232,13 +223,13 @@ class _Mover:
 
     def parted(self, value: Value, axis: str, names: tuple[str, ...]) -> Value:
         """A value with an axis taken apart."""
-        if axis not in _axes(value):
+        if axis not in axes_of(value):
             return value
         match value:
             case Joined() if value.axis == axis:
                 if [self.sizes[a] for a in value.names] == [self.sizes[a] for a in names]:
                     self.laws["split_merge"] = None
-                    return _renamed(value.inner, dict(zip(value.names, names, strict=True)))
+                    return renamed(value.inner, dict(zip(value.names, names, strict=True)))
             case Joined():
                 return replace(value, inner=self.parted(value.inner, axis, names))
             case Seam() if value.axis != axis:
@@ -268,54 +259,9 @@ class _Mover:
                 return value
             case Joined(axis, names, inner):
                 view = self.whole(inner)
-                found = self._unparted(view, names, axis)
+                found = unparted(self.chosen, view, names, axis)
                 return self.chosen.one(Merge(), (*names, axis), [view]) if found is None else found
             case Seam(axis, parts):
                 views = [self.whole(v) for _, v in parts]
-                found = self._uncut(axis, [p for p, _ in parts], views)
+                found = uncut(self.chosen, axis, [p for p, _ in parts], views)
                 return self.chosen.one(Cat(), (*(p for p, _ in parts), axis), views) if found is None else found
-
-    def _unparted(self, view: View, names: Sequence[str], whole: str) -> View | None:
-        """A view with its parts put together, where they were apart in all that it is made of."""
-        if not set(names) & set(view.axes):
-            return view
-        node = self.chosen.node(view.wire)
-        if node is None or node.op.body is not None or node.op.hole or node.op.random or not set(names) <= set(view.axes):
-            return None
-        table = dict(view.renames)
-        outer = {b: a for a, b in view.renames}
-        here = [outer[a] for a in names]
-        if isinstance(node.op, Split) and here == list(node.own[1:]):
-            self.laws["merge_split"] = None
-            back = {**{a: b for a, b in table.items() if a not in here}, node.own[0]: whole}
-            (port,) = node.ports
-            return View(port.wire, port.renames).rename(back)
-        if set(here) & set(node.own) or whole in node.own or whole in node.lifts:
-            return None
-        found = [self._unparted(View(p.wire, p.renames), here, whole) for p in node.ports]
-        if any(v is None for v in found):
-            return None
-        return self.chosen.one(node.op, node.own, [v for v in found if v is not None]).rename(table)
-
-    def _uncut(self, axis: str, parts: Sequence[str], views: Sequence[View]) -> View | None:
-        """The wire of which all parts are cut, in their order."""
-        start, common = Poly(), None
-        for part, view in zip(parts, views, strict=True):
-            node = self.chosen.node(view.wire)
-            if node is None or not isinstance(node.op, Gather):
-                return None
-            index = View(node.ports[1].wire, node.ports[1].renames)
-            found = self.chosen.reader.affine(index)
-            back = {b: a for a, b in view.renames}
-            if found is None or found != (start, {back[part]: 1}) or part not in back or len(index.axes) != 1:
-                return None
-            table = {**dict(view.renames), node.own[0]: axis}
-            source = View(node.ports[0].wire, tuple((a, table[b]) for a, b in node.ports[0].renames))
-            if common is not None and (common.wire, sorted(common.renames)) != (source.wire, sorted(source.renames)):
-                return None
-            start, common = start + self.sizes[part], source
-        ((outer, _),) = [p for p in common.renames if p[1] == axis] if common else [("", "")]
-        if common is None or start != self.sizes[outer]:
-            return None
-        self.laws["cat_halves"] = None
-        return common
