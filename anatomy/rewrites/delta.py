@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
+from anatomy.ir.poly import Poly
 from anatomy.ops import Compare, Iota, Where
 from anatomy.rewrites.parametric import Parametric
-from anatomy.rewrites.sums import Sum, Term, number
+from anatomy.rewrites.sums import Sum, number
 
 
-def delta(state: Parametric, left: Sequence[str], right: Sequence[str], offset: Sequence[str] = ()) -> Sum:
-    """1 where the place in `left` plus the sizes of the axes `offset` is the place in `right`, else 0.
+def delta(state: Parametric, left: Sequence[str], right: Sequence[str], offset: Sequence[Poly] = ()) -> Sum:
+    """1 where the place in `left` plus the lengths `offset` is the place in `right`, else 0.
 
     The place in several axes is the one of their row-major product.
     """
@@ -20,8 +21,8 @@ def delta(state: Parametric, left: Sequence[str], right: Sequence[str], offset: 
     return _equal(state, left, right, offset)
 
 
-def _equal(state: Parametric, left: Sequence[str], right: Sequence[str], offset: Sequence[str]) -> Sum:
-    here = state.algebra.collect((*_place(state, left), *(t for a in offset for t in state.algebra.count_of(a))))
+def _equal(state: Parametric, left: Sequence[str], right: Sequence[str], offset: Sequence[Poly]) -> Sum:
+    here = state.algebra.collect((*_place(state, left), *(t for p in offset for t in state.length(p))))
     test = state.box(Compare("=="), (), [here, _place(state, right)], (*left, *right))
     return state.box(Where(), (), [test, number(Fraction(1)), ()], (*left, *right))
 
@@ -29,9 +30,7 @@ def _equal(state: Parametric, left: Sequence[str], right: Sequence[str], offset:
 def _place(state: Parametric, axes: Sequence[str]) -> Sum:
     found: Sum = ()
     for k, a in enumerate(axes):
-        strides = [state.algebra.count_of(b) for b in axes[k + 1 :]]
+        strides = [state.counted(b) for b in axes[k + 1 :]]
         found = (*found, *state.algebra.product([state.box(Iota(), (a,), [], (a,)), *strides]))
     return found
 
-
-__all__ = ["Term", "delta"]

@@ -170,9 +170,8 @@ def _merge(state: Parametric, hub: Hub) -> None:
 
 def _embedded(state: Parametric, hub: Hub, rest, new, axes_of) -> dict[int, Sum]:  # type: ignore[no-untyped-def]  # noqa: ANN001
     """The hub is the identity from `rest` to `summed`, padded with zeros."""
-    mine = state.learners[hub.wire].axes
     if hub.summed or rest:
-        pad = _over(state, delta(state, rest, list(hub.summed)) if rest else _first(state, hub.summed), mine)
+        pad = delta(state, rest, list(hub.summed)) if rest else _first(state, hub.summed)
     else:
         pad = ONE
     back: dict[int, Sum] = {hub.wire: pad}
@@ -195,7 +194,7 @@ def _embedded(state: Parametric, hub: Hub, rest, new, axes_of) -> dict[int, Sum]
 def _selected(state: Parametric, hub: Hub, new, axes_of) -> dict[int, Sum]:  # type: ignore[no-untyped-def]  # noqa: ANN001
     """The partners pick rows of the hub, each its own ones."""
     back: dict[int, Sum] = {}
-    offset: list[list[str]] = []
+    offset: list[Poly] = []
     total: list[Term] = []
     for partner, names in hub.names.items():
         outer, own = axes_of[partner]
@@ -207,12 +206,12 @@ def _selected(state: Parametric, hub: Hub, new, axes_of) -> dict[int, Sum]:  # t
         one = one.rename(inside | {o: r for r, o in outer.items()} | lanes)
         (product,) = state.algebra.product([(one,), _pick(state, list(inside.values()), list(hub.summed), offset)])
         total.append(replace(product, bound=(*product.bound, *inside.values())))
-        offset.append(own)
+        offset.append(_product(state, own))
     back[hub.wire] = state.algebra.collect(total)
     return back
 
 
-def _pick(state: Parametric, left: list[str], right: list[str], offset: list[list[str]]) -> Sum:
+def _pick(state: Parametric, left: list[str], right: list[str], offset: list[Poly]) -> Sum:
     if not right:
         return ONE
     if not offset:
@@ -225,10 +224,6 @@ def _first(state: Parametric, axes) -> Sum:  # type: ignore[no-untyped-def]  # n
     return delta(state, [], list(axes))
 
 
-def _over(state: Parametric, terms: Sum, axes) -> Sum:  # type: ignore[no-untyped-def]  # noqa: ANN001
-    return terms
-
-
 def _either(state: Parametric, hub: Hub, one: dict[int, Sum], other: dict[int, Sum], rest) -> dict[int, Sum]:  # type: ignore[no-untyped-def]  # noqa: ANN001
     """The first where the sum is at least as long as the rest of the hub, else the second."""
     from fractions import Fraction
@@ -237,8 +232,8 @@ def _either(state: Parametric, hub: Hub, one: dict[int, Sum], other: dict[int, S
     from anatomy.rewrites.sums import number
 
     algebra = state.algebra
-    small = algebra.product([number(Fraction(1)), *(algebra.count_of(a) for a in rest)])
-    large = algebra.product([number(Fraction(1)), *(algebra.count_of(a) for a in hub.summed)])
+    small = algebra.product([number(Fraction(1)), *(state.counted(a) for a in rest)])
+    large = algebra.product([number(Fraction(1)), *(state.counted(a) for a in hub.summed)])
     test = state.box(Compare("<="), (), [small, large], ())
     return {
         w: state.box(Where(), (), [test, one[w], other[w]], state.learners[w].axes if w in state.learners else ()) for w in one

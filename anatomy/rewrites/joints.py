@@ -1,136 +1,191 @@
-"""Moves on weights that meet vectors put together of others: `dot[l](W, cat[d, e -> l](x, y))` has a weight for x and one for y."""
+"""Moves on weights that are read in parts: slices that do not overlap are weights of their own, a split one is a weight of more axes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from anatomy.ir.graph import Node
 from anatomy.ir.poly import Poly
-from anatomy.ops import Cat, Merge, Split
+from anatomy.ops import Cat, Gather, Index, Iota, Merge, Size, Split
+from anatomy.rewrites.decided import positive
 from anatomy.rewrites.delta import delta
 from anatomy.rewrites.parametric import Parametric
-from anatomy.rewrites.sums import Factor, Sum, Term
-from anatomy.rewrites.summands import data, occurrences
+from anatomy.rewrites.sums import Sum
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The places `start .. start + length - 1` of an axis, read under another name by a box."""
+
+    node: Node
+    axis: str
+    name: str
+    start: Poly
+    length: Poly
 
 
 def join(state: Parametric) -> bool:
     """One weight taken apart, or reshaped."""
-    for wire, places in occurrences(state).items():
-        for axis in state.learners[wire].axes:
-            if places and _apart(state, wire, axis):
-                return True
+    readers: dict[int, list[Node]] = {w: [] for w in state.learners}
+    used = {f.wire for root, terms in state.roots.items() for t in terms for f in t.factors if f.wire != root}
+    alive = state.sweep()
+    for node in state.diagram.nodes:
+        if alive.intersection(node.outs):
+            for port in node.ports:
+                if port.wire in readers:
+                    readers[port.wire].append(node)
+    outputs = {o.port.wire for o in state.diagram.outputs}
+    for wire, nodes in readers.items():
+        if nodes and wire not in used and wire not in outputs and wire in state.origin and (_reshaped(state, wire, nodes) or _sliced(state, wire, nodes)):
+            return True
     return False
 
 
-def _apart(state: Parametric, wire: int, axis: str) -> bool:
-    """Along `axis` the weight meets results of `cat` or `merge` only, all of the same parts."""
-    parts: tuple[str, tuple[Poly, ...]] | None = None
-    met: list[tuple[int, int, Factor, Factor, Node]] = []
-    for (root, k), f in occurrences(state)[wire]:
-        t = state.roots[root][k]
-        name = dict(f.renames)[axis]
-        holders = [g for g in t.factors if g is not f and name in g.axes]
-        if name not in t.bound or len(holders) != 1 or holders[0].power != 1 or holders[0] not in data(state, t):
+def _outer(node: Node) -> dict[str, str]:
+    return {b: a for a, b in node.ports[0].renames}
+
+
+def _reshaped(state: Parametric, wire: int, nodes: Sequence[Node]) -> bool:
+    """All readers split one axis in one way."""
+    axis, learner = "", state.learners[wire]
+    sizes: list[Poly] = []
+    for node in nodes:
+        if not isinstance(node.op, Split):
             return False
-        made = state.diagram.producer.get(holders[0].wire)
-        node = None if made is None else state.diagram.nodes[made[0]]
-        if node is None or not isinstance(node.op, Cat | Merge) or dict(holders[0].renames).get(node.own[-1]) != name:
+        here, parts = _outer(node)[node.own[0]], [state.size(a) for a in node.own[1:]]
+        if axis and (here, parts) != (axis, sizes):
             return False
-        found = (node.op.word, tuple(state.size(a) for a in _parts(node)))
-        if parts is not None and found != parts:
-            return False
-        parts = found
-        met.append((root, k, f, holders[0], node))
-    if not met:
-        return False
-    if isinstance(met[0][4].op, Cat):
-        _taken_apart(state, wire, axis, met)
-    else:
-        _reshaped(state, wire, axis, met)
-    return True
-
-
-def _parts(node: Node) -> tuple[str, ...]:
-    if isinstance(node.op, Cat) and len(node.own) == 2:
-        return (node.own[0],) * len(node.ports)
-    return node.own[:-1]
-
-
-def _operand(state: Parametric, node: Node, k: int, outer: Factor, table: dict[str, str]) -> Sum:
-    """The terms of an operand under the names of the term that reads the result."""
-    port = node.ports[k]
-    inside = dict(outer.renames)
-    names = {b: table.get(b, inside.get(b, b)) for _, b in port.renames}
-    terms = state.roots.get(port.wire) or state.plain(port.wire, state.diagram.wires[port.wire].axes)
-    to = {a: names[b] for a, b in port.renames}
-    return tuple(state.algebra.fresh(t).rename(to) for t in terms)
-
-
-def _taken_apart(state: Parametric, wire: int, axis: str, met: Sequence[tuple[int, int, Factor, Factor, Node]]) -> None:
-    learner, node = state.learners[wire], met[0][4]
-    names = [state.algebra.another(a) for a in _parts(node)]
-    layouts = [tuple(n if a == axis else a for a in learner.axes) for n in names]
-    new = [state.fresh(f"{learner.key}_{k + 1}", layout) for k, layout in enumerate(layouts)]
-    for root, k, f, g, cat in met:
-        state.roots[root] = (*state.roots[root], *_sum_of_parts(state, root, k, f, g, cat, axis, new, names))
-    _drop(state, met)
-    own = (*(names if len(node.own) > 2 else names[:1]), axis)
-    operands = [state.plain(w, layout) for w, layout in zip(new, layouts, strict=True)]
-    if len(node.own) == 2:
-        operands = [state.plain(w, learner.axes) for w in new]
-        operands = [tuple(t.rename({axis: names[0]}) for t in s) for s in operands]
-    forth: dict[int, Sum] = {}
-    offset: list[str] = []
-    for w, n in zip(new, names, strict=True):
-        whole = state.algebra.another(axis)
-        (one,) = state.plain(wire, learner.axes)
-        pick = delta(state, [n], [whole], offset)
-        (product,) = state.algebra.product([(one.rename({axis: whole}),), pick])
-        forth[w] = (replace(product, bound=(*product.bound, whole)),)
-        offset = [*offset, n]
-    state.step(f"{learner.key} in parts", forth, {wire: state.box(node.op, own, operands, learner.axes)})
-    state.sweep()
-
-
-def _sum_of_parts(state, root, k, f, g, cat, axis, new, names):  # noqa: ANN001, ANN202
-    t = state.roots[root][k]
-    found: list[Term] = []
-    rest = replace(t, factors=tuple(x for x in t.factors if x is not f and x is not g), bound=tuple(a for a in t.bound if a != dict(f.renames)[axis]))
-    for i, (w, name) in enumerate(zip(new, names, strict=True)):
-        inside = state.algebra.another(name)
-        weight = Factor(w, tuple(sorted((name if a == axis else a, inside if a == axis else b) for a, b in f.renames)))
-        for operand in _operand(state, cat, i, g, {_parts(cat)[i]: inside}):
-            whole = state._with(replace(rest, factors=(*rest.factors, weight)), (operand,))
-            found.append(state.algebra.fresh(replace(whole, bound=(*whole.bound, inside))))
-    return found
-
-
-def _reshaped(state: Parametric, wire: int, axis: str, met: Sequence[tuple[int, int, Factor, Factor, Node]]) -> None:
-    learner, node = state.learners[wire], met[0][4]
-    names = [state.algebra.another(a) for a in _parts(node)]
+        axis, sizes = here, parts
+    names = [state.algebra.another(a) for a in nodes[0].own[1:]]
     at = learner.axes.index(axis)
     layout = (*learner.axes[:at], *names, *learner.axes[at + 1 :])
     new = state.fresh(learner.key, layout, wire)
-    for root, k, f, g, merge in met:
-        t = state.roots[root][k]
-        inside = [state.algebra.another(n) for n in names]
-        weight = Factor(new, tuple(sorted([*zip(names, inside, strict=True), *((a, b) for a, b in f.renames if a != axis)])))
-        rest = replace(t, factors=tuple(x for x in t.factors if x is not f and x is not g), bound=tuple(a for a in t.bound if a != dict(f.renames)[axis]))
-        found = []
-        for operand in _operand(state, merge, 0, g, dict(zip(_parts(merge), inside, strict=True))):
-            whole = state._with(replace(rest, factors=(*rest.factors, weight)), (operand,))
-            found.append(state.algebra.fresh(replace(whole, bound=(*whole.bound, *inside))))
-        state.roots[root] = (*state.roots[root], *found)
-    _drop(state, met)
-    (one,) = state.plain(wire, learner.axes)
-    split = state.box(Split(), (axis, *names), [(one,)], layout)
+    one = state.plain(wire, learner.axes)
+    for node in nodes:
+        table = dict(node.ports[0].renames) | dict(zip(names, node.own[1:], strict=True))
+        _stands(state, node.outs[0], tuple(t.rename(table) for t in state.plain(new, layout)))
+    split = state.box(Split(), (axis, *names), [one], layout)
     merge = state.box(Merge(), (*names, axis), [state.plain(new, layout)], learner.axes)
     state.step(f"{learner.key} reshaped", {new: split}, {wire: merge})
-    state.sweep()
+    return True
 
 
-def _drop(state: Parametric, met: Sequence[tuple[int, int, Factor, Factor, Node]]) -> None:
-    for root in {m[0] for m in met}:
-        gone = {k for r, k, *_ in met if r == root}
-        state.roots[root] = state.algebra.collect(t for k, t in enumerate(state.roots[root]) if k not in gone)
+def _stands(state: Parametric, wire: int, terms: Sum) -> None:
+    """A box over a weight is a sum of new weights."""
+    state.everywhere({wire: terms})
+    state.roots[wire] = terms
+
+
+def _sliced(state: Parametric, wire: int, nodes: Sequence[Node]) -> bool:
+    """All readers take slices of one axis, and no two of them overlap."""
+    slices: list[Slice] = []
+    for node in nodes:
+        found = _slice(state, node)
+        if found is None or (slices and found.axis != slices[0].axis):
+            return False
+        slices.append(found)
+    kinds = list(dict.fromkeys((s.start, s.length) for s in slices))
+    for k, (start, length) in enumerate(kinds):
+        for other, more in kinds[:k]:
+            if not positive(start - other - more) and not positive(other - start - length):
+                return False
+    axis, learner = slices[0].axis, state.learners[wire]
+    kinds.sort(key=lambda x: sum(positive(x[0] - o - n) for o, n in kinds))
+    new: dict[tuple[Poly, Poly], tuple[int, str, tuple[str, ...]]] = {}
+    forth: dict[int, Sum] = {}
+    for k, kind in enumerate(kinds):
+        like = next(s for s in slices if (s.start, s.length) == kind)
+        name = state.algebra.another(like.name)
+        layout = tuple(name if a == axis else a for a in learner.axes)
+        fresh = state.fresh(f"{learner.key}_{k + 1}", layout, wire)
+        new[kind] = (fresh, name, layout)
+        whole = state.algebra.another(axis)
+        one = tuple(t.rename({axis: whole}) for t in state.plain(wire, learner.axes))
+        place = _place(state, like, name)
+        index = state.box(Index(), (whole,), [place], (name,))
+        forth[fresh] = state.box(Gather(), (whole,), [one, index], layout)
+    for s in slices:
+        fresh, name, layout = new[s.start, s.length]
+        table = {a: b for a, b in s.node.ports[0].renames if a != axis} | {name: s.name}
+        _stands(state, s.node.outs[0], tuple(t.rename(table) for t in state.plain(fresh, layout)))
+    state.step(f"{learner.key} in parts", forth, {wire: _together(state, axis, learner.axes, kinds, new)})
+    return True
+
+
+def _together(state: Parametric, axis: str, axes: tuple[str, ...], kinds, new) -> Sum:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """The parts end to end; where they leave something out, it is 0."""
+    end = Poly()
+    for start, length in kinds:
+        if start != end:
+            break
+        end = end + length
+    if end == state.size(axis):
+        names = [new[k][1] for k in kinds]
+        if len(kinds) == 1:
+            return tuple(t.rename({names[0]: axis}) for t in state.plain(new[kinds[0]][0], new[kinds[0]][2]))
+        return state.box(Cat(), (*names, axis), [state.plain(new[k][0], new[k][2]) for k in kinds], axes)
+    total: list = []  # type: ignore[type-arg]
+    for start, length in kinds:
+        fresh, name, layout = new[start, length]
+        inside = state.algebra.another(name)
+        (one,) = state.plain(fresh, layout)
+        (product,) = state.algebra.product([(one.rename({name: inside}),), delta(state, [inside], [axis], [start] if start.terms else [])])
+        total.append(replace(product, bound=(*product.bound, inside)))
+    return state.algebra.collect(total)
+
+
+def _slice(state: Parametric, node: Node) -> Slice | None:
+    if not isinstance(node.op, Gather) or len(node.own) != 1 or node.op.gives(node.own) != ((),):
+        return None
+    port, index = node.ports
+    made = state.diagram.producer.get(index.wire)
+    if made is None or len(index.renames) != 1 or node.own[0] not in port.axes:
+        return None
+    maker = state.diagram.nodes[made[0]]
+    if not isinstance(maker.op, Index):
+        return None
+    (source,) = maker.ports
+    if len(source.renames) != 1:
+        return None
+    start = _start(state, source.wire)
+    if start is None:
+        return None
+    name = index.renames[0][1]
+    axis = _outer(node)[node.own[0]]
+    length = state.size(index.renames[0][0])
+    if not positive(state.size(axis) - start - length) or not positive(start):
+        return None
+    return Slice(node, axis, name, start, length)
+
+
+def _start(state: Parametric, wire: int) -> Poly | None:
+    """Of `iota + sizes`, the sizes."""
+    producer, nodes = state.diagram.producer, state.diagram.nodes
+
+    def node(w: int) -> Node | None:
+        return nodes[producer[w][0]] if w in producer else None
+
+    total, seen = Poly(), 0
+    for t in state.sums.get(wire) or state.plain(wire, ()):
+        part = Poly.of(1)
+        if t.bound or t.coefficient.denominator != 1:
+            return None
+        for f in t.factors:
+            made = node(f.wire)
+            if made is not None and isinstance(made.op, Iota) and len(t.factors) == 1 and t.coefficient == 1 and f.power == 1:
+                seen += 1
+                part = Poly()
+            elif made is not None and isinstance(made.op, Size) and f.power > 0:
+                for a in (*made.own,) * f.power:
+                    part = part * state.size(a)
+            else:
+                return None
+        total = total + part * int(t.coefficient)
+    return total if seen == 1 else None
+
+
+def _place(state: Parametric, like: Slice, name: str) -> Sum:
+    """`iota[name] + start`."""
+    here = state.box(Iota(), (name,), [], (name,))
+    return state.algebra.collect((*here, *state.length(like.start)))

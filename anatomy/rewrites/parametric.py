@@ -59,6 +59,7 @@ class Parametric:
     forth: dict[int, Sum] = field(default_factory=dict)
     conditions: dict[str, None] = field(default_factory=dict)
     moves: list[str] = field(default_factory=list)
+    counts: dict[Poly, Sum] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         d = self.diagram
@@ -91,6 +92,29 @@ class Parametric:
     def size(self, axis: str) -> Poly:
         return self.algebra.size(axis)
 
+    def counted(self, axis: str) -> Sum:
+        """The size of an axis as a number, a positive constant."""
+        size = self.size(axis)
+        if (value := size.constant()) is not None:
+            return number(value)
+        if len(size.terms) == 1 and size.as_variable() is None and all(v in self.diagram.sizes for v in size.variables()):
+            return self.length(size)
+        if size not in self.counts:
+            known = (n.outs[0] for n in self.diagram.nodes if n.op == Size() and len(n.own) == 1 and self.size(n.own[0]) == size)
+            wire = next(known, None)
+            terms = self.box(Size(), (axis,), [], ()) if wire is None else self.plain(wire, ())
+            self.constants.add(terms[0].factors[0].wire)
+            self.counts[size] = terms
+        return self.counts[size]
+
+    def length(self, size: Poly) -> Sum:
+        """A size as a number, from the axes that have it."""
+        found: list[Term] = []
+        for monomial, c in size.terms:
+            parts = [self.counted(v) for v, power in monomial for _ in range(power)]
+            found += self.algebra.product([number(Fraction(c)), *parts])
+        return self.algebra.collect(found)
+
     def _root(self, wire: int) -> None:
         if wire in self.sums:
             self.roots[wire] = self.sums[wire]
@@ -108,7 +132,7 @@ class Parametric:
         return tuple(self.algebra.fresh(t).rename(table) for t in terms)
 
     def _arithmetic(self, node: Node) -> Sum | None:
-        if any(self.diagram.wires[w].kind != REAL for w in (*node.outs, *(p.wire for p in node.ports))):
+        if self.diagram.wires[node.outs[0]].kind != REAL or any(self.diagram.wires[p.wire].kind.name == "mask" for p in node.ports):
             return None
         match node.op:
             case Literal():
@@ -279,9 +303,8 @@ class Parametric:
         for wire in dict.fromkeys(self._weights(terms)):
             out.weight(wire, self.learners.get(wire) or self.origin[wire])
         view = out.sum(terms, set(learner.axes))
-        whole = out.builder.finish(learner.key, [Output(view.port, learner.axes)])
-        whole = merged(swept(whole))
-        return Fill(learner.key, trimmed(whole))
+        whole = out.builder.finish("value", [Output(view.port, learner.axes)])
+        return Fill(learner.key, trimmed(swept(whole)))
 
     def _weights(self, terms: Sum):  # noqa: ANN202
         for t in terms:

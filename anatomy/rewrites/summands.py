@@ -57,7 +57,7 @@ def totals(state: Parametric) -> bool:
             continue
         left = [a for a in learner.axes if a not in axes]
         new = state.fresh(learner.key, left, wire)
-        counts = _inverse(state, state.algebra.product([state.algebra.count_of(a) for a in sorted(axes)]))
+        counts = _inverse(state, state.algebra.product([state.counted(a) for a in sorted(axes)]))
         if counts is None:
             del state.learners[new]
             continue
