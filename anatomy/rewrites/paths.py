@@ -1,4 +1,4 @@
-"""From one diagram to another by named rules, one application of each: searched from both ends."""
+"""From one diagram to another by named moves, each once: searched from both ends."""
 
 from __future__ import annotations
 
@@ -15,8 +15,29 @@ from anatomy.rewrites.match import Match, matches
 
 MOST = 200
 """Different diagrams that are kept at one place of a derivation."""
-Move = Rule | Callable[[Diagram], Diagram]
-"""A rule to be applied once, or a function that has one result."""
+
+
+@dataclass(frozen=True)
+class Make:
+    """A move with one result; with `back` it makes the diagram before the step from the one after it."""
+
+    run: Callable[[Diagram], Diagram]
+    back: bool = False
+
+
+@dataclass(frozen=True)
+class Meet:
+    """A move that compares two diagrams as a whole: what it returns says how they are related, None that they are not."""
+
+    word: str
+    compare: Callable[[Diagram, Diagram], tuple[str, ...] | None]
+    most: int = 1
+    """Diagrams on either side that are looked at."""
+    key: Callable[[Diagram], object] | None = None
+    """Only diagrams of one key are compared; None is no key."""
+
+
+Move = Rule | Make | Meet
 
 
 @dataclass(frozen=True)
@@ -54,11 +75,13 @@ def applications(diagram: Diagram, rule: Rule, back: bool = False) -> Iterator[t
                     continue
 
 
-def step(states: Iterable[State], move: Move, back: bool = False) -> dict[str, State]:
-    """The different diagrams after one move, at most `MOST`."""
+def step(states: Iterable[State], move: Rule | Make, back: bool = False) -> dict[str, State]:
+    """The different diagrams after one move, at most `MOST`; with `back` those before it."""
     found: dict[str, State] = {}
+    if isinstance(move, Make) and move.back != back:
+        return found
     for state in states:
-        made = (d for _, d in applications(state.diagram, move, back)) if isinstance(move, Rule) else (move(state.diagram),)
+        made = (d for _, d in applications(state.diagram, move, back)) if isinstance(move, Rule) else (move.run(state.diagram),)
         for diagram in made:
             new = State.of(diagram, state)
             found.setdefault(new.key, new)
@@ -69,30 +92,68 @@ def step(states: Iterable[State], move: Move, back: bool = False) -> dict[str, S
 
 @dataclass(frozen=True)
 class Found:
-    """`states`: one before each move and one at the end, or none. `stuck`: the first move with no result; `places`: how many results the last had; `capped`: some were left out."""
+    """`states`: one before each move and one at the end, or none.
+
+    `stuck`: the first move with no result; `places`: how many results the last had; `capped`: some were left out;
+    `met`: what a comparison said; `compared`: how many pairs it was given, where none would do.
+    """
 
     states: tuple[State, ...]
     stuck: int | None = None
     places: int = 0
     capped: bool = False
+    met: tuple[str, ...] = ()
+    compared: int = 0
 
 
 def path(start: Diagram, moves: Sequence[Move], goal: Diagram) -> Found:
-    """A way from `start` to `goal` by the moves in their order, each once; rules may be found from either end."""
+    """A way from `start` to `goal` by the moves in their order, each once; rules may be found from either end.
+
+    At most one of the moves is a comparison: what is reached from the start is compared with what is reached from the goal.
+    """
     levels = [{(first := State.of(start)).key: first}]
+    meet: Meet | None = None
     for move in moves:
+        if isinstance(move, Meet):
+            meet = move
+            break
         levels.append(step(levels[-1].values(), move))
     end = State.of(goal)
     ends = {end.key: end}
     for k in range(len(moves), -1, -1):
-        for key in levels[k].keys() & ends.keys():
-            before, after = levels[k][key].chain()[::-1], ends[key].chain()
-            return Found((*before[:-1], after[0], *after[1:]) if k == len(moves) else (*before, *after[1:]))
-        if k == 0 or not isinstance(moves[k - 1], Rule):
+        if k < len(levels):
+            for key in levels[k].keys() & ends.keys():
+                before, after = levels[k][key].chain()[::-1], ends[key].chain()
+                return Found((*before[:-1], after[0], *after[1:]) if k == len(moves) else (*before, *after[1:]))
+        if k == 0:
             break
-        ends = step(ends.values(), moves[k - 1], back=True)
-    stuck = next((k for k in range(len(moves)) if not levels[k + 1]), None)
+        move = moves[k - 1]
+        if isinstance(move, Meet):
+            return _met(move, list(levels[k - 1].values()), list(ends.values()), k - 1)
+        if isinstance(move, Make) and not move.back:
+            break
+        ends = step(ends.values(), move, back=True)
+    stuck = next((k for k in range(len(levels) - 1) if not levels[k + 1] and not _backwards(moves[k])), None)
+    if meet is not None and stuck is None:
+        return Found((), stuck, 0, False, (), 1)
     return Found((), stuck, len(levels[-1]), any(len(level) >= MOST for level in levels))
+
+
+def _backwards(move: Move) -> bool:
+    return isinstance(move, Make) and move.back
+
+
+def _met(meet: Meet, left: list[State], right: list[State], at: int) -> Found:
+    key = meet.key or (lambda _: 0)
+    theirs = [(key(other.diagram), other) for other in right[: meet.most]] if left else []
+    for one in left[: meet.most] if right else []:
+        mine = key(one.diagram)
+        for _, other in (pair for pair in theirs if pair[0] == mine and mine is not None):
+            met = meet.compare(one.diagram, other.diagram)
+            if met is not None:
+                return Found((*one.chain()[::-1], *other.chain()), met=met)
+    capped = len(left) > meet.most or len(right) > meet.most
+    return Found((), at if left and right else None, 0, capped, (), len(left) * len(right))
 
 
 def nearest(start: Diagram, goal: Diagram, rules: Iterable[Rule], weakest: Callable[[Rule], bool]) -> Rule | None:
