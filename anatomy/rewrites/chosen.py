@@ -70,6 +70,8 @@ class Chosen:
 
     def number(self, value: Poly) -> View:
         total: View | None = None
+        for v in sorted(value.variables()):
+            self.builder.axis(v)
         for monomial, c in value.terms:
             factors = [self.one(Size(), (v,), []) for v, power in monomial for _ in range(power)]
             if c != 1 or not factors:
