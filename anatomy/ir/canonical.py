@@ -207,7 +207,9 @@ class _Sketch:
         outside = self.diagram, self.source, self.alike, self._axis
         self.diagram, self.source, self.alike, self._axis = inner, {}, {}, {}
         self.source = {item.wire: (e, 0) for item, e in zip(inner.inputs, ends, strict=True)}
-        read = {p.wire for n in inner.nodes for p in n.ports} | {o.port.wire for o in inner.outputs}
+        extras = zip(inner.outputs[op.carries :], node.outs[op.carries :], strict=False)
+        out = [*(o.port.wire for o in inner.outputs[: op.carries]), *(o.port.wire for o, w in extras if w in used)]
+        read = {p.wire for n in inner.nodes for p in n.ports}.union(out)
         for n in inner.nodes:
             if n.op.body is None:
                 self.box(n)
