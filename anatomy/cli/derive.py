@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from anatomy.cli.output import add_json, emit, report
@@ -16,6 +17,7 @@ def add(name: str, parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="TARGET", help="FILE.anat for all its derivations, FILE.anat::name for one")
     parser.add_argument("--fill", action="store_true", help="print the diagrams that stand for `?`")
     parser.add_argument("--film", metavar="OUT", help="draw the diagrams as a film strip: .svg, .png or .pdf (of one derivation)")
+    parser.add_argument("--book", action="store_true", help="TARGET is a folder: write its README.md and a film strip for every derivation in it")
     add_json(parser)
     parser.set_defaults(run=run)
 
@@ -23,6 +25,11 @@ def add(name: str, parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from anatomy.language import syntax as s
 
+    if options.book:
+        from anatomy.rewrites.book import write
+
+        print("\n".join(map(str, write(Path(options.target)))) or "all current")
+        return 0
     program, name = resolve(options.target)
     names = [name] if name is not None else program.names(s.DeriveDecl)
     if not names:

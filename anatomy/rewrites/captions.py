@@ -50,7 +50,9 @@ def caption(line: Line, before: Diagram, found: Correspondence, rules: Sequence[
             said.append(("read from right to left", "quiet", 8.5))
         if words := comment(rule.span):
             said.append((words, "quiet", 8.5))
-    said += [(text, "quiet", 8.5) for text in getattr(line, "conditions", ())]
+    if getattr(line, "limit", False):
+        said.append(("up to limits, uniform on compact sets, by universal approximation", "quiet", 8.5))
+    said += [(text, "quiet", 8.5) for text in (*getattr(line, "laws", ()), *getattr(line, "conditions", ()))]
     if line.conjecture:
         said.append(("a conjecture: no difference at random points", "quiet", 8.5))
     if line.assumed:

@@ -85,6 +85,17 @@ def film(derivation: Derivation, rules: Sequence[Rule] = ()) -> str:
     return Film(derivation, tuple(rules)).svg
 
 
+def summary(derivation: Derivation) -> str:
+    """How many steps it has of each relation, and what they rest on beside laws."""
+    count = Counter(line.relation for line in derivation.lines)
+    n = len(derivation.lines)
+    said = f"{n} step{'s' * (n != 1)} ({', '.join(f'{count[r]} {SIGNS[r]}' for r in SIGNS if count[r])})"
+    limits = sum(getattr(line, "limit", False) for line in derivation.lines)
+    if limits:
+        said += f", {limits} of them up to limits, by universal approximation"
+    return said + (", a conjecture: a step rests on evaluation" if derivation.conjecture else "")
+
+
 def changes(derivation: Derivation) -> list[list[dict[str, object]]]:
     """For every step what became of the boxes that are not kept, as data: the kind of change and the boxes on both sides, by their words.
 
@@ -233,11 +244,8 @@ class _Strip:
     def _head(self) -> tuple[list[str], float]:
         """The whole relation, what it says, how many steps are of which kind, and the axes."""
         d = self.derivation
-        count = Counter(line.relation for line in self.lines)
-        kinds = ", ".join(f"{count[r]} {SIGNS[r]}" for r in SIGNS if count[r])
-        notes = "; a conjecture, for a step rests on evaluation" if d.conjecture else ""
         parts = [text(d.name, 12, 18, 10, "start", QUIET), *_relation(d, 12, 37)]
-        says = f"{_plural(len(self.lines), 'step')} ({kinds}); the whole is {SIGNS[d.relation]}: {MEANING[d.relation]}{notes}"
+        says = f"{summary(d)}; {SIGNS[d.relation]} says: {MEANING[d.relation]}"
         y = 37.0
         for row in wrapped(says, 9.5, 760):
             y += 14
@@ -283,10 +291,6 @@ def _sign(relation: str, x: float, y: float, size: float) -> list[str]:
     w, top = 0.27 * size, y - 0.62 * size
     wave = f"M{x - w:.2f},{top:.2f}C{x - 0.4 * w:.2f},{top - 0.3 * size:.2f} {x + 0.4 * w:.2f},{top + 0.3 * size:.2f} {x + w:.2f},{top:.2f}"
     return [text("=", x, y, size, "middle", INK), f'<path fill="none" stroke="{INK}" stroke-width="{0.07 * size:.2f}" d="{wave}"/>\n']
-
-
-def _plural(n: int, word: str) -> str:
-    return f"{n} {word}" if n == 1 else f"{n} {word}s"
 
 
 def _alphabet() -> Iterator[str]:
