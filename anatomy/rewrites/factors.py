@@ -145,7 +145,7 @@ def _merge(state: Parametric, hub: Hub) -> None:
         outer = {a: state.algebra.another(a) for a in rest}
         kept = [a for a in learner.axes if names.get(a) not in hub.summed]
         layout = (*kept, *outer.values())
-        key = learner.key if not hub.summed else f"{learner.key}.{hubbed.key}"
+        key = learner.key if not hub.summed else f"{learner.key}_{hubbed.key.rpartition('.')[2]}"
         new[partner] = state.fresh(key, layout, partner)
         axes_of[partner] = (outer, [a for a in learner.axes if a not in names])
         (one,), (other,) = state.plain(partner, learner.axes), state.plain(hub.wire, hubbed.axes)
@@ -182,6 +182,9 @@ def _embedded(state: Parametric, hub: Hub, rest, new, axes_of) -> dict[int, Sum]
         u = state.plain(new[partner], layout)
         if not rest and not hub.summed:
             back[partner] = u
+            continue
+        if len(rest) == len(hub.summed) and [state.size(r) for r in rest] == [state.size(s) for s in hub.summed]:
+            back[partner] = tuple(t.rename({outer[r]: to[s] for r, s in zip(rest, hub.summed, strict=True)}) for t in u)
             continue
         inside = {o: state.algebra.another(o) for o in outer.values()}
         eye = delta(state, [inside[outer[r]] for r in rest], [to[s] for s in hub.summed]) if rest else tuple(t.rename(to) for t in _first(state, hub.summed))
