@@ -69,7 +69,7 @@ def alone(node: Node, sizes: Diagram, name: str) -> Diagram:
 def tied(diagram: Diagram, names: tuple[str, ...]) -> Diagram:
     """The diagram in which weights, or holes, of one type are one: the first of them.
 
-    Raises AnatomyError: E605 where one is missing, E310 where their types differ.
+    Where two weights differ in a size that is free inside of one filler (`Wk.c`), the sizes become equal, which is one more restriction. Raises AnatomyError: E605 where one is missing, E310 where their types differ.
     """
     first, *others = names
     for name in others:
@@ -86,8 +86,27 @@ def tied(diagram: Diagram, names: tuple[str, ...]) -> Diagram:
             left, right = found
             assert left and right
             if left is not right:
-                diagram = _merged(diagram, left, right)
+                diagram = _merged(*_level(diagram, left, right))
     return diagram
+
+
+def _level(diagram: Diagram, left: Weight, right: Weight) -> tuple[Diagram, Weight, Weight]:
+    """With equal sizes where the size of an axis is free and the axis is of what fills one of the two."""
+    from anatomy.rewrites.restrict import restricted
+
+    sizes: list[tuple[Poly, Poly]] = []
+    if len(left.layout) == len(right.layout):
+        for a, b in zip(left.layout, right.layout, strict=True):
+            one, two = diagram.sizes[a], diagram.sizes[b]
+            if diagram.settled.of(one - two) == Poly():
+                continue
+            inner = next((p for x, p, q in ((b, two, one), (a, one, two)) if "." in x and (v := p.as_variable()) and v not in q.variables()), None)
+            if inner is not None:
+                sizes.append((inner, two if inner is one else one))
+    if sizes:
+        diagram = restricted(diagram, sizes)
+    found = [next(w for w in diagram.weights if w.keys == old.keys) for old in (left, right)]
+    return diagram, found[0], found[1]
 
 
 def _face(node: Node) -> tuple[object, ...]:
