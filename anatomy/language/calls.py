@@ -235,7 +235,7 @@ def call_diagram(body: Expressions, e: s.Call, found: tuple[Module, str], names:
     views = _arguments(body, e, face)
     if views is None:
         return [None] * len(face.results)
-    if callee.holes:
+    if callee.holes and not body.program.through:
         raise body.error("E501", f"`{word}` has open holes ({', '.join(callee.holes)}) and cannot be called", e.name)
     if len(body.builder.nodes) + len(callee.nodes) > MAX_NODES:
         raise body.error("E502", f"unfolding this diagram needs more than {MAX_NODES:,} boxes", e.name)

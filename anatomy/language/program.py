@@ -41,6 +41,8 @@ class Program:
     root: Module
     library: Library
     quiet: bool = False
+    through: frozenset[str] = frozenset()
+    """Parts that are left open, as holes, in every diagram of the text, those that it calls too."""
     diagrams: dict[tuple[int, str], Diagram | None] = field(default_factory=dict)
     families: dict[tuple[int, str], list[tuple[str, Diagram]]] = field(default_factory=dict)
     found: list[Diagnostic] = field(default_factory=list)
@@ -159,6 +161,8 @@ class Program:
         return self._elaborate(module, declared, parts)
 
     def _elaborate(self, module: Module, declared: s.DiagramDecl, opened: frozenset[str] = frozenset()) -> Diagram | None:
+        if self.through and module is self.root and not isinstance(declared, s.PartDecl):
+            opened |= self.through
         body = Body(self, module, within=declared, opened=opened)
         self.header(body, declared.signature.params, declared.signature.results, declared.where)
         body.statements(declared.body)
