@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from anatomy.compiler.solve import solve
 from anatomy.errors import AnatomyError, fail
 from anatomy.ir.graph import Diagram
+from anatomy.ir.solve import solve
 
 POOL = ((2, 3, 4, 6, 1, 8), (3, 2, 4, 6, 1, 8), (4, 2, 3, 6, 8, 1))
 TOKENS = (6, 4, 8, 5, 12, 3)

@@ -46,7 +46,7 @@ class Trial:
 
     def sized(self, chosen: Mapping[str, int]) -> dict[str, int]:
         """The value of every axis where these are chosen. Raises AnatomyError where they contradict each other."""
-        from anatomy.compiler.solve import solve
+        from anatomy.ir.solve import solve
 
         solution = solve(self.diagram, chosen, run_time=False)
         return {a: solution.size(p).evaluate({}) for a, p in self.diagram.sizes.items()}

@@ -2,6 +2,6 @@
 
 from anatomy.compiler.build import build, instantiate
 from anatomy.compiler.module import Generated, generate
-from anatomy.compiler.solve import Solution, solve
+from anatomy.ir.solve import Solution, solve
 
 __all__ = ["Generated", "Solution", "build", "generate", "instantiate", "solve"]

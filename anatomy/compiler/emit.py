@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 
 from anatomy.compiler.loop import lower_loop
 from anatomy.compiler.names import Names, comment
-from anatomy.compiler.solve import Solution
 from anatomy.ir.code import Operand
 from anatomy.ir.graph import Diagram, Node, Port
+from anatomy.ir.solve import Solution
 
 INLINE = 72
 """An unnamed value that is read once is written inside its reader when its code is at most this long."""

@@ -14,10 +14,10 @@ from anatomy.compiler.names import MODULE, Names, attribute, class_name, comment
 from anatomy.compiler.parallel import parallel as closed
 from anatomy.compiler.runtime import FUNCTIONS
 from anatomy.compiler.sink import sink
-from anatomy.compiler.solve import Solution, solve
 from anatomy.errors import Span, fail
 from anatomy.ir.code import Operand
 from anatomy.ir.graph import Diagram, Weight
+from anatomy.ir.solve import Solution, solve
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from anatomy.errors import AnatomyError
 from anatomy.ir.bound import INF, Bound, Slopes, Triple, Unproved, add, mul, root
 from anatomy.ir.graph import Diagram, Node
-from anatomy.ir.poly import Poly
+from anatomy.ir.solve import solve
 from anatomy.regularity import affine
 from anatomy.regularity.affine import Base, Form
 from anatomy.regularity.rules import Rules
@@ -46,58 +47,17 @@ def place(node: Node) -> str:
 
 
 def sizes_of(diagram: Diagram, given: Mapping[str, int]) -> dict[str, int]:
-    """The size of every axis from what is given, the equations and the defaults; refuses with `Stuck`."""
-    known: dict[str, int] = {}
-    constraints = [e.left - e.right for e in diagram.equations]
-    loose: dict[str, int] = {}
-    for axis, value in given.items():
-        if axis in diagram.sizes:
-            constraints.append(diagram.sizes[axis] - int(value))
-        else:
-            loose[axis] = int(value)
-    free = diagram.free_sizes()
-    _propagate(constraints, known)
-    for variable in sorted(free - known.keys()):
-        tail = variable.rpartition(".")[2]
-        if variable not in known and tail in loose:
-            constraints.append(Poly.var(variable) - loose[tail])
-            _propagate(constraints, known)
-    for axis, size in diagram.defaults:
-        value = size.substitute(dict(loose | known)).constant()
-        if value is not None and not diagram.sizes[axis].variables() <= known.keys():
-            constraints.append(diagram.sizes[axis] - value)
-            _propagate(constraints, known)
-    out = {}
-    for axis, poly in diagram.sizes.items():
-        number = poly.substitute(dict(known)).constant()
-        if number is None:
-            raise Stuck("sizes", f"the size of axis `{axis}` is not known: {poly}")
-        if number < 1:
-            raise Stuck("sizes", f"the size of axis `{axis}` would be {number}")
-        out[axis] = number
-    return out
+    """The size of every axis from what is given, the equations and the defaults; refuses with `Stuck`.
 
-
-def _propagate(constraints: list[Poly], known: dict[str, int]) -> None:
-    """Solve equations `poly = 0` that are linear in one unknown, until nothing changes."""
-    changed = True
-    while changed:
-        changed = False
-        for poly in constraints:
-            rest = poly.substitute(dict(known))
-            names = rest.variables()
-            if not names:
-                if rest.constant() != 0:
-                    raise Stuck("sizes", f"the sizes contradict `{poly} = 0`")
-                continue
-            name = next(iter(names))
-            linear = rest.linear_in(name) if len(names) == 1 else None
-            slope, value = (linear[0].constant(), linear[1].constant()) if linear else (None, None)
-            if slope and value is not None:
-                if -value % slope:
-                    raise Stuck("sizes", f"no size of `{name}` satisfies `{poly} = 0`")
-                known[name] = -value // slope
-                changed = True
+    What is given for axes that the diagram lacks is left aside, so that one mapping serves many variants.
+    """
+    tails = {a.rpartition(".")[2] for a in diagram.sizes}
+    known = {v for _, default in diagram.defaults for v in default.variables()} | {*diagram.sizes, *tails}
+    try:
+        solution = solve(diagram, {a: int(v) for a, v in given.items() if a in known}, run_time=False)
+    except AnatomyError as error:
+        raise Stuck("sizes", error.diagnostics[0].message) from None
+    return {a: solution.size(p).evaluate({}) for a, p in diagram.sizes.items()}
 
 
 def compose(diagram: Diagram, sizes: Mapping[str, int], weights: Mapping[str, np.ndarray], radius: float) -> Composition:
