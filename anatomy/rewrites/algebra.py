@@ -11,6 +11,7 @@ from anatomy.ir.equations import Settled
 from anatomy.ir.op import Op
 from anatomy.ir.poly import Poly
 from anatomy.ops import Add, Contract, Divide, Expand, Literal, Map, Multiply, Reduce, Size
+from anatomy.rewrites.ratios import exponent_over
 from anatomy.rewrites.sums import Factor, Key, Sum, Term, identity, number, parts, powers, scaled
 
 MOST = 64
@@ -200,6 +201,11 @@ class Algebra:
 
     def inverse(self, terms: Sum) -> Sum:
         """`1 / x`, factor by factor where x is one term."""
+        over = exponent_over(terms, self.name, self.collect) if len(terms) > 1 and self.finite(terms) else ()
+        if over:
+            self.used("exp_sub")
+            scale: Sum = (Term(exponent=scaled(over, Fraction(-1))),)
+            return self.product([self.inverse(self.product([terms, scale])), scale])
         if len(terms) != 1 or not self.finite(terms):
             wire = self.wire(terms)
             view = Term(factors=(Factor(wire.wire, tuple(sorted(wire.renames)), -1),))

@@ -3,36 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from heapq import heappop, heappush
 from time import monotonic
 
 from anatomy.errors import AnatomyError
 from anatomy.ir.graph import Diagram
-from anatomy.ir.live import live
-from anatomy.ir.op import Problem
+from anatomy.ir.op import Op, Problem
 from anatomy.ir.term import merged
 from anatomy.language.program import Rule
 from anatomy.rewrites.apply import apply
+from anatomy.rewrites.finite import Same
 from anatomy.rewrites.library import library
 from anatomy.rewrites.match import matches
+from anatomy.rewrites.nearness import Profile, apart, differing, profile
 from anatomy.rewrites.normal import normal, written
 
 STEPS = 400
 SECONDS = 10.0
 PLACES = 12
 """Places of one rule in one diagram that are tried."""
+KNOWN = 6
+"""Boxes of distance that a law costs which the normal form has built in."""
+SIDES = ("left", "right")
 
 Path = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a search has come to: the derivation, None where none was found; the diagrams tried; whether it was cut short."""
+    """What a search has come to.
+
+    `derivation`: the laws, each with its side, None where none was found; `tried`: the diagrams that were brought to normal form;
+    `complete`: whether these were all that the laws lead to, else the budget ended; `waiting`: applications of laws that were
+    not tried; `distance`: the boxes that only one of the two nearest normal forms has, which are reached by the laws `near`
+    and are named in `boxes`, for either side.
+    """
 
     derivation: Path | None
     tried: int
     complete: bool
+    waiting: int = 0
+    distance: int = 0
+    near: Path = ()
+    boxes: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+
+    @property
+    def words(self) -> str:
+        """Why there is no derivation, in a sentence or two; nothing where there is one."""
+        if self.derivation is not None:
+            return ""
+        if self.complete:
+            said = f"No derivation: all {self.tried} diagrams that the laws lead to were tried."
+        else:
+            said = f"No derivation in the time given: {self.tried} diagrams were tried, and {self.waiting} applications of laws were not."
+        laws = f" after {', '.join(law for _, law in self.near)}" if self.near else ""
+        sides = [f"{', '.join(boxes)} on the {side}" for side, boxes in zip(SIDES, self.boxes, strict=True) if boxes]
+        if not sides:
+            return f"{said} The nearest normal forms{laws} have the same boxes in another order."
+        return f"{said} The nearest normal forms{laws} differ in {self.distance} boxes: {'; '.join(sides)}."
 
 
 def derive(a: Diagram, b: Diagram, rules: Sequence[Rule] | None = None, steps: int = STEPS, seconds: float = SECONDS) -> Path | None:
@@ -44,11 +74,13 @@ def derive(a: Diagram, b: Diagram, rules: Sequence[Rule] | None = None, steps: i
 
 
 def search(a: Diagram, b: Diagram, rules: Sequence[Rule] | None = None, steps: int = STEPS, seconds: float = SECONDS) -> Found:
-    """Best first from both sides: smaller normal forms and shorter ways before others.
+    """Best first from both sides, by the boxes in which a normal form differs from that of the other side.
 
     A state is a diagram, known by its normal form, so that laws which the normal form has built in cost nothing. Every
-    other `==` law of the library is used in both directions; one that would leave an operand free is not.
-    The budget is in diagrams tried and in seconds; `complete` says that neither ran out, so that
+    other `==` law of the library is used in both directions, on the diagram as it is and on its normal form; one
+    that would leave an operand free is not. A law waits until its turn comes by an estimate: the distance of
+    the diagram it is used on, less for a law that makes operations which only the other side has. The budget is in
+    diagrams brought to normal form and in seconds; `complete` says that neither ran out, so that
     the laws do not lead from one to the other at all, as far as twelve places for each go.
 
     >>> from anatomy.errors import Source
@@ -59,58 +91,156 @@ def search(a: Diagram, b: Diagram, rules: Sequence[Rule] | None = None, steps: i
     >>> search(program.get("f"), program.get("g")).derivation
     (('left', 'max_of_exp'),)
     """
-    until = monotonic() + seconds
     usable = [r for r in (library() if rules is None else rules) if r.relation == "=="]
-    seen: list[dict[bytes, Path]] = [{}, {}]
-    heap: list[tuple[int, int, int, Diagram, Path]] = []
-    count = 0
-    sides = ("left", "right")
+    return _Search((a, b), [law for r in usable for law in _laws(Same(r))], steps, monotonic() + seconds).run()
 
-    def push(side: int, diagram: Diagram, path: Path) -> Path | None:
-        """Note a diagram; the whole derivation if the other side has been there."""
-        nonlocal count
-        found = normal(diagram, seconds=max(0.0, until - monotonic()))
+
+@dataclass(frozen=True)
+class _Law:
+    """A law in one direction, with the kinds of boxes that it needs and the words of those that it takes and makes."""
+
+    rule: Rule
+    reverse: bool
+    kinds: frozenset[type[Op]]
+    gone: frozenset[str]
+    made: frozenset[str]
+
+    @property
+    def name(self) -> str:
+        return self.rule.name + "^" * self.reverse
+
+
+@dataclass(frozen=True)
+class _State:
+    """A diagram that was reached, its normal form, and what the form is made of."""
+
+    diagram: Diagram
+    form: Diagram
+    path: Path
+    profile: Profile
+
+
+@dataclass
+class _Search:
+    ends: tuple[Diagram, Diagram]
+    laws: Sequence[_Law]
+    steps: int
+    until: float
+    tried: int = 0
+    count: int = 0
+    seen: tuple[dict[bytes, _State], dict[bytes, _State]] = field(default_factory=lambda: ({}, {}))
+    starts: list[_State] = field(default_factory=list)
+    heap: list[tuple[int, int, int, int, _State, _Law, Iterator[Diagram]]] = field(default_factory=list)
+    nearest: tuple[int, int, _State] | None = None
+
+    def run(self) -> Found:
+        for side, diagram in enumerate(self.ends):
+            key, state = self._state(diagram, ())
+            if state is None:
+                return Found(None, self.tried, False)
+            self.starts.append(state)
+            self.seen[side][key] = state
+        if self.seen[0].keys() & self.seen[1].keys():
+            return Found((), self.tried, True)
+        for side in (0, 1):
+            self._note(side, self.starts[side])
+        while self.heap:
+            cost, _, side, place, before, law, places = heappop(self.heap)
+            if self.tried >= self.steps or monotonic() > self.until:
+                return self._ended(False)
+            diagram = next(places, None)
+            if diagram is None:
+                continue
+            if place < PLACES:
+                self._push(cost + 1, side, place + 1, before, law, places)
+            key, state = self._state(diagram, (*before.path, (SIDES[side], law.name)))
+            if state is None or key in self.seen[side]:
+                continue
+            self.seen[side][key] = state
+            other = self.seen[1 - side].get(key)
+            if other is not None:
+                return Found((*state.path, *other.path) if side == 0 else (*other.path, *state.path), self.tried, True)
+            self._note(side, state)
+        return self._ended(monotonic() <= self.until)
+
+    def _ended(self, complete: bool) -> Found:
+        assert self.nearest is not None
+        distance, side, state = self.nearest
+        boxes = differing(*((state.form, self.starts[1].form) if side == 0 else (self.starts[0].form, state.form)))
+        return Found(None, self.tried, complete, len(self.heap), distance, state.path, boxes)
+
+    def _state(self, diagram: Diagram, path: Path) -> tuple[bytes, _State | None]:
+        self.tried += 1
+        found = normal(diagram, seconds=max(0.0, self.until - monotonic()))
+        if not found.complete:
+            return b"", None
         try:
             key = written(found).form
         except AnatomyError:
-            return None
-        if not found.complete or key in seen[side]:
-            return None
-        seen[side][key] = path
-        count += 1
-        if key in seen[1 - side]:
-            other = seen[1 - side][key]
-            return (*path, *other) if side == 0 else (*other, *path)
-        heappush(heap, (len(found.diagram.nodes) + 2 * len(path), count, side, diagram, path))
-        return None
+            return b"", None
+        return key, _State(merged(diagram), found.diagram, path, profile(found.diagram))
 
-    for side, diagram in enumerate((a, b)):
-        whole = push(side, merged(diagram), ())
-        if whole is not None:
-            return Found(whole, count, True)
-    while heap:
-        _, _, side, diagram, path = heappop(heap)
-        for name, after in _moves(diagram, usable, until):
-            if count >= steps or monotonic() > until:
-                return Found(None, count, False)
-            whole = push(side, after, (*path, (sides[side], name)))
-            if whole is not None:
-                return Found(whole, count, True)
-    return Found(None, count, monotonic() <= until)
+    def _push(self, cost: int, side: int, place: int, state: _State, law: _Law, places: Iterator[Diagram]) -> None:
+        self.count += 1
+        heappush(self.heap, (cost, self.count, side, place, state, law, places))
 
+    def _note(self, side: int, state: _State) -> None:
+        """Note what the laws can do to a diagram and to its normal form; where, is found when its turn comes."""
+        goal = self.starts[1 - side]
+        distance = apart(state.profile, goal.profile)
+        if self.nearest is None or distance < self.nearest[0]:
+            self.nearest = distance, side, state
+        mine, theirs = (_words(s.diagram) | _words(s.form) for s in (state, goal))
+        for law in self.laws:
+            cost = distance + 2 * len(state.path) + 2 * len(law.made - mine - theirs)
+            cost -= 2 * len(law.made & (theirs - mine)) + 2 * len(law.gone & (mine - theirs))
+            if (state.diagram.by_op.keys() | state.form.by_op.keys()) >= law.kinds and built_in(law.rule):
+                cost += KNOWN
+            for turn, diagram in enumerate((state.diagram, state.form)):
+                if law.kinds <= diagram.by_op.keys():
+                    self._push(cost + turn, side, 1, state, law, self._places(diagram, law))
 
-def _moves(diagram: Diagram, rules: Sequence[Rule], until: float) -> Iterator[tuple[str, Diagram]]:
-    """Every diagram that is one law away, with its name; a law read from right to left has a `^` behind its name."""
-    kinds = {type(diagram.nodes[i].op) for i in live(diagram)}
-    for rule in rules:
-        for reverse in (False, True):
-            pattern = rule.right if reverse else rule.left
-            if len(pattern.nodes) == 0 or not {type(n.op) for n in pattern.nodes} <= kinds:
+    def _places(self, diagram: Diagram, law: _Law) -> Iterator[Diagram]:
+        """Every diagram that one use of a law leads to."""
+        for match in matches(diagram, law.rule, law.reverse):
+            try:
+                yield apply(diagram, match)
+            except (AnatomyError, Problem):
                 continue
-            for k, match in enumerate(matches(diagram, rule, reverse)):
-                if k >= PLACES or monotonic() > until:
-                    break
-                try:
-                    yield rule.name + "^" * reverse, merged(apply(diagram, match))
-                except (AnatomyError, Problem):
-                    continue
+
+
+@cache
+def _laws(same: Same) -> tuple[_Law, ...]:
+    rule = same.thing
+    assert isinstance(rule, Rule)
+    found = []
+    for reverse in (False, True):
+        pattern, other = (rule.right, rule.left) if reverse else (rule.left, rule.right)
+        if pattern.nodes:
+            mine, theirs = _words(pattern), _words(other)
+            found.append(_Law(rule, reverse, frozenset(pattern.by_op), mine - theirs, theirs - mine))
+    return tuple(found)
+
+
+def _words(diagram: Diagram) -> frozenset[str]:
+    return frozenset(n.op.word for n in diagram.nodes)
+
+
+@cache
+def _known(same: Same) -> bool:
+    rule = same.thing
+    assert isinstance(rule, Rule)
+    try:
+        return written(normal(rule.left)).form == written(normal(rule.right)).form
+    except AnatomyError:
+        return False
+
+
+def built_in(rule: Rule) -> bool:
+    """Whether the normal form has a law built in: both of its sides have one.
+
+    >>> from anatomy.rewrites.library import law
+    >>> built_in(law("softmax_add")), built_in(law("max_exp"))
+    (True, False)
+    """
+    return _known(Same(rule))
