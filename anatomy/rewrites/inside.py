@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from anatomy.ir.builder import Builder, View
 from anatomy.ir.graph import Diagram, Input, Kind, Node, Output, Port
 from anatomy.ir.live import live
-from anatomy.ir.loop import opened
+from anatomy.ir.loop import boxes, opened
 from anatomy.ir.op import Problem
 from anatomy.ir.poly import Poly
 from anatomy.language.loops import Carry, close, compact
 from anatomy.ops import Expand
+from anatomy.rewrites.finite import lows
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Loop:
 
 @dataclass(frozen=True)
 class Open:
-    """A diagram without loops, with further inputs and outputs behind its own; the loops, those inside others first."""
+    """A diagram whose loops are taken apart, with further inputs and outputs behind its own; the loops, those inside others first."""
 
     diagram: Diagram
     inputs: int
@@ -53,7 +54,7 @@ class Open:
 
 
 def taken_apart(diagram: Diagram) -> Open:
-    """The diagram with all loops taken apart.
+    """The diagram with its loops taken apart, except those in which something is random or may hold -inf.
 
     >>> from anatomy.errors import Source
     >>> from anatomy.ir.canonical import canonical
@@ -97,7 +98,7 @@ class _Opener:
     def boxes(self, d: Diagram, nodes: Iterable[Node], views: dict[int, View]) -> None:
         for node in nodes:
             given = [views[p.wire].rename(dict(p.renames)) for p in node.ports]
-            if node.op.body is not None:
+            if node.op.body is not None and not _closed(d, node):
                 outs = self.loop(d, node, given)
             else:
                 names = [d.wires[w].name for w in node.outs]
@@ -133,6 +134,14 @@ class _Opener:
     def full(self, view: View, axes: Sequence[str]) -> View:
         missing = tuple(a for a in axes if a not in view.axes)
         return self.builder.add(Expand(), missing, [view], trusted=True)[0] if missing else view
+
+
+def _closed(d: Diagram, node: Node) -> bool:
+    """Laws hold for finite reals, and noise is drawn anew in every step."""
+    body = node.op.body
+    assert body is not None
+    low = lows(d)
+    return bool(lows(body)) or any(p.wire in low for p in node.ports) or any(n.op.random for n in boxes(body, body.nodes))
 
 
 class _Closer:

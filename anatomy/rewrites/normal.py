@@ -10,6 +10,7 @@ from time import monotonic
 from anatomy.ir.builder import Builder, View
 from anatomy.ir.canonical import Canonical
 from anatomy.ir.graph import REAL, Diagram, Node, Port
+from anatomy.ir.op import Problem
 from anatomy.ir.poly import Poly
 from anatomy.ir.term import merged, term
 from anatomy.ops import (
@@ -34,7 +35,9 @@ from anatomy.ops import (
 from anatomy.rewrites.algebra import Algebra
 from anatomy.rewrites.apply import swept
 from anatomy.rewrites.functions import Functions
+from anatomy.rewrites.gathered import gathered
 from anatomy.rewrites.grouping import ASSOCIATIVE, flat
+from anatomy.rewrites.inside import taken_apart
 from anatomy.rewrites.lanes import moved
 from anatomy.rewrites.sums import Sum, Term, number, scaled
 from anatomy.rewrites.unrolled import unrolled
@@ -112,8 +115,15 @@ def normal(diagram: Diagram, seconds: float = SECONDS, boxes: int = BOXES) -> No
     """
     until = monotonic() + seconds
     plain = unrolled(diagram)
-    apart, laws = moved(merged(plain.diagram))
+    open = taken_apart(plain.diagram)
+    apart, laws = moved(merged(open.diagram))
     found = _Writer(merged(apart), until, boxes).run()
+    if open.loops:
+        try:
+            found = replace(found, diagram=merged(swept(open.closed(gathered(open, found.diagram)))))
+        except Problem:
+            apart, laws = moved(merged(plain.diagram))
+            found = _Writer(merged(apart), until, boxes).run()
     before = [*plain.laws, *(("lanes", law) for law in laws)]
     left = found.steps[0].left if found.steps else -1
     first = [Step(-1, word, (law,), left + len(before) - k) for k, (word, law) in enumerate(before)]
@@ -123,7 +133,8 @@ def normal(diagram: Diagram, seconds: float = SECONDS, boxes: int = BOXES) -> No
 def _bracketless(diagram: Diagram) -> Diagram:
     """Chains of one associative operation as one box each, for comparison only."""
     nodes = [replace(n, ports=flat(diagram, n)) if isinstance(n.op, ASSOCIATIVE) and _short(diagram, n) else n for n in diagram.nodes]
-    return replace(diagram, nodes=tuple(nodes))
+    inner = [n if n.op.body is None else replace(n, op=n.op.within(_bracketless(n.op.body))) for n in nodes]
+    return replace(diagram, nodes=tuple(inner))
 
 
 def _short(diagram: Diagram, node: Node) -> bool:
