@@ -1,0 +1,265 @@
+"""Members of the set of functions of a diagram: weights that are 0, 1, an identity, equal, or the same along an axis; sizes that are 1.
+
+Converts: a diagram into diagrams each of whose functions is one of its own, with the weights that say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import permutations
+from time import monotonic
+
+from anatomy.ir.builder import Builder, View
+from anatomy.ir.graph import Diagram, Equation, Output, Weight
+from anatomy.ir.poly import Poly
+from anatomy.ops import Compare, Expand, Iota, Literal, Where
+from anatomy.rewrites.reparametrise import Fill, composed, reparametrised
+
+MOST = 3
+"""Steps of a specialisation that are tried in a row."""
+
+
+@dataclass(frozen=True)
+class Special:
+    """What was done, in words and as values of size variables and fills of weights; `diagram` is what came out."""
+
+    words: tuple[str, ...]
+    diagram: Diagram
+    fills: tuple[Fill, ...] = ()
+    sizes: tuple[tuple[str, Poly], ...] = ()
+
+    @property
+    def name(self) -> str:
+        return ", ".join(self.words)
+
+
+def specialisations(diagram: Diagram) -> Iterator[Special]:
+    """Every diagram that is one restriction away, with its name: `h = 1`, `W = 0`, `W = 1`, `W = identity`, `W along h`, `W = V`.
+
+    >>> from anatomy.errors import Source
+    >>> from anatomy.language.program import Program
+    >>> text = "axis n, d diagram f(x: [n, d]) -> [n, d] { weight W: [d] ~ ones out x * W }"
+    >>> [s.name for s in specialisations(Program.of(Source("f.anat", text)).get("f"))]
+    ['W = 0', 'W = 1', 'W along d']
+    """
+    yield from _sizes(diagram)
+    learned = [w for w in diagram.weights if not w.frozen and diagram.consumers[w.wire]]
+    for w in learned:
+        for word, value in (("0", 0), ("1", 1)):
+            yield _filled(diagram, f"{w.key} = {word}", w, _constant(diagram, w, value))
+        for i, a in enumerate(w.layout):
+            for b in w.layout[i + 1 :]:
+                if diagram.sizes[a] == diagram.sizes[b]:
+                    yield _filled(diagram, f"{w.key} = identity", w, _identity(diagram, w, a, b))
+        for a in w.layout:
+            yield _filled(diagram, f"{w.key} along {a}", w, _repeated(diagram, w, a))
+    for i, w in enumerate(learned):
+        for v in learned[:i]:
+            for order in _orders(diagram, v, w):
+                yield _filled(diagram, f"{w.key} = {v.key}", w, _other(diagram, v, order))
+
+
+def inner_sizes(diagram: Diagram) -> list[str]:
+    """Size variables that no input or result has alone."""
+    outer = {diagram.sizes[a].as_variable() for i in diagram.inputs for a in i.layout}
+    outer |= {diagram.sizes[a].as_variable() for o in diagram.outputs for a in o.layout}
+    return sorted(v for v in diagram.free_sizes() if v not in outer)
+
+
+def _sizes(diagram: Diagram) -> Iterator[Special]:
+    for v in inner_sizes(diagram):
+        values = ((v, Poly.of(1)),)
+        made = at(diagram, values)
+        if made is not None:
+            yield Special((f"{_plain(v)} = 1",), made, (), values)
+
+
+def _plain(name: str) -> str:
+    return name.partition("~")[0].rpartition(".")[2]
+
+
+def at(diagram: Diagram, sizes: Sequence[tuple[str, Poly]] | Mapping[str, Poly]) -> Diagram:
+    """The diagram with values for size variables; the axes stay."""
+    values = dict(sizes)
+    if not values:
+        return diagram
+    known = {a: s.substitute(values) for a, s in diagram.sizes.items()}
+    for v in {v for p in values.values() for v in p.variables()}:
+        known.setdefault(v, Poly.var(v))
+    equations = [Equation(e.left.substitute(values), e.right.substitute(values), e.span) for e in diagram.equations]
+    return replace(diagram, sizes=known, equations=tuple(e for e in equations if e.left != e.right), defaults=(), where=())
+
+
+def _filled(diagram: Diagram, word: str, weight: Weight, value: Diagram) -> Special:
+    fill = Fill(weight.key, value)
+    return Special((word,), reparametrised(diagram, [fill]), (fill,))
+
+
+def _begin(diagram: Diagram, axes: Sequence[str]) -> Builder:
+    builder = Builder()
+    for a in axes:
+        for v in (*sorted(diagram.sizes[a].variables()), a):
+            if v not in builder.axes:
+                if diagram.sizes[v] != Poly.var(v):
+                    builder.sizes.define(v, diagram.sizes[v])
+                builder.axis(v)
+    return builder
+
+
+def _wide(builder: Builder, view: View, axes: Sequence[str]) -> View:
+    lacking = [a for a in axes if a not in view.axes]
+    return builder.add(Expand(), lacking, [view])[0] if lacking else view
+
+
+def _constant(diagram: Diagram, w: Weight, value: int) -> Diagram:
+    builder = _begin(diagram, w.layout)
+    (view,) = builder.add(Literal(Fraction(value)), (), [])
+    return builder.finish("value", [Output(_wide(builder, view, w.layout).port, w.layout)])
+
+
+def _identity(diagram: Diagram, w: Weight, a: str, b: str) -> Diagram:
+    builder = _begin(diagram, w.layout)
+    (i,), (j,) = builder.add(Iota(), (a,), []), builder.add(Iota(), (b,), [])
+    (test,) = builder.add(Compare("=="), (), [i, j])
+    (one,), (zero,) = builder.add(Literal(Fraction(1)), (), []), builder.add(Literal(Fraction(0)), (), [])
+    (view,) = builder.add(Where(), (), [test, one, zero])
+    return builder.finish("value", [Output(_wide(builder, view, w.layout).port, w.layout)])
+
+
+def _weight(builder: Builder, w: Weight, without: str = "") -> View:
+    def left(axes: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(a for a in axes if a != without)
+
+    return builder.weight(w.key, left(w.lanes), left(w.fan_in), left(w.fan_out), w.init, w.frozen)
+
+
+def _repeated(diagram: Diagram, w: Weight, axis: str) -> Diagram:
+    builder = _begin(diagram, w.layout)
+    view = _wide(builder, _weight(builder, w, axis), w.layout)
+    return builder.finish("value", [Output(view.port, w.layout)])
+
+
+def _other(diagram: Diagram, v: Weight, order: tuple[str, ...]) -> Diagram:
+    """Another weight, its axes in an order; the axes of the first are those of the second under other names."""
+    builder = _begin(diagram, v.layout)
+    view = _weight(builder, v)
+    return builder.finish("value", [Output(view.port, order)])
+
+
+def _orders(diagram: Diagram, v: Weight, w: Weight) -> Iterator[tuple[str, ...]]:
+    if len(v.layout) != len(w.layout) or len(v.layout) > 3:
+        return
+    for order in permutations(v.layout):
+        if all(diagram.sizes[a] == diagram.sizes[b] for a, b in zip(order, w.layout, strict=True)):
+            yield order
+            if set(order) == set(w.layout) and order == w.layout:
+                return
+
+
+# two diagrams -----------------------------------------------------------------------------------
+
+
+def joined(a: Diagram, b: Diagram) -> tuple[tuple[str, ...], Diagram] | None:
+    """The first diagram at those of its sizes that the second can have, and the equations that say which; None where it lacks some."""
+    ends = [(a.sizes[x], b.sizes[y]) for i, j in zip(a.inputs, b.inputs, strict=True) for x, y in zip(i.layout, j.layout, strict=True)]
+    ends += [(a.sizes[x], b.sizes[y]) for i, j in zip(a.outputs, b.outputs, strict=True) for x, y in zip(i.layout, j.layout, strict=True)]
+    known: dict[str, Poly] = {}
+    for mine, theirs in ends:
+        v = mine.as_variable()
+        if v is not None and known.setdefault(v, theirs) != theirs:
+            return None
+    stand: dict[Poly, str] = {}
+    names: dict[str, Poly] = {}
+    values: dict[str, Poly] = {}
+    words: list[str] = []
+    for v, size in known.items():
+        w = size.as_variable()
+        if w is not None and w not in names:
+            names[w], stand[size] = Poly.var(v), v
+    for v, size in known.items():
+        if stand.get(size) == v:
+            continue
+        value = Poly.var(stand[size]) if size in stand else size.rename(lambda x: str(names[x]) if x in names else f"{x}~r")
+        stand.setdefault(size, v)
+        if value != Poly.var(v):
+            values[v] = value
+            words.append(f"{_plain(v)} = {str(value).replace('~r', '')}")
+    return tuple(words), at(a, values)
+
+
+def variants(diagram: Diagram, goals: Sequence[Diagram], until: float) -> Iterator[Special]:
+    """Specialisations of a diagram, those first whose weights are more like those of a goal."""
+    seen: set[bytes] = set()
+    layer = [Special((), diagram)]
+    yield layer[0]
+    wanted = [_shape(g) for g in goals]
+    for _ in range(MOST):
+        following: list[tuple[int, int, Special]] = []
+        for special in layer:
+            here = min(_apart(_shape(special.diagram), w) for w in wanted)
+            for one in specialisations(special.diagram):
+                if monotonic() > until:
+                    return
+                distance = min(_apart(_shape(one.diagram), w) for w in wanted)
+                if distance < here:
+                    following.append((distance, len(following), _then(special, one)))
+        following.sort(key=lambda x: x[:2])
+        layer = []
+        for _, _, special in following:
+            key = _key(special.diagram)
+            if key in seen:
+                continue
+            seen.add(key)
+            layer.append(special)
+            yield special
+            if monotonic() > until:
+                return
+
+
+def _key(diagram: Diagram) -> bytes:
+    from anatomy.ir.term import term
+
+    return term(diagram).form
+
+
+def _then(first: Special, second: Special) -> Special:
+    before = [Fill(f.key, at(f.value, second.sizes)) for f in first.fills]
+    done = composed(before, second.fills)
+    keys = {f.key for f in first.fills}
+    fills = (*done, *(f for f in second.fills if f.key not in keys))
+    return Special((*first.words, *second.words), second.diagram, fills, (*first.sizes, *second.sizes))
+
+
+Shape = Mapping[tuple[str, frozenset[str]], int]
+
+
+def _shape(diagram: Diagram) -> Shape:
+    """The weights by name and axes."""
+    found: dict[tuple[str, frozenset[str]], int] = {}
+    for w in diagram.weights:
+        if diagram.consumers[w.wire] and not w.frozen:
+            axes = frozenset(_plain(a) for a in w.layout if diagram.sizes[a].constant() != 1)
+            key = (w.key.rpartition(".")[2], axes)
+            found[key] = found.get(key, 0) + 1
+    return found
+
+
+def _apart(a: Shape, b: Shape) -> int:
+    """How many axes of weights differ, those of equal names first matched, then those that are left by their number of axes."""
+    left, right = dict(a), dict(b)
+    total = 0
+    for key in list(left):
+        if key in right:
+            del left[key], right[key]
+    for key in list(left):
+        other = next((k for k in right if k[0] == key[0]), None)
+        if other is not None:
+            total += len(key[1] ^ other[1])
+            del left[key], right[other]
+    mine = sorted((len(k[1]) for k in left), reverse=True)
+    theirs = sorted((len(k[1]) for k in right), reverse=True)
+    for i in range(max(len(mine), len(theirs))):
+        total += abs((mine[i] if i < len(mine) else -1) - (theirs[i] if i < len(theirs) else -1))
+    return total
