@@ -13,7 +13,7 @@ from anatomy.ops import Add, Cat, Contract, Divide, Expand, Extremum, Gather, Ha
 from anatomy.rewrites.apply import swept
 from anatomy.rewrites.chosen import Chosen, TooLong
 from anatomy.rewrites.places import Parts, Places
-from anatomy.rewrites.seams import Joined, Seam, Value, axes_of, renamed, uncut, unparted
+from anatomy.rewrites.seams import Joined, Seam, Value, axes_of, renamed, together, uncut, unparted
 
 MOVES = (Cat, Gather, Halves, Merge, Split)
 MOST = 4
@@ -154,7 +154,7 @@ class _Mover:
         if first is None:
             views = [v for v in values if isinstance(v, View)]
             if isinstance(op, Reduce | Contract):
-                own, views = self.chosen.forth(own, views)
+                own, views = together(self.chosen, *self.chosen.forth(own, views))
             return self.chosen.one(op, own, views)
         axis = first.axis
         if axis not in own:

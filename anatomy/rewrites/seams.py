@@ -97,3 +97,37 @@ def uncut(chosen: Chosen, axis: str, parts: Sequence[str], views: Sequence[View]
         return None
     chosen.laws["cat_halves"] = None
     return common
+
+
+def together(chosen: Chosen, own: Sequence[str], views: Sequence[View]) -> tuple[list[str], list[View]]:
+    """Operands of a sum over all parts of an axis that is split in each of them, before the split."""
+    names, found = list(own), list(views)
+    for view in views:
+        for axis in own:
+            parts, whole = _split(chosen, view, axis) if axis in view.axes else ((), "")
+            if not parts or not set(parts) <= set(names):
+                continue
+            new = chosen.fresh(whole, chosen.sizes[whole])
+            joined = [unparted(chosen, v, parts, new) for v in found]
+            if all(v is not None for v in joined):
+                names = [new, *(a for a in names if a not in parts)]
+                found = [v for v in joined if v is not None]
+                chosen.laws["split_sum"] = None
+    return names, found
+
+
+def _split(chosen: Chosen, view: View, axis: str) -> tuple[tuple[str, ...], str]:
+    """Of which split an axis is a part, with all its parts and the whole; nothing where it is of none."""
+    node = chosen.node(view.wire)
+    if node is None:
+        return (), ""
+    table = dict(view.renames)
+    ((outer, _),) = [pair for pair in view.renames if pair[1] == axis]
+    if isinstance(node.op, Split) and outer in node.own:
+        return tuple(table[a] for a in node.own[1:]), node.own[0]
+    for port in node.ports:
+        if outer in port.axes and outer not in node.own:
+            parts, whole = _split(chosen, View(port.wire, port.renames), outer)
+            if parts:
+                return (tuple(table[a] for a in parts), whole) if set(parts) <= table.keys() else ((), "")
+    return (), ""

@@ -63,6 +63,14 @@ ONE = {
         "(x: [n, d], y: [d]) -> [n, d] where d = h * e { out merge[h, e -> d](tanh(split[d -> h, e](x)) * split[d -> h, e](y)) }",
         "(x: [n, d], y: [d]) -> [n, d] where d = h * e { out tanh(x) * y }",
     ),
+    "a sum over all parts": (
+        "(x: [n, d], y: [d]) -> [n] where d = h * e { out dot[h, e](split[d -> h, e](tanh(x)), split[d -> h, e](y)) + max[h, e](split[d -> h, e](y)) }",
+        "(x: [n, d], y: [d]) -> [n] where d = h * e { out dot[d](tanh(x), y) + max[d](y) }",
+    ),
+    "a sum over all parts, one wire in parts anyway": (
+        "(x: [d], y: [h, e]) -> [] where d = h * e { out dot[h, e](split[d -> h, e](x), y) }",
+        "(x: [d], y: [h, e]) -> [] where d = h * e { out dot[d](x, merge[h, e -> d](y)) }",
+    ),
     "softmax over parts": (
         "(x: [d]) -> [h, e] where d = h * e { out split[d -> h, e](softmax[d](x)) }",
         "(x: [d]) -> [h, e] where d = h * e { out softmax[h, e](split[d -> h, e](x)) }",
@@ -122,6 +130,10 @@ APART = {
     "a causal mask knows the order": (
         "(x: [n]) -> [n] { s = mask(m <= n, reverse(x) * reverse(x)[n -> m]) out dot[m](softmax[m](s), reverse(x)[n -> m]) }",
         "(x: [n]) -> [n] { s = mask(m <= n, x * x[n -> m]) out reverse(dot[m](softmax[m](s), x[n -> m])) }",
+    ),
+    "a sum over some parts": (
+        "(x: [d], _y: [h]) -> [h] where d = h * e { out sum[e](split[d -> h, e](x)) }",
+        "(x: [d], y: [h]) -> [h] where d = h * e { out sum[d](x) + 0 * y }",
     ),
     "softmax of a part": (
         "(x: [d], y: [e]) -> [d] where l = d + e { out slice[n=l, r=d](softmax[l](cat[d, e -> l](x, y)), 0) }",
