@@ -12,6 +12,7 @@ from anatomy.ir.op import Op
 from anatomy.ir.poly import Poly
 from anatomy.ops import Add, Contract, Divide, Expand, Literal, Map, Multiply, Reduce, Size
 from anatomy.rewrites.ratios import exponent_over
+from anatomy.rewrites.positions import Positions
 from anatomy.rewrites.sums import Factor, Key, Sum, Term, identity, number, parts, powers, scaled
 
 MOST = 64
@@ -23,7 +24,7 @@ class Algebra:
     """Sums of products, and the boxes that compute them.
 
     `infinite` are wires that may hold -inf by a mask: a term with one is never cancelled, nor divided by.
-    `partial` wires of functions that have no value somewhere. `truths` are wires of 0 and 1; `never_zero` wires of sums of exponentials and of sizes.
+    `partial` wires of functions that have no value somewhere, `identities` wires of identity matrices. `truths` are wires of 0 and 1; `never_zero` wires of sums of exponentials and of sizes.
     """
 
     builder: Builder
@@ -32,6 +33,7 @@ class Algebra:
     truths: set[int] = field(default_factory=set)
     never_zero: set[int] = field(default_factory=set)
     partial: set[int] = field(default_factory=set)
+    identities: set[int] = field(default_factory=set)
     totals: dict[int, Key] = field(default_factory=dict)
     count: int = 0
     alias: dict[str, str] = field(default_factory=dict)
@@ -39,6 +41,9 @@ class Algebra:
     words: dict[str, str] = field(default_factory=dict)
     made: dict[Key, View] = field(default_factory=dict)
     laws: dict[str, None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.positions = Positions(self)
 
     def used(self, *laws: str) -> None:
         self.laws.update(dict.fromkeys(laws))
@@ -162,11 +167,25 @@ class Algebra:
                     counts.append(self.count_of(a))
                 elif self.size(a).constant() == 1:
                     term = self._read(term, a)
+                elif (known := self._identified(term, a)) is not None:
+                    term = known
                 else:
                     bound.append(a)
-            term = self._cancelled(replace(term, bound=(*term.bound, *bound)))
-            found.extend(self.product([(term,), *counts]))
+            for part in self.positions.summed(replace(term, bound=(*term.bound, *bound))):
+                found.extend(self.product([(self._cancelled(part),), *counts]))
         return self.collect(self.fresh(t) for t in found)
+
+    def _identified(self, term: Term, axis: str) -> Term | None:
+        """Summed over an axis that an identity matrix reads: the other axis of that stands in its place."""
+        for f in term.factors:
+            if f.wire in self.identities and f.power == 1 and axis in f.axes:
+                (other,) = (a for a in f.axes if a != axis)
+                rest = [g for g in term.factors if g is not f]
+                held = [set(g.axes) for g in rest] + [t.axes | set(t.all_bound()) for t in term.exponent]
+                if self.size(other) == self.size(axis) and not any({axis, other} <= h for h in held):
+                    self.used("dot_identity")
+                    return replace(term, factors=tuple(rest)).rename({axis: other})
+        return None
 
     def _read(self, term: Term, axis: str) -> Term:
         def one(f: Factor) -> Factor:

@@ -15,12 +15,18 @@ from anatomy.rewrites.sums import Factor, Sum, Term, number, parts, scaled
 
 @dataclass
 class Functions:
-    """What is known of wires: `masks` their predicate and score, `logs` what they are the logarithm of, `logic` the box of a predicate."""
+    """What is known of wires: `masks` their predicate and score, `logs` what they are the logarithm of, `logic` the box of a predicate.
+
+    `places` are the positions of one axis, `equals` predicates that the positions of two axes are the same.
+    """
 
     algebra: Algebra
     masks: dict[int, tuple[View, Sum]] = field(default_factory=dict)
     logs: dict[int, Sum] = field(default_factory=dict)
     logic: dict[int, Node] = field(default_factory=dict)
+    compared: dict[int, tuple[str, str, str]] = field(default_factory=dict)
+    places: set[int] = field(default_factory=set)
+    equals: set[int] = field(default_factory=set)
 
     def softmax(self, terms: Sum, own: Sequence[str]) -> Sum | None:
         algebra = self.algebra
@@ -87,10 +93,16 @@ class Functions:
             if made.op == Both("and"):
                 return both
             return algebra.collect((*found[0], *found[1], *scaled(both, Fraction(-1))))
+        if predicate.wire in self.compared:
+            table = dict(predicate.renames)
+            sign, left, right = self.compared[predicate.wire]
+            return algebra.positions.truth(sign, table[left], table[right])
         wire = View(predicate.wire, tuple((a, a) for a, _ in predicate.renames))
         one, zero = (algebra.box(Literal(Fraction(v)), (), []) for v in (1, 0))
         view = algebra.box(Where(), (), [wire, one, zero])
         algebra.truths.add(view.wire)
+        if predicate.wire in self.equals:
+            algebra.identities.add(view.wire)
         return algebra.atom(view.rename(dict(predicate.renames)))
 
     def log(self, terms: Sum) -> Sum:

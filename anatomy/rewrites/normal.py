@@ -16,10 +16,12 @@ from anatomy.ir.term import merged, term
 from anatomy.ops import (
     Add,
     Both,
+    Compare,
     Contract,
     Divide,
     Expand,
     Gather,
+    Iota,
     Literal,
     Map,
     Mask,
@@ -246,8 +248,21 @@ class _Writer:
             self.functions.masks[outs[0].wire] = (views[0], self._read(node.ports[1]))
         if isinstance(op, Both | Not):
             self.functions.logic[outs[0].wire] = self.builder.nodes[-1]
+        if isinstance(op, Iota):
+            self.functions.places.add(outs[0].wire)
+        if op == Compare("==") and len(outs[0].axes) == 2 and all(v.wire in self.functions.places for v in views):
+            self.functions.equals.add(outs[0].wire)
+        if isinstance(op, Compare) and len(axes := self._positions(node)) == 2:
+            self.functions.compared[outs[0].wire] = op.sign, *axes
         if isinstance(op, Map) and op.function == "sqrt" and all(map(algebra.positive, self._read(node.ports[0]))):
             algebra.never_zero.add(outs[0].wire)
+
+    def _positions(self, node: Node) -> tuple[str, ...]:
+        """The axes of the operands, where these are the positions of different ones."""
+        makers = [self.source.producer.get(p.wire) for p in node.ports]
+        if any(m is None or not isinstance(self.source.nodes[m[0]].op, Iota) for m in makers):
+            return ()
+        return tuple(dict.fromkeys(p.axes[0] for p in node.ports))
 
     # arithmetic -------------------------------------------------------------------------------
 

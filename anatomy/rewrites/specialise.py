@@ -170,6 +170,7 @@ def joined(a: Diagram, b: Diagram) -> tuple[tuple[str, ...], Diagram] | None:
         v = mine.as_variable()
         if v is not None and known.setdefault(v, theirs) != theirs:
             return None
+    inside = set(inner_sizes(a))
     stand: dict[Poly, str] = {}
     names: dict[str, Poly] = {}
     values: dict[str, Poly] = {}
@@ -181,7 +182,7 @@ def joined(a: Diagram, b: Diagram) -> tuple[tuple[str, ...], Diagram] | None:
     for v, size in known.items():
         if stand.get(size) == v:
             continue
-        value = Poly.var(stand[size]) if size in stand else size.rename(lambda x: str(names[x]) if x in names else f"{x}~r")
+        value = Poly.var(stand[size]) if size in stand else size.rename(lambda x: str(names[x]) if x in names else x if x in inside else f"{x}~r")
         stand.setdefault(size, v)
         if value != Poly.var(v):
             values[v] = value
