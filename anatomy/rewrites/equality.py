@@ -18,7 +18,7 @@ from anatomy.ir.loop import opened
 from anatomy.ir.poly import Poly
 from anatomy.ir.term import term
 from anatomy.rewrites.normal import normal, written
-from anatomy.rewrites.search import derive
+from anatomy.rewrites.search import Found, search
 
 if TYPE_CHECKING:
     import torch
@@ -56,7 +56,7 @@ class Equality:
     `normal_form`: one normal form; None where it was cut short, or where the values show that a law was used where it
     has no value. `evaluation`: equal values at random points; on its own it is a conjecture and no proof.
     `derivation`: the laws that lead from both sides, "left" and "right", to a common diagram, where one is known;
-    `counterexample`: where the values differ.
+    `counterexample`: where the values differ. `sought`: what a search came to, where there was one.
     """
 
     isomorphic: bool
@@ -65,6 +65,7 @@ class Equality:
     evaluation: bool | None
     derivation: Derivation | None = field(default=None, compare=False)
     counterexample: Counterexample | None = field(default=None, compare=False)
+    sought: Found | None = field(default=None, compare=False)
 
     @property
     def proved(self) -> bool:
@@ -103,9 +104,11 @@ def equal(a: Diagram, b: Diagram, seed: int = 0, module: Build | None = None, se
     value, counter = _evaluate(a, b, pairs, inner, normal_form is True, seed, module)
     if value is False and normal_form:
         normal_form, derivation = None, None
+    sought = None
     if value is not False and normal_form is False and seconds > 0:
-        derivation = derive(a, b, seconds=seconds)
-    return Equality(isomorphic, False, normal_form, value, derivation, counter)
+        sought = search(a, b, seconds=seconds)
+        derivation = sought.derivation
+    return Equality(isomorphic, False, normal_form, value, derivation, counter, sought)
 
 
 def _normal(a: Diagram, b: Diagram) -> tuple[bool | None, Derivation | None, tuple[Canonical, Canonical] | None]:
