@@ -16,6 +16,7 @@ from anatomy.target import resolve
 def add(name: str, parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="TARGET", help="FILE.anat for all its derivations, FILE.anat::name for one")
     parser.add_argument("--fill", action="store_true", help="print the diagrams that stand for `?`")
+    parser.add_argument("--write", action="store_true", help="put the diagrams that stand for `?`, and the rules that were found, into the file")
     parser.add_argument("--film", metavar="OUT", help="draw the diagrams as a film strip: .svg, .png or .pdf (of one derivation)")
     parser.add_argument("--book", action="store_true", help="TARGET is a folder: write its README.md and a film strip for every derivation in it")
     add_json(parser)
@@ -42,6 +43,13 @@ def run(options: argparse.Namespace) -> int:
         report(errors, options.json)
         return 1
     found = [derive(program, n) for n in names]
+    if options.write:
+        from anatomy.rewrites.fillin import written_out
+
+        path, before = Path(program.root.source.path), program.root.source.text
+        after = written_out(program, found)
+        if after != before:
+            path.write_text(after, "utf-8")
     if options.film:
         from anatomy.rewrites.film import Film
 
@@ -71,7 +79,8 @@ def as_data(d: Derivation, fill: bool) -> dict[str, Any]:
     for line, became in zip(d.lines, changes(d) if d.lines else (), strict=True):
         row: dict[str, Any] = {
             "relation": line.relation, "to": line.name, "by": list(line.by), "hash": digest(line.diagram),
-            "open": line.open, "conjecture": line.conjecture, "assumed": list(line.assumed),
+            "open": line.open, "conjecture": line.conjecture, "assumed": list(line.assumed), "searched": line.left_out,
+            "limit": line.limit, "laws": list(line.laws), "conditions": list(line.conditions),
             "boxes": became,
         }  # fmt: skip
         if fill and line.open:
@@ -79,7 +88,8 @@ def as_data(d: Derivation, fill: bool) -> dict[str, Any]:
         steps.append(row)
     return {
         "name": d.name, "left": d.left, "right": d.right, "claimed": d.claimed, "holds": not d.diagnostics,
-        "relation": d.relation if not d.diagnostics else None, "conjecture": d.conjecture, "steps": steps,
+        "relation": d.relation if not d.diagnostics else None, "conjecture": d.conjecture,
+        "limit": d.limit, "conditions": list(d.conditions), "steps": steps,
         "diagnostics": as_json(d.diagnostics),
     }  # fmt: skip
 
@@ -92,11 +102,17 @@ def listing(d: Derivation, fill: bool) -> None:
     notes = ", a conjecture: a step rests on evaluation" if d.conjecture else ""
     assumed = sorted({name for line in d.lines for name in line.assumed})
     notes += f", assuming {', '.join(assumed)}" if assumed else ""
+    if d.limit:
+        count = sum(line.limit for line in d.lines)
+        notes += f" (universal approximation: {count} of {len(d.lines)} step{'s' if len(d.lines) != 1 else ''} up to limits, uniform on compact sets)"
     print(f"{d.name}: {d.left} {d.relation} {d.right}{notes}")
     wide = max([len(line.name) for line in d.lines], default=0)
     for line in d.lines:
-        print(f"  {line.relation} {line.name:<{wide}}  by {line.reason}" + ("  (conjecture)" if line.conjecture else ""))
+        marks = ["conjecture"] * line.conjecture + ["found"] * line.left_out + [f"limit: {', '.join(line.laws)}"] * line.limit
+        print(f"  {line.relation} {line.name:<{wide}}  by {line.reason}" + (f"  ({'; '.join(marks)})" if marks else ""))
         if fill and line.open:
             from anatomy.language.unparse import unparse
 
             print("".join(f"       {text}".rstrip() + "\n" for text in unparse(line.diagram).splitlines()), end="")
+    for k, condition in enumerate(d.conditions):
+        print(("  where " if not k else "    and ") + condition)

@@ -143,7 +143,8 @@ class Text:
             return [self.type(k, tuple(node.own[p] for p in places)) for places, k in zip(axes, kinds, strict=True)]
 
         names = Names(self.axes.names())
-        params = ", ".join(f"{names.new(f'x{k + 1}')}: {t}" for k, t in enumerate(types(op.takes_axes, op.takes_kinds)))
+        words = op.words or tuple(f"x{k + 1}" for k in range(len(op.takes_axes)))
+        params = ", ".join(f"{names.new(word)}: {t}" for word, t in zip(words, types(op.takes_axes, op.takes_kinds), strict=True))
         return f"hole {label}({params}) -> {', '.join(types(op.gives_axes, op.gives_kinds))}"
 
     def statement(self, i: int) -> Iterator[tuple[Path, str]]:

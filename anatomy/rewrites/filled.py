@@ -69,7 +69,7 @@ def alone(node: Node, sizes: Diagram, name: str) -> Diagram:
 def tied(diagram: Diagram, names: tuple[str, ...]) -> Diagram:
     """The diagram in which weights, or holes, of one type are one: the first of them.
 
-    Where two weights differ in a size that is free inside of one filler (`Wk.c`), the sizes become equal, which is one more restriction. Raises AnatomyError: E605 where one is missing, E310 where their types differ.
+    Where two weights differ in a size that is free and of no header, the sizes become equal, which is one more restriction. Raises AnatomyError: E605 where one is missing, E310 where their types differ.
     """
     first, *others = names
     for name in others:
@@ -91,16 +91,17 @@ def tied(diagram: Diagram, names: tuple[str, ...]) -> Diagram:
 
 
 def _level(diagram: Diagram, left: Weight, right: Weight) -> tuple[Diagram, Weight, Weight]:
-    """With equal sizes where the size of an axis is free and the axis is of what fills one of the two."""
+    """With equal sizes where the size of an axis is free and no header has it."""
     from anatomy.rewrites.restrict import restricted
 
     sizes: list[tuple[Poly, Poly]] = []
+    header = {v for end in (*diagram.inputs, *diagram.outputs) for a in end.layout for v in diagram.sizes[a].variables()}
     if len(left.layout) == len(right.layout):
         for a, b in zip(left.layout, right.layout, strict=True):
             one, two = diagram.sizes[a], diagram.sizes[b]
             if diagram.settled.of(one - two) == Poly():
                 continue
-            inner = next((p for x, p, q in ((b, two, one), (a, one, two)) if "." in x and (v := p.as_variable()) and v not in q.variables()), None)
+            inner = next((p for p, q in ((two, one), (one, two)) if (v := p.as_variable()) and v not in header | q.variables()), None)
             if inner is not None:
                 sizes.append((inner, two if inner is one else one))
     if sizes:

@@ -255,6 +255,8 @@ class Reasons:
 
         words = ["universal", *([law] if law else []), *([f"invariant {', '.join(invariant)}"] if invariant else [])]
         by = f"{' '.join(words)} {'back' if back else 'fill'} {self.text(fills)}"
+        if inverse is not None:
+            by += f" inverse {' '.join(self.program.root.span(inverse).text.split())}"
         return Reason(step, (by,), (Make(self.all(fills), back),), "~=" if step.relation == "~=" else ">=", check=check)
 
     def consistent(self, steps: Sequence[s.Step], diagrams: Sequence[Diagram]) -> None:

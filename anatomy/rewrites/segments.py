@@ -135,7 +135,7 @@ class Segment:
         """The nearest reason that would do: none, one rule, or what a search finds."""
         name, goal_name = self.name, self.goal_name
         allowed_relation = weakest(r.step.relation for r in self.steps)
-        if term(self.start) == term(self.goal):
+        if term(self.start) == term(self.goal) and len(self.steps) == 1:
             return f"`{goal_name}` is `{name}` already: leave out `by`"
         allowed: Callable[[Rule], bool] = lambda rule: STRENGTH[rule.relation] <= STRENGTH[allowed_relation]  # noqa: E731
         rule = nearest(self.start, self.goal, (*self.reasons.own().values(), *library()), allowed)
