@@ -29,6 +29,7 @@ from anatomy.ops import (
     Not,
     Power,
     Reduce,
+    Shift,
     Size,
     Softmax,
     Subtract,
@@ -361,6 +362,9 @@ class _Writer:
             return None
         found = []
         for t in self._read(node.ports[0]):
+            if op == Shift(1) and (less := algebra.positions.shifted(t, node.own[0])) is not None:
+                found.extend(less)
+                continue
             inner = Term(
                 factors=tuple(f for f in t.factors if held.intersection(f.axes)),
                 exponent=tuple(e for e in t.exponent if held & e.axes),

@@ -68,6 +68,18 @@ class Positions:
                     return tuple(t for one in (replace(term, factors=factors), *less) for t in self.summed(one))
         return (term,)
 
+    def shifted(self, term: Term, axis: str) -> Sum | None:
+        """A sum up to each position of an axis, one position later: the sum up to that position without itself."""
+        held = [f for f in term.factors if axis in f.axes]
+        if len(held) != 1 or held[0].wire not in self.signs or any(axis in t.axes for t in term.exponent):
+            return None
+        sign, p, q = self.signs[held[0].wire]
+        table = dict(held[0].renames)
+        if sign != "<=" or table[q] != axis or held[0].power != 1:
+            return None
+        (less,) = self.truth("<", table[p], axis)
+        return self.summed(replace(term, factors=(*(f for f in term.factors if f is not held[0]), *less.factors)))
+
     def _at(self, term: Term, f: Factor, x: str, y: str) -> Sum | None:
         """The term without a factor and without the sum over x, at x = y; None where some wire would be read on a diagonal."""
         kept: list[Factor] = []
