@@ -55,7 +55,7 @@ def apply(diagram: Diagram, match: Match) -> Diagram:
         view = match.wires.get(name, View(-1, ()))
         return made[view.wire].rename(dict(view.renames)) if view.wire in made else view
 
-    arguments = [argument(i.name) for i in match.pattern.inputs]
+    arguments = [*(argument(i.name) for i in match.pattern.inputs), *(View(w, ()) for w in match.settled[1])]
     (view,) = builder.splice(other, arguments, names, lambda key: key, frame)
     if match.rest:
         op = Multiply() if isinstance(old.op, Contract) else old.op

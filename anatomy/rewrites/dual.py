@@ -39,6 +39,16 @@ def quotient(a: float, b: float) -> float:
     return NAN if not a or a != a or b != b else math.copysign(INF, a) * math.copysign(1, b)
 
 
+def _raised(x: float, e: float) -> float:
+    """`x ^ e` as IEEE 754 has it, where Python raises."""
+    try:
+        return x**e
+    except ZeroDivisionError:
+        return INF
+    except OverflowError:
+        return -INF if x < 0 and e % 2 else INF
+
+
 def _sign(x: float) -> float:
     return NAN if x != x else float((x > 0) - (x < 0))
 
@@ -76,6 +86,15 @@ FUNCTIONS: dict[str, tuple[Callable[[float], float], Callable[[float], float]]] 
     "stop": (lambda x: x, _flat),
 }
 """Every function of one real with its derivative."""
+
+
+OTHERS: dict[str, tuple[Callable[[float], float], Callable[[float], float]]] = {
+    "map 1": (lambda x: 0.37 + 1.3 * x + 0.8 * math.sin(1.7 * x + 0.4), lambda x: 1.3 + 1.36 * math.cos(1.7 * x + 0.4)),
+    "map 2": (lambda x: 1.1 - x * x / (1 + abs(x)) + math.cos(2.3 * x), lambda x: -x * (2 + abs(x)) / (1 + abs(x)) ** 2 - 2.3 * math.sin(2.3 * x)),
+    "map0 1": (lambda x: 1.3 * x + 0.8 * math.sin(1.7 * x + 0.4) - 0.8 * math.sin(0.4), lambda x: 1.3 + 1.36 * math.cos(1.7 * x + 0.4)),
+    "map0 2": (lambda x: -x * abs(x) / (1 + abs(x)) + x * math.cos(2.3 * x), lambda x: -abs(x) * (2 + abs(x)) / (1 + abs(x)) ** 2 + math.cos(2.3 * x) - 2.3 * x * math.sin(2.3 * x)),
+}  # fmt: skip
+"""Functions without any property (`map0`: but 0 at 0), which stand for the maps of a rule."""
 
 
 def slope(derivative: float, tangent: float) -> float:
@@ -119,19 +138,24 @@ class Duals:
             return (INF, NAN)
 
     def raised(self, a: Dual, b: Dual) -> Dual:
-        """`a ^ b` for a real exponent; not a number where the base is negative and the exponent is not whole."""
-        if b[1] == 0.0 and abs(b[0]) <= 64 and b[0] == int(b[0]):
-            return self.power(a, int(b[0]))
-        if a[0] <= 0:
-            return (NAN, NAN) if a[0] else ((0.0, 0.0) if b[0] > 0 else (NAN, NAN))
-        return self.function("exp", self.multiply(b, self.function("log", a)))
+        """`a ^ b` for a real exponent: for a negative base a whole one, along which nothing may vary."""
+        (x, way), (e, along) = a, b
+        if x > 0:
+            return self.function("exp", self.multiply(b, self.function("log", a)))
+        if x != x or not math.isfinite(e) or (x < 0 and not e.is_integer()):
+            return (NAN, NAN)
+        bend = 0.0 if not along or (x == 0 and e > 0) else NAN
+        return (_raised(x, e), slope(e * _raised(x, e - 1), way) + bend if e else bend)
 
     def total(self, row: list[Dual]) -> Dual:
         return (math.fsum(a[0] for a in row) if all(map(math.isfinite, (a[0] for a in row))) else sum(a[0] for a in row), sum(a[1] for a in row))
 
     def function(self, name: str, *arguments: Dual) -> Dual:
-        value, derivative = FUNCTIONS[name]
         ((x, t),) = arguments
+        if name in OTHERS:
+            value, derivative = OTHERS[name]
+            return (value(x), slope(derivative(x), t)) if math.isfinite(x) else (x, 0.0)
+        value, derivative = FUNCTIONS[name]
         return (value(x), slope(derivative(x), t) if t else 0.0)
 
     def root(self, value: Fraction) -> Dual:

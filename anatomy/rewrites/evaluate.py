@@ -19,6 +19,9 @@ from anatomy.rewrites.structure import STRUCTURE
 from anatomy.rewrites.tensor import Abstain, Tensor, Unknown, by_rows
 from anatomy.rewrites.values import VALUES
 
+BITS = 1000
+"""Length of an exact number; greater ones overflow in float64."""
+
 
 @dataclass
 class Machine:
@@ -75,6 +78,8 @@ class Machine:
         return self.node.own
 
     def scalar(self, value: Fraction) -> list[Tensor]:
+        if max(value.numerator.bit_length(), value.denominator.bit_length()) > BITS:
+            raise Abstain("a number is longer than a float can hold")
         self.exact[self.node.outs[0]] = value
         return [Tensor((), (), [self.numbers.number(value)])]
 

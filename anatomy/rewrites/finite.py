@@ -32,11 +32,11 @@ def lows(diagram: Diagram) -> frozenset[int]:
     >>> [f.nodes[f.producer[w][0]].op.word for w in lows(f)]
     ['mask']
     """
-    return _lows(_Same(diagram))
+    return _lows(Same(diagram))
 
 
 @lru_cache(maxsize=64)
-def _lows(same: _Same) -> frozenset[int]:
+def _lows(same: Same) -> frozenset[int]:
     diagram, found = same.thing, set[int]()
     assert isinstance(diagram, Diagram)
     for node in diagram.nodes:
@@ -65,8 +65,11 @@ def _low(diagram: Diagram, node: Node, found: set[int]) -> bool:
 def blocking(diagram: Diagram, match: Match) -> str | None:
     """The parameter that keeps a rule from being used at a match: its wire may hold -inf and the rule needs finite reals.
 
-    Verification tries -inf in one parameter at a time; where two may hold it, the second blocks.
+    Verification tries -inf in one parameter at a time; where two may hold it, the second blocks. Where the rule needs a
+    finite entry in each row, it must be proved that there is one.
     """
+    from anatomy.rewrites.rows import Rows
+
     low = lows(diagram)
     if not low:
         return None
@@ -78,11 +81,20 @@ def blocking(diagram: Diagram, match: Match) -> str | None:
     here = [name for name, view in match.wires.items() if may(view.wire)]
     if not here:
         return None
-    tolerant = _tolerant(_Same(match.rule))
-    return next((name for name in here if name not in tolerant), None if len(here) == 1 else here[1])
+    tolerant, rows = _tolerant(Same(match.rule))
+    proof = Rows(diagram, groups)
+
+    def kept(name: str) -> bool:
+        """Whether it keeps a finite entry in every row that the rule needs one in."""
+        view = match.wires[name]
+        names = {inner: outer for outer, inner in view.renames}
+        return any(proof.some(view.wire, [names[match.axes[a]] for a in axes]) for n, axes in rows if n == name)
+
+    blocked = [name for name in here if name not in tolerant and not kept(name)]
+    return blocked[0] if blocked else None if len(here) == 1 else here[1]
 
 
-class _Same:
+class Same:
     """A key that compares by identity."""
 
     def __init__(self, thing: object):
@@ -92,12 +104,13 @@ class _Same:
         return id(self.thing)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and other.thing is self.thing
+        return isinstance(other, Same) and other.thing is self.thing
 
 
 @lru_cache(maxsize=4096)
-def _tolerant(same: _Same) -> frozenset[str]:
+def _tolerant(same: Same) -> tuple[frozenset[str], tuple[tuple[str, tuple[str, ...]], ...]]:
     from anatomy.rewrites.verify import verify
 
     assert isinstance(same.thing, Rule)
-    return frozenset(verify(same.thing).masked)
+    found = verify(same.thing)
+    return frozenset(found.masked), found.rows

@@ -23,6 +23,15 @@ class Group:
     op: Op
     ports: tuple[Port, ...]
 
+    @property
+    def axes(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(a for p in self.ports for a in p.axes))
+
+    @property
+    def named(self) -> dict[str, str]:
+        """For each axis, an axis of the diagram that has its size."""
+        return {inner: outer for p in self.ports for outer, inner in p.renames}
+
 
 @dataclass
 class Groups:
@@ -48,11 +57,6 @@ class Groups:
             self.by_wire[group.wire] = group
             self.wires.append(Wire(axes, kind))
         return Port(group.wire, tuple((a, a) for a in self.wire(group.wire).axes))
-
-    def sizes(self, number: int) -> dict[str, str]:
-        """For each axis of a group, an axis of the diagram that has its size."""
-        group = self.by_wire[number]
-        return {inner: outer for p in group.ports for outer, inner in p.renames}
 
 
 def flat(diagram: Diagram, node: Node, once: bool = False) -> tuple[Port, ...]:

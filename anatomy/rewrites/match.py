@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
 
 from anatomy.ir.builder import View
 from anatomy.ir.graph import Diagram, Port
@@ -11,8 +13,10 @@ from anatomy.ir.live import live
 from anatomy.ir.poly import Poly
 from anatomy.language.program import Rule
 from anatomy.ops import Gather
+from anatomy.rewrites.conditions import Place, unproved
 from anatomy.rewrites.finite import blocking
 from anatomy.rewrites.grouping import Group
+from anatomy.rewrites.instance import Unary, Unfit, free, instance
 from anatomy.rewrites.sizing import sizings
 from anatomy.rewrites.unify import Axes, Search, State
 
@@ -25,7 +29,7 @@ class Match:
     named as where the other side is to stand: those that the rule declares as in `axes`, all others (lifts, which
     the whole match is vectorised over) as on the wire `root`, which the other side replaces. `rest` are operands
     of the sum or product at `root` that the match leaves out, under the names of its box; `groups` are wires that have
-    yet to be made from operands.
+    yet to be made from operands. `numbers` and `maps` are what the rule leaves open besides wires.
     """
 
     rule: Rule
@@ -38,6 +42,8 @@ class Match:
     lifts: tuple[str, ...] = ()
     rest: tuple[Port, ...] = ()
     groups: tuple[Group, ...] = ()
+    numbers: Mapping[str, Fraction] = field(default_factory=dict)
+    maps: Mapping[str, Unary] = field(default_factory=dict)
 
     @property
     def pattern(self) -> Diagram:
@@ -45,10 +51,17 @@ class Match:
 
     @property
     def replacement(self) -> Diagram:
-        return self.rule.left if self.reverse else self.rule.right
+        return self.settled[0]
+
+    @cached_property
+    def settled(self) -> tuple[Diagram, tuple[int, ...]]:
+        """The other side with its numbers and maps, and the wires here that are further inputs of it."""
+        return instance(self.rule.left if self.reverse else self.rule.right, self.numbers, self.maps)
 
 
-def matches(diagram: Diagram, rule: Rule, reverse: bool = False, at: int | None = None, grouped: bool = True) -> Iterator[Match]:
+def matches(
+    diagram: Diagram, rule: Rule, reverse: bool = False, at: int | None = None, grouped: bool = True, refused: list[str] | None = None
+) -> Iterator[Match]:  # fmt: skip
     """All places where a side of a rule stands in a diagram, in the order of its boxes.
 
     Boxes agree when their operations do, with equal attributes. Axes of one box of the rule go to different axes, its
@@ -63,6 +76,10 @@ def matches(diagram: Diagram, rule: Rule, reverse: bool = False, at: int | None 
     must be a finite real is a wire that may hold -inf. Only rules with one result
     match, without weights, noise or holes of their own; a loop is one box, equal where its body is.
 
+    A number of the rule is any attribute or literal that stands in its place (also `-2` and `1 / 3`), the same wherever
+    it is used; a map is any function of one real, also a sum, product, power or maximum with a number or with a wire without axes.
+    The conditions of the rule must be provable here; `refused` collects those that were not, where all else was in order.
+
     `at` asks for matches whose result is made by that box only; without it, a side that is a bare parameter
     is not tried.
 
@@ -75,14 +92,35 @@ def matches(diagram: Diagram, rule: Rule, reverse: bool = False, at: int | None 
     [{1: 2, 0: 1}]
     """
     pattern, other = (rule.right, rule.left) if reverse else (rule.left, rule.right)
-    if not pattern.by_op.keys() <= diagram.by_op.keys() or not _usable(pattern, other):
+    needed = {kind for kind, made in pattern.by_op.items() if not rule.variables or not all(free(pattern.nodes[i].op) for i in made)}
+    if not needed <= diagram.by_op.keys() or not _usable(pattern, other):
         return
-    search = Search(diagram, pattern, _pure(rule), grouped)
+    search = Search(diagram, pattern, _pure(rule), grouped, frozenset(v.name for v in rule.variables if v.kind == "integer"))
     for root, found, rest in search.roots(at):
         for sizes in sizings(pattern, other, found.sizes, found.later, diagram.settled):
             match = _complete(diagram, rule, reverse, other, search, root, found, sizes, rest)
-            if match is not None and blocking(diagram, match) is None:
+            if match is not None and _allowed(match, diagram, {**sizes, **found.sizes}, refused) and blocking(diagram, match) is None:
                 yield match
+
+
+def _allowed(match: Match, diagram: Diagram, sizes: Mapping[str, Poly], refused: list[str] | None) -> bool:
+    """Whether the other side exists with these numbers and maps, and the conditions are proved."""
+    if match.rule.variables:
+        try:
+            made = match.settled[0]
+        except Unfit:
+            return False
+        if any(free(n.op) for n in made.nodes):
+            return False
+    if match.rule.conditions:
+        groups = {g.wire: g for g in match.groups}
+        place = Place(diagram, sizes, match.numbers, match.maps, match.wires, match.axes, groups)
+        failed = unproved(match.rule.conditions, place)
+        if failed is not None:
+            if refused is not None and failed.text not in refused:
+                refused.append(failed.text)
+            return False
+    return True
 
 
 def _usable(pattern: Diagram, other: Diagram) -> bool:
@@ -106,6 +144,9 @@ def _pure(rule: Rule) -> frozenset[str]:
             if size.as_variable() != axis:
                 known.update((axis, *size.variables()))
         known.update(v for e in (*d.equations, *d.where) for p in (e.left, e.right) for v in p.variables())
+    for c in rule.conditions:
+        known.update(c.axes)
+        known.update(v for side in (c.left, c.right) for q in side.leaves if isinstance(q.parts[0], Poly) for v in q.parts[0].variables())
     return frozenset(a for d in (rule.left, rule.right) for a in d.sizes if a not in known)
 
 
@@ -144,7 +185,7 @@ def _complete(
     if kind == "real" and looked is not None and search.groups.wire(looked.wire).kind.name == "index":
         return None
     groups = tuple(search.groups.by_wire[v.wire] for v in wires.values() if v.wire in search.groups.by_wire)
-    return Match(rule, reverse, root, state.nodes, wires, names, sizes, tuple(result.lifts.values()), rest, groups)
+    return Match(rule, reverse, root, state.nodes, wires, names, sizes, tuple(result.lifts.values()), rest, groups, state.numbers, state.maps)
 
 
 def _looked_up(d: Diagram, wire: int) -> str | None:

@@ -96,6 +96,8 @@ class Modular:
                 return arguments[0] * arguments[0] % PRIME
             case "stop":
                 raise Abstain("`stop` is known by its gradient only")
+        if name.startswith("map0") and not any(arguments):
+            return 0
         key = (name, arguments)
         if key not in self.asked:
             text = f"{self.seed} {name} {arguments}".encode()

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from fractions import Fraction
 from itertools import combinations
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anatomy.ir.equations import settle
 from anatomy.ir.graph import Diagram, Node
 from anatomy.ir.loop import boxes, opened
 from anatomy.rewrites.evaluate import Machine
 from anatomy.rewrites.tensor import Tensor
+
+if TYPE_CHECKING:
+    from anatomy.rewrites.cases import Domain
 
 PRIMES: tuple[int, ...] = (2, 3, 5, 7, 11, 13)
 LARGEST = 400
@@ -33,7 +36,9 @@ class Draw:
     masks: bool | None = None
 
 
-def assignments(left: Diagram, right: Diagram, rng: random.Random) -> list[tuple[dict[str, int], dict[str, int]]]:
+def assignments(
+    left: Diagram, right: Diagram, rng: random.Random, allowed: Callable[[tuple[dict[str, int], dict[str, int]]], bool] = lambda _: True
+) -> list[tuple[dict[str, int], dict[str, int]]]:  # fmt: skip
     """Sizes of all axes on both sides, smallest boxes first, as far as the equations allow.
 
     All 1, pairwise coprime, mixed; and for every free size one where it alone is large, greater than the integers that
@@ -54,7 +59,7 @@ def assignments(left: Diagram, right: Diagram, rng: random.Random) -> list[tuple
         if any(not 1 <= p.evaluate(values) <= largest for p in polys):
             return False
         tables = [{a: settled.of(p).evaluate(values) for a, p in d.sizes.items()} for d in sides]
-        if any(volume(d, t) > largest for d, t in zip(sides, tables, strict=True)):
+        if any(volume(d, t) > largest for d, t in zip(sides, tables, strict=True)) or not allowed((tables[0], tables[1])):
             return False
         found.append(dict(values))
         results.append((tables[0], tables[1]))
@@ -122,9 +127,9 @@ def sized_lifts(given: Sequence[tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
 
 def inputs(
     diagram: Diagram, sizes: Mapping[str, int], numbers: Any, rng: random.Random, draw: Draw,
-    added: Mapping[str, tuple[str, ...]],
+    added: Mapping[str, tuple[str, ...]], domains: Mapping[str, Domain] | None = None,
 ) -> dict[str, Tensor]:  # fmt: skip
-    """A random tensor for every input and, by `weight KEY`, for every weight, the added axes first."""
+    """A random tensor for every input and, by `weight KEY`, for every weight, the added axes first; reals as `domains` says."""
     items = [(i.name, i.layout, diagram.wires[i.wire].kind) for i in diagram.inputs]
     items += [(f"weight {w.key}", w.layout, diagram.wires[w.wire].kind) for w in diagram.weights]
     found = {}
@@ -139,7 +144,10 @@ def inputs(
                 case "index":
                     data.append(rng.randrange(sizes[kind.axis]))
                 case _:
-                    data.append(entry(numbers, rng, draw))
+                    value = entry(numbers, rng, draw)
+                    if domains and name in domains and numbers.name == "dual":
+                        value = (domains[name].draw(value[0], rng), value[1])
+                    data.append(value)
         found[name] = Tensor((*more, *layout), shape, data)
     return found
 

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from itertools import permutations
 
 from anatomy.ir.graph import Diagram, Kind, Node, Port
-from anatomy.ir.op import Op
 from anatomy.ir.poly import Poly
+from anatomy.ir.quantity import Quantity
+from anatomy.ops import Literal, Map
+from anatomy.rewrites.finite import lows
 from anatomy.rewrites.grouping import MOST, Groups, flat, shared_out
+from anatomy.rewrites.instance import BINARY, Unary, formulas, free
+from anatomy.rewrites.unknowns import constant, solved
 
 Axes = Mapping[str, str]
+STEPS = 20_000
+"""Ways to match one box that are tried in one search; a rule of many like operands in a sum of many has millions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +40,22 @@ class State:
     sizes: dict[str, Poly] = field(default_factory=dict)
     later: tuple[tuple[Poly, Poly], ...] = ()
     """Sizes in variables of the rule, each with the size that it must be here."""
+    numbers: Mapping[str, Fraction] = field(default_factory=dict)
+    maps: Mapping[str, Unary] = field(default_factory=dict)
+    owed: tuple[tuple[Quantity, Fraction], ...] = ()
+    """Formulas in numbers of the rule, each with the value that it must have."""
 
 
 class Search:
-    def __init__(self, target: Diagram, pattern: Diagram, pure: frozenset[str], grouped: bool):
-        self.target, self.pattern, self.pure, self.grouped = target, pattern, pure, grouped
+    """All ways in which one side of a rule stands in a diagram, at most `STEPS` of them looked at.
+
+    `whole` are the numbers of the rule that are integers.
+    """
+
+    def __init__(self, target: Diagram, pattern: Diagram, pure: frozenset[str], grouped: bool, whole: frozenset[str] = frozenset()):
+        self.target, self.pattern, self.pure, self.grouped, self.whole = target, pattern, pure, grouped, whole
+        self.open = {i: formulas(n.op) for i, n in enumerate(pattern.nodes) if free(n.op) or formulas(n.op)}
+        self.steps = STEPS
         self.groups = Groups(target)
         self.inputs = pattern.input_of
 
@@ -49,18 +67,38 @@ class Search:
             yield from self._bare(result, at)
             return
         u, k = self.pattern.producer[result]
-        box = self.pattern.nodes[u]
-        kind = type(box.op)
         seen: set[object] = set()
-        for v in self.target.by_op.get(kind, ()) if at is None else (at,):
+        for v in self._like(u) if at is None else (at,):
             node = nodes[v]
-            if node.op != box.op or k >= len(node.outs):
+            if not self._same(u, v) or k >= len(node.outs):
                 continue
             for state, rest in self._root(u, v):
+                if any(q.at(state.numbers) != value for q, value in state.owed):
+                    continue
                 key = (v, tuple(sorted(state.nodes.items())), self._bindings(state), rest)
                 if key not in seen:
                     seen.add(key)
                     yield node.outs[k], state, rest
+
+    def _like(self, u: int) -> Sequence[int]:
+        """The boxes here that one of the pattern may be."""
+        op, table = self.pattern.nodes[u].op, self.target.by_op
+        if free(op):
+            return sorted(v for kind in (Map, *BINARY) for v in table.get(kind, ()))
+        if isinstance(op, Literal) and u in self.open:
+            return sorted(v for kind in (Literal, Map, *BINARY) for v in table.get(kind, ()))
+        return table.get(type(op), ())
+
+    def _same(self, u: int, v: int) -> bool:
+        """Whether a box of the pattern may be a box here, by their operations."""
+        mine, theirs = self.pattern.nodes[u].op, self.target.nodes[v].op
+        if u not in self.open:
+            return type(mine) is type(theirs) and mine == theirs
+        if free(mine):
+            return isinstance(theirs, Map) or (isinstance(theirs, BINARY) and any(not p.renames for p in self.target.nodes[v].ports))
+        if isinstance(mine, Literal):
+            return constant(self.target, self.target.nodes[v].outs[0]) is not None
+        return type(mine) is type(theirs) and all(k in self.open[u] or getattr(theirs, k) == x for k, x in vars(mine).items())
 
     def _bindings(self, state: State) -> object:
         """What distinguishes a match, up to the choice of axes that the rule says nothing about."""
@@ -121,7 +159,15 @@ class Search:
     ) -> Iterator[State]:
         """Settle one box and go on with what made its operands."""
         box = self.pattern.nodes[u]
+        self.steps -= 1
+        if self.steps < 0:
+            return
         state = replace(state, nodes={**state.nodes, u: v}, tables={**state.tables, u: table})
+        if u in self.open:
+            settled = self._settle(state, u, v, operands)
+            if settled is None:
+                return
+            state = settled
         for axis in box.own:
             sized = self._size(state, axis, table[axis])
             if sized is None:
@@ -139,6 +185,15 @@ class Search:
 
     def _orders(self, box: Node, node: Node, top: bool) -> Iterator[tuple[tuple[Port, ...], tuple[Port, ...], tuple[Port, ...]]]:
         """Which operand is which, by what made them: operands of the pattern, of the box here, and those left over."""
+        if isinstance(box.op, Literal):
+            yield (), (), ()
+            return
+        if free(box.op):
+            for p in node.ports:
+                others = [q for q in node.ports if q is not p]
+                if all(not q.renames for q in others) and self._alike(box.ports[0].wire, p.wire):
+                    yield box.ports, (p,), ()
+            return
         if len(box.own) != len(node.own):
             return
         if len(box.ports) == len(node.ports):
@@ -170,7 +225,7 @@ class Search:
         if made is None:
             return readable(self.pattern.wires[mine].kind, self.groups.wire(theirs).kind)
         there = self.target.producer.get(theirs)
-        return there is not None and made[1] == there[1] and _same(self.pattern.nodes[made[0]].op, self.target.nodes[there[0]].op)
+        return there is not None and made[1] == there[1] and self._same(made[0], there[0])
 
     def _tables(self, box: Node, node: Node, ports: Sequence[Port], operands: Sequence[Port], known: Axes) -> Iterator[Axes]:
         """Injective maps of the axes of a box, own to own, such that each operand has what its counterpart has."""
@@ -217,7 +272,7 @@ class Search:
         if wire in state.wires:
             return (state, []) if state.wires[wire] == bound else None
         state = replace(state, wires={**state.wires, wire: bound})
-        group = self.groups.sizes(bound.wire) if bound.wire >= len(self.target.wires) else None
+        group = self.groups.by_wire[bound.wire].named if bound.wire >= len(self.target.wires) else None
         for a, b in bound.axes.items():
             sized = self._size(state, a, group[b] if group else b)
             if sized is None:
@@ -226,7 +281,7 @@ class Search:
         made = self.pattern.producer.get(wire)
         if made is not None:
             there = self.target.producer.get(bound.wire)
-            if there is None or there[1] != made[1] or not _same(self.pattern.nodes[made[0]].op, self.target.nodes[there[0]].op):
+            if there is None or there[1] != made[1] or not self._same(made[0], there[0]):
                 return None
             return state, [(made[0], there[0], bound)]
         kind, have = self.pattern.wires[wire].kind, self.groups.wire(bound.wire).kind
@@ -236,6 +291,47 @@ class Search:
             sized = self._size(state, kind.axis, have.axis)
             return None if sized is None else (sized, [])
         return state, []
+
+    # numbers and maps -------------------------------------------------------------------------
+
+    def _settle(self, state: State, u: int, v: int, operands: Sequence[Port]) -> State | None:
+        """What the pattern leaves open at a box is what stands here."""
+        op, node = self.pattern.nodes[u].op, self.target.nodes[v]
+        if isinstance(op, Map):
+            found = self._unary(node, operands[0])
+            known = state.maps.get(op.function)
+            if found is None or (known is not None and known != found):
+                return None
+            return replace(state, maps={**state.maps, op.function: found})
+        for name, formula in self.open[u].items():
+            value = constant(self.target, node.outs[0]) if isinstance(op, Literal) else getattr(node.op, name)
+            if value is None or isinstance(value, Quantity):
+                return None
+            more = solved(formula, Fraction(value), state.numbers)
+            if more is None:
+                state = replace(state, owed=(*state.owed, (formula, Fraction(value))))
+                continue
+            if any(x.denominator != 1 for n, x in more.items() if n in self.whole):
+                return None
+            state = replace(state, numbers={**state.numbers, **more})
+            if formula.at(state.numbers) != value:
+                return None
+        return state
+
+    def _unary(self, node: Node, operand: Port) -> Unary | None:
+        """A box as a function of one of its operands."""
+        if free(node.op):
+            return None
+        if len(node.ports) == 1:
+            return Unary(node.op)
+        place = next(k for k, p in enumerate(node.ports) if p is operand)
+        other = node.ports[1 - place].wire
+        if node.op.commutative:
+            place = 0
+        number = constant(self.target, other)
+        if other in lows(self.target):
+            return None
+        return Unary(node.op, place, number, None if number is not None else other, other)
 
     # sizes ------------------------------------------------------------------------------------
 
@@ -250,10 +346,6 @@ class Search:
         if name in state.sizes:
             return state if state.sizes[name] == have else None
         return replace(state, sizes={**state.sizes, name: have})
-
-
-def _same(a: Op, b: Op) -> bool:
-    return type(a) is type(b) and a == b
 
 
 def readable(kind: Kind, have: Kind) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from anatomy.errors import Diagnostic
@@ -25,17 +26,30 @@ class Witness:
     right: float
     lifted: tuple[tuple[str, ...], ...] = ()
     """For every added axis the parameters that have it."""
+    chosen: Mapping[str, str] = field(default_factory=dict)
+    """The numbers and maps that the rule leaves open."""
 
     @property
     def place(self) -> str:
-        """The sizes, in words."""
-        sizes = ", ".join(f"{a} = {n}" for a, n in self.sizes.items())
-        return f"at {sizes}" if sizes else "at a point"
+        """The sizes, in words, and what was chosen for the numbers and maps."""
+        words = [f"{a} = {n}" for a, n in self.sizes.items()]
+        words += [f"{name} = {value}" for name, value in self.chosen.items() if not value.startswith("map")]
+        words += [f"some map {name}" for name, value in self.chosen.items() if value.startswith("map")]
+        return f"at {', '.join(words)}" if words else "at a point"
 
     @property
     def numbers(self) -> str:
         what = "" if self.what == "value" else ", as derivatives along one direction"
+        if math.isnan(self.left) or math.isnan(self.right):
+            sides = (("left", self.left), ("right", self.right))
+            return ", ".join(f"the {side} side {'has no value' if math.isnan(x) else f'gives {x:.6g}'}" for side, x in sides)
         return f"the left side gives {self.left:.6g}, the right side {self.right:.6g}{what}"
+
+    @property
+    def zeros(self) -> tuple[str, ...]:
+        """The inputs that are 0 somewhere, where one side has no value."""
+        undefined = math.isnan(self.left) or math.isnan(self.right)
+        return tuple(name for name, row in self.inputs.items() if undefined and 0.0 in row)
 
     @property
     def point(self) -> str:
@@ -75,6 +89,10 @@ class Verification:
     reason: str = ""
     masked: tuple[str, ...] = ()
     """Parameters that were found to keep the rule true where they hold -inf, as a masked score does."""
+    rows: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Further ones that do where each row along these axes keeps a finite entry."""
+    numbers: tuple[Mapping[str, str], ...] = ()
+    """What was tried for the numbers and maps that the rule leaves open."""
 
     @property
     def holds(self) -> bool:
@@ -105,7 +123,9 @@ def diagnose(rule: Rule, found: Verification) -> Diagnostic | None:
         case "false":
             assert found.witness is not None
             message = f"rule `{rule.name}` is false {found.witness.place}: {found.witness.numbers}"
-            return Diagnostic("E321", message, rule.span, notes=tuple(filter(None, [found.witness.point])))
+            zeros = " or ".join(f"`where {name} != 0`" for name in found.witness.zeros[:2])
+            help = f"if it holds elsewhere, say where: {zeros}" if zeros else ""
+            return Diagnostic("E321", message, rule.span, notes=tuple(filter(None, [found.witness.point])), help=help)
         case "unverified":
             return Diagnostic(
                 "E322", f"rule `{rule.name}` is not verified: {found.reason}", rule.span,

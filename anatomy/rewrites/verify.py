@@ -6,24 +6,26 @@ Non-goals: a proof for all sizes; `~=` and `>=` between sides that differ for eq
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any, Literal
 
+from anatomy.ir.loop import boxes
 from anatomy.language.program import Rule
 from anatomy.rewrites import trial
+from anatomy.rewrites.cases import Case, Cases, unusual
+from anatomy.rewrites.compare import difference
 from anatomy.rewrites.compiled import compiled
 from anatomy.rewrites.dual import Duals
+from anatomy.rewrites.lowered import masked, rows
 from anatomy.rewrites.modular import PRIME, Degrees, Modular
 from anatomy.rewrites.tensor import Abstain, Tensor, Unknown
 from anatomy.rewrites.trial import Draw
 from anatomy.rewrites.verdict import Status, Verification, Witness, assumption
 
 __all__ = ["Status", "Verification", "Witness", "verify"]
-TOLERANCE = 1e-9
-"""Difference in float64 up to which two numbers count as one, relative to 1 plus the greatest entry."""
 DRAWS: tuple[Draw, ...] = (
     Draw("small"), Draw(), Draw("ties"), Draw(scale=0.3), Draw(scale=4.0), Draw(masks=False), Draw(masks=True),
 )  # fmt: skip
@@ -31,6 +33,10 @@ BRIEF = 100
 """Points of a box from which on, as with lifts, only the first two draws are made."""
 PARTIAL = frozenset({"log", "sqrt", "power"})
 """Functions that are not defined everywhere; for these a test in float64 follows the exact one."""
+UNDEFINED = frozenset({"Divide", "Power", "Normalise", "Solve"})
+"""Operations that are not defined everywhere, besides these."""
+WORK = 4_000_000
+"""Points of boxes, over all that is tried, above which a rule is not verified: some seconds."""
 
 
 def verify(rule: Rule, seed: int = 0) -> Verification:
@@ -40,7 +46,9 @@ def verify(rule: Rule, seed: int = 0) -> Verification:
     D / p for a difference of degree D (Schwartz 1980). Where that does not decide, both sides and their derivatives
     along random directions are compared in float64. Sizes: all 1, pairwise coprime, mixed, and every axis
     large in turn. Lifts: one added axis on every
-    set of parameters, and one on each, as far as both sides then have one type (ruling 13).
+    set of parameters, and one on each, as far as both sides then have one type (ruling 13). Numbers and maps that the rule
+    leaves open: several values of each, exactly also random ones. Everything is drawn within the conditions of the rule.
+    Where one side alone has no value, be it at zeros only, the rule is false: it lacks a condition.
 
     >>> from anatomy.errors import Source
     >>> from anatomy.language.program import Program
@@ -51,17 +59,21 @@ def verify(rule: Rule, seed: int = 0) -> Verification:
     return _Verifier(rule, seed).run()
 
 
+Lifts = tuple[tuple[str, ...], ...]
+
+
 @dataclass
 class _Verifier:
     rule: Rule
     seed: int
 
     def __post_init__(self) -> None:
-        self.sides = (self.rule.left, self.rule.right)
-        self.kinds = {d.wires[i.wire].kind.name for d in self.sides for i in d.inputs}
-        self.weights = any(d.weights for d in self.sides)
-        self.assignments = trial.assignments(*self.sides, random.Random(f"{self.seed} sizes"))
-        self.lifts: list[tuple[tuple[str, ...], ...]] = []
+        sides = (self.rule.left, self.rule.right)
+        self.kinds = {d.wires[i.wire].kind.name for d in sides for i in d.inputs}
+        self.weights = any(d.weights for d in sides)
+        self.cases = Cases(self.rule, self.seed)
+        self.tried: list[Case] = []
+        self.lifts: list[Lifts] = []
         self.opaque: frozenset[str] = frozenset()
         self.memo: dict[Any, Any] = {}
         self.refuted = False
@@ -76,11 +88,8 @@ class _Verifier:
                 error = self._exact()
             except Abstain:
                 error = None
-            if error is not None and not self.opaque & PARTIAL:
-                if self.kinds <= {"real"}:
-                    words = f"for any function as {', '.join(sorted(self.opaque))}" if self.opaque else ""
-                    return self._result("proved-mod-p", error=error, reason=words)
-                return self._result("tested", reason="exact in the reals; masks and indices were sampled")
+            if error is not None and not self._float_too():
+                return self._proved(error)
             witness = self._float()
             if witness is None:
                 if error is None and self.refuted:
@@ -93,34 +102,80 @@ class _Verifier:
             reason = assumption(self.rule)
             return self._result("assumed" if reason else "unverified", reason=reason or str(stop))
 
-    def _result(self, status: Status, **more: Any) -> Verification:
-        shown = self._shown()
-        masked = self._masked() if status in ("proved-mod-p", "tested") else ()
-        lifts = tuple(dict.fromkeys(self.lifts))
-        return Verification(self.rule.name, self.rule.relation, status, tuple(shown), lifts, masked=masked, **more)
+    def _float_too(self) -> bool:
+        """Whether the exact test does not see all: functions without a value somewhere, scores of -inf."""
+        real = {i.name for i in self.rule.left.inputs if self.rule.left.wires[i.wire].kind.name == "real"}
+        return bool(self.opaque & PARTIAL) or any(c.sign == "some" and c.wire in real for c in self.rule.conditions)
 
-    def _shown(self) -> list[dict[str, int]]:
-        return [{**right, **left} for left, right in self.assignments]
+    def _proved(self, error: float) -> Verification:
+        """What the exact test says, unless one side alone has no value at some zeros, or for numbers without any property."""
+        witness = self._float(Draw("ties")) if self._undefined() else None
+        if witness is not None:
+            return self._result("false", witness=witness)
+        sampled = sorted(self.kinds - {"real"}) and ["masks and indices"]
+        if any(v.kind != "map" for v in self.rule.variables) and not self._generic():
+            sampled.append("numbers")
+        if sampled:
+            return self._result("tested", reason=f"exact in the reals; {' and '.join(sampled)} were sampled")
+        names = sorted(name.split()[-1] for name in self.opaque)
+        return self._result("proved-mod-p", error=error, reason=f"for any function as {', '.join(names)}" if names else "")
+
+    def _undefined(self) -> bool:
+        nodes = [n for d in (self.rule.left, self.rule.right) for n in boxes(d, d.nodes)]
+        return any(type(n.op).__name__ in UNDEFINED or n.op.word in PARTIAL for n in nodes)
+
+    def _generic(self) -> bool:
+        """Whether the sides agree exactly for random numbers too; whole numbers are not of this kind."""
+        if any(v.kind == "integer" for v in self.rule.variables):
+            return False
+        try:
+            for turn, case in enumerate(self.cases.generic()):
+                numbers = Modular(self.seed)
+                given = case.inputs(numbers, random.Random(f"{self.seed} {turn}"), Draw(), {})
+                if any(left.data != right.data for left, right in self._both(numbers, case, given, {}) or ()):
+                    return False
+        except Abstain:
+            return False
+        return True
+
+    def _result(self, status: Status, **more: Any) -> Verification:
+        good = status in ("proved-mod-p", "tested") and not self.torch
+        low = masked(self.tried, self._both, self.seed) if good else ()
+        kept = rows(self.tried, self._both, self.seed, low) if good else ()
+        shown = list({str(c.shown): c.shown for c in self.tried}.values()) or [{**b, **a} for a, b in self.cases.sizes if self.rule.left.nodes or self.rule.right.nodes]
+        chosen = [{**{n: str(v) for n, v in c.numbers.items()}, **c.maps} for c in self.tried]
+        return Verification(
+            self.rule.name, self.rule.relation, status, tuple(shown), tuple(dict.fromkeys(self.lifts)), masked=low, rows=kept,
+            numbers=tuple({str(c): c for c in chosen if c}.values()), **more,
+        )  # fmt: skip
 
     def _possible(self) -> None:
-        if not self.assignments:
-            raise Abstain("no small sizes satisfy its equations")
-        left, right = (sorted((w.key, len(w.lanes), len(w.fan_in), len(w.fan_out)) for w in d.weights) for d in self.sides)
+        if sum(1 for d in (self.rule.left, self.rule.right) for _ in boxes(d, d.nodes)) * len(self.rule.left.inputs or (1,)) > WORK // 100:
+            raise Abstain("it is too large to be tried")
+        self.tried = self.cases.of(exact=True)
+        if not self.cases.sizes:
+            raise Abstain("no small sizes satisfy its equations and conditions")
+        if not self.tried:
+            raise Abstain("no boxes have the numbers that were tried")
+        left, right = (sorted((w.key, len(w.lanes), len(w.fan_in), len(w.fan_out)) for w in d.weights) for d in (self.rule.left, self.rule.right))
         if left != right:
             raise Abstain("the sides have different weights")
+        work = sum(_points(case) * 2 ** len(some) for case, some in self._plan(self.tried))
+        if work > WORK:
+            raise Abstain(f"it is too large to be tried: {work:,} points of boxes, and at most {WORK:,} are computed")
 
-    def _plan(self) -> list[tuple[int, tuple[tuple[str, ...], ...]]]:
-        """Every assignment without lifts, then the lifts at the smallest that is not all 1."""
-        plan: list[tuple[int, tuple[tuple[str, ...], ...]]] = [(k, ()) for k in range(len(self.assignments))]
-        weighed = [(trial.volume(self.rule.left, s), k) for k, (s, _) in enumerate(self.assignments)]
-        chosen = min((w for w in weighed if w[0] > 1), default=weighed[0])[1]
+    def _plan(self, cases: list[Case]) -> list[tuple[Case, Lifts]]:
+        """Every case without lifts, then the lifts at the smallest that is not all 1."""
+        plan: list[tuple[Case, Lifts]] = [(c, ()) for c in cases]
+        weighed = [(trial.volume(c.left, c.sizes[0]), k) for k, c in enumerate(cases)]
+        chosen = cases[min((w for w in weighed if w[0] > 1), default=weighed[0])[1]]
         return plan + [(chosen, some) for some in trial.lifts(self.rule.left)]
 
     def _both(
-        self, numbers: Any, k: int, given: Mapping[str, Tensor], added: Mapping[str, tuple[str, ...]]
+        self, numbers: Any, case: Case, given: Mapping[str, Tensor], added: Mapping[str, tuple[str, ...]]
     ) -> list[tuple[Tensor, Tensor]] | None:
         """The results of both sides in one order of axes; None where a match with these lifts would be refused."""
-        results = self._run(numbers, k, given, added)
+        results = self._run(numbers, case, given, added)
         pairs = []
         for left, right in zip(*results, strict=True):
             if {a for a in left.axes if a in added} != {a for a in right.axes if a in added}:
@@ -130,30 +185,29 @@ class _Verifier:
         return pairs
 
     def _run(
-        self, numbers: Any, k: int, given: Mapping[str, Tensor], added: Mapping[str, tuple[str, ...]]
+        self, numbers: Any, case: Case, given: Mapping[str, Tensor], added: Mapping[str, tuple[str, ...]]
     ) -> list[list[Tensor]]:
-        sizes = self.assignments[k]
         if not self.torch:
             try:
-                return [trial.run(d, s, numbers, given, self.memo) for d, s in zip(self.sides, sizes, strict=True)]
+                return [trial.run(d, s, numbers, given, self.memo) for d, s in zip(case.sides, case.sizes, strict=True)]
             except Unknown:
                 self.torch = isinstance(numbers, Duals)
                 if not self.torch:
                     raise
-        return compiled(self.sides, sizes, given, added)
+        return compiled(case.sides, case.sizes, given, added)
 
     # exactly ------------------------------------------------------------------------------------
 
     def _exact(self) -> float | None:
         """The probability of error if the sides agree modulo the prime, None if they do not."""
         error = 0.0
-        for turn, (k, some) in enumerate(self._plan()):
+        for turn, (case, some) in enumerate(self._plan(self.tried)):
             numbers, given = Modular(self.seed), {}
             rng = random.Random(f"{self.seed} {turn}")
             added = trial.sized_lifts(some)
             for masks in (None, True, False) if "mask" in self.kinds else (None,):
-                given = trial.inputs(self.rule.left, self.assignments[k][0], numbers, rng, Draw(masks=masks), added)
-                pairs = self._both(numbers, k, given, added)
+                given = case.inputs(numbers, rng, Draw(masks=masks), added)
+                pairs = self._both(numbers, case, given, added)
                 self.opaque |= numbers.opaque
                 if pairs is None:
                     break
@@ -164,16 +218,16 @@ class _Verifier:
                 if some:
                     self.lifts.append(some)
                 else:
-                    error = max(error, self._error(k, given, len(numbers.asked)))
+                    error = max(error, self._error(case, given, len(numbers.asked)))
         return error
 
-    def _error(self, k: int, given: Mapping[str, Tensor], asked: int) -> float:
+    def _error(self, case: Case, given: Mapping[str, Tensor], asked: int) -> float:
         """D / p, and as much for each two arguments of a random function that may have met by chance."""
         shapes = {
             name: t if (t.data and type(t.data[0]) is bool) or self._is_index(name) else Tensor(t.axes, t.shape, [(1, 0)] * len(t.data))
             for name, t in given.items()
         }
-        pairs = self._both(Degrees(), k, shapes, {}) or []
+        pairs = self._both(Degrees(), case, shapes, {}) or []
         degree = 1
         for left, right in pairs:
             for a, b in zip(left.data, right.data, strict=True):
@@ -187,82 +241,54 @@ class _Verifier:
 
     # in float64 ---------------------------------------------------------------------------------
 
-    def _float(self) -> Witness | None:
+    def _float(self, only: Draw | None = None) -> Witness | None:
         """A point at which the sides differ, from the smallest sizes on. Raises Abstain where nothing was compared."""
         numbers = Duals()
         compared = 0
-        self.lifts.clear()
+        cases = self.cases.of(exact=False)
+        self.tried = cases
         draws = DRAWS if "mask" in self.kinds else DRAWS[:5]
-        for turn, (k, some) in enumerate(self._plan()):
+        plan = self._plan(cases) if only is None else [(c, ()) for c in cases]
+        if only is None:
+            self.lifts.clear()
+        for turn, (case, some) in enumerate(plan):
+            if self.torch and unusual(case):
+                continue
             added = trial.sized_lifts(some)
-            brief = some or trial.volume(self.rule.left, self.assignments[k][0]) > BRIEF
-            for number, draw in enumerate(draws[:2] if brief else draws):
+            brief = some or trial.volume(case.left, case.sizes[0]) > BRIEF
+            for number, draw in enumerate((only,) if only is not None else draws[:2] if brief else draws):
                 rng = random.Random(f"{self.seed} {turn} {number}")
-                given = trial.inputs(self.rule.left, self.assignments[k][0], numbers, rng, draw, added)
-                pairs = self._both(numbers, k, given, added)
+                given = case.inputs(numbers, rng, draw, added)
+                pairs = self._both(numbers, case, given, added)
                 if pairs is None:
                     break
                 for left, right in pairs:
-                    found, count = _difference(left, right, draw.how != "generic")
+                    found, count = difference(left, right, draw.how != "generic")
                     compared += count
                     if found is not None:
-                        return self._witness(k, some, given, *found)
+                        return self._witness(case, some, given, *found)
             else:
                 if some:
                     self.lifts.append(some)
-        if not compared:
+        if not compared and only is None:
             raise Abstain("both sides are undefined at all points tried")
         return None
 
-    def _masked(self) -> tuple[str, ...]:
-        """The parameters that may hold -inf, some entries or all."""
-        numbers, found = Duals(), []
-        for item in self.rule.left.inputs:
-            if self.rule.left.wires[item.wire].kind.name == "real" and not self.torch:
-                try:
-                    if all(self._keeps(item.name, k, share, numbers) for k in range(min(3, len(self.assignments))) for share in (0.4, 1.0)):
-                        found.append(item.name)
-                except Abstain:
-                    break
-        return tuple(found)
-
-    def _keeps(self, name: str, k: int, share: float, numbers: Duals) -> bool:
-        rng = random.Random(f"{self.seed} {name} {k}")
-        given = trial.inputs(self.rule.left, self.assignments[k][0], numbers, rng, Draw(), {})
-        low = [numbers.low() if rng.random() < share else e for e in given[name].data]
-        given[name] = Tensor(given[name].axes, given[name].shape, low)
-        return all(_difference(left, right, False)[0] is None for left, right in self._both(numbers, k, given, {}) or ())
-
     def _witness(
-        self, k: int, some: tuple[tuple[str, ...], ...], given: Mapping[str, Tensor], at: dict[str, int],
+        self, case: Case, some: Lifts, given: Mapping[str, Tensor], at: dict[str, int],
         what: Literal["value", "derivative"], left: float, right: float,
     ) -> Witness:  # fmt: skip
-        shown = self._shown()[k]
         inputs = {name: tuple(float(e[0] if isinstance(e, tuple) else e) for e in t.data) for name, t in given.items()}
-        return Witness(shown, inputs, at, what, left, right, some)
+        chosen = {**{n: str(v) for n, v in case.numbers.items()}, **case.maps}
+        return Witness(case.shown, inputs, at, what, left, right, some, chosen)
 
 
-def _difference(left: Tensor, right: Tensor, small: bool) -> tuple[tuple[dict[str, int], Literal["value", "derivative"], float, float] | None, int]:
-    """The first entry in which they differ, and how many entries were finite on both sides.
-
-    At small integers, where quotients and roots may be undefined and maxima have ties, entries that are
-    not numbers and derivatives are passed over.
-    """
-    pairs = list(zip(left.data, right.data, strict=True))
-    if any(isinstance(a, bool | int) for pair in pairs for a in pair):
-        pairs = [((float(a), 0.0), (float(b), 0.0)) for a, b in pairs]
-    count = sum(math.isfinite(a[0]) and math.isfinite(b[0]) for a, b in pairs)
-    whats: tuple[Literal["value", "derivative"], ...] = ("value",) if small else ("value", "derivative")
-    for part, what in enumerate(whats):
-        scale = max((abs(e[part]) for pair in pairs for e in pair if math.isfinite(e[part])), default=0.0)
-        for place, (a, b) in enumerate(pairs):
-            x, y = a[part], b[part]
-            if x == y or (x != x and y != y) or abs(x - y) <= TOLERANCE * (1 + scale):
-                continue
-            if (small or what == "derivative") and (x != x or y != y):
-                continue
-            at = {}
-            for axis, size in reversed(list(zip(left.axes, left.shape, strict=True))):
-                place, at[axis] = divmod(place, size)
-            return (dict(reversed(at.items())), what, x, y), count
-    return None, count
+def _points(case: Case) -> int:
+    """The points of all boxes of both sides; of a loop, of all boxes in it, at every step."""
+    total = 0
+    for d, sizes in zip(case.sides, case.sizes, strict=True):
+        for node in d.nodes:
+            axes = dict.fromkeys((*node.own, *node.lifts))
+            inside = sum(1 for _ in boxes(d, [node])) if node.op.body is not None else 1
+            total += inside * prod(sizes[a] for a in axes)
+    return total
