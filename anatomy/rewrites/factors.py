@@ -99,7 +99,9 @@ def _free(state: Parametric, hub: Hub) -> str:
     inside, beyond, before = _sizes(state, hub)
     if implied(inside, beyond) or implied(inside, before):
         return ""
-    return f"{inside} >= min({beyond}, {before})" if beyond != before else f"{inside} >= {beyond}"
+    if implied(before, beyond):
+        return f"{inside} >= {beyond}"
+    return f"{inside} >= {before}" if implied(beyond, before) else f"{inside} >= min({beyond}, {before})"
 
 
 def _sizes(state: Parametric, hub: Hub) -> tuple[Poly, Poly, Poly]:

@@ -21,7 +21,7 @@ from anatomy.ir.poly import Poly
 from anatomy.ir.term import term
 from anatomy.rewrites.absorb import Absorbed, absorbed
 from anatomy.rewrites.normal import Normal, form, written
-from anatomy.rewrites.reparametrise import Fill, composed, reparametrised
+from anatomy.rewrites.reparametrise import Fill, chained, composed, reparametrised
 from anatomy.rewrites.specialise import Special, at, joined, specialisations, variants
 
 Derivation = tuple[tuple[str, str], ...]
@@ -227,7 +227,7 @@ def _arrives(
     for goal in goals:
         if last.form != goal.form:
             continue
-        inner = composed(special.fills, witness(last, goal), sizes(last, goal))
+        inner = chained(special.fills, witness(last, goal), sizes(last, goal))
         outer = composed(tuple(Fill(f.key, at(f.value, special.sizes)) for f in first.absorbed.fills), inner, sizes(last, goal))
         if checked(at(here, special.sizes), outer, sizes(last, goal), b):
             return Relation(">=", "left", (*restrictions, *special.words), outer, (), ())

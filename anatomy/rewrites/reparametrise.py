@@ -82,6 +82,13 @@ def composed(fills: Iterable[Fill], inner: Iterable[Fill], sizes: Mapping[str, P
     return tuple(Fill(f.key, reparametrised(f.value, inner, sizes)) for f in fills)
 
 
+def chained(first: Iterable[Fill], second: Iterable[Fill], sizes: Mapping[str, Poly] | None = None) -> tuple[Fill, ...]:
+    """Fills of some weights, then fills of the weights of what came out; a weight that the first leave is filled by the second."""
+    first, second = tuple(first), tuple(second)
+    done = {f.key for f in first}
+    return (*composed(first, second, sizes), *(f for f in second if f.key not in done))
+
+
 def _axis(builder: Builder, axis: str, size: Poly) -> None:
     if axis not in builder.axes:
         if size != Poly.var(axis):

@@ -15,7 +15,7 @@ from anatomy.ir.builder import Builder, View
 from anatomy.ir.graph import Diagram, Equation, Output, Weight
 from anatomy.ir.poly import Poly
 from anatomy.ops import Compare, Expand, Iota, Literal, Where
-from anatomy.rewrites.reparametrise import Fill, composed, reparametrised
+from anatomy.rewrites.reparametrise import Fill, chained, reparametrised
 
 MOST = 3
 """Steps of a specialisation that are tried in a row."""
@@ -227,10 +227,7 @@ def _key(diagram: Diagram) -> bytes:
 
 def _then(first: Special, second: Special) -> Special:
     before = [Fill(f.key, at(f.value, second.sizes)) for f in first.fills]
-    done = composed(before, second.fills)
-    keys = {f.key for f in first.fills}
-    fills = (*done, *(f for f in second.fills if f.key not in keys))
-    return Special((*first.words, *second.words), second.diagram, fills, (*first.sizes, *second.sizes))
+    return Special((*first.words, *second.words), second.diagram, chained(before, second.fills), (*first.sizes, *second.sizes))
 
 
 Shape = Mapping[tuple[str, frozenset[str]], int]
