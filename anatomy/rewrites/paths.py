@@ -19,9 +19,9 @@ MOST = 200
 
 @dataclass(frozen=True)
 class Make:
-    """A move with one result; with `back` it makes the diagram before the step from the one after it."""
+    """A move that is a function, mostly with one result; with `back` it makes the diagram before the step from the one after it."""
 
-    run: Callable[[Diagram], Diagram]
+    run: Callable[[Diagram], tuple[Diagram, ...]]
     back: bool = False
 
 
@@ -81,7 +81,7 @@ def step(states: Iterable[State], move: Rule | Make, back: bool = False) -> dict
     if isinstance(move, Make) and move.back != back:
         return found
     for state in states:
-        made = (d for _, d in applications(state.diagram, move, back)) if isinstance(move, Rule) else (move.run(state.diagram),)
+        made = (d for _, d in applications(state.diagram, move, back)) if isinstance(move, Rule) else move.run(state.diagram)
         for diagram in made:
             new = State.of(diagram, state)
             found.setdefault(new.key, new)

@@ -171,6 +171,10 @@ class Reasons:
 
         return run
 
+    def move(self, fills: Sequence[s.Fill]) -> Callable[[Diagram], tuple[Diagram, ...]]:
+        run = self.all(fills)
+        return lambda diagram: (run(diagram),)
+
     def text(self, fills: Sequence[s.Fill]) -> str:
         def shown(fill: s.Fill) -> str:
             text = " ".join(self.program.root.span(fill.filler).text.split())
@@ -180,7 +184,7 @@ class Reasons:
 
     def _fills(self, step: s.Step, given: s.Reason) -> Reason:
         by = f"fill {self.text(given.fills)}"
-        moves = (Make(self.all(given.fills)),)
+        moves = (Make(self.move(given.fills)),)
         if not given.back:
             if step.relation == "~=":
                 return Reason(step, (by,), moves, "~=", check=lambda before, _: self._onto(before, given.fills))
@@ -212,9 +216,9 @@ class Reasons:
     def _sizes(self, step: s.Step, given: s.Reason) -> Reason:
         equations = [(_poly(e.left), _poly(e.right)) for e in given.sizes]
 
-        def run(diagram: Diagram) -> Diagram:
+        def run(diagram: Diagram) -> tuple[Diagram, ...]:
             try:
-                return restricted(diagram, equations)
+                return restricted(diagram, equations), restricted(diagram, equations, keep=True)
             except AnatomyError as error:
                 raise self.placed(error, given) from None
 
@@ -224,9 +228,9 @@ class Reasons:
     def _tie(self, step: s.Step, given: s.Reason) -> Reason:
         names = tuple(n.text for n in given.names)
 
-        def run(diagram: Diagram) -> Diagram:
+        def run(diagram: Diagram) -> tuple[Diagram, ...]:
             try:
-                return tied(diagram, names)
+                return (tied(diagram, names),)
             except AnatomyError as error:
                 raise self.placed(error, given) from None
 
@@ -257,7 +261,7 @@ class Reasons:
         by = f"{' '.join(words)} {'back' if back else 'fill'} {self.text(fills)}"
         if inverse is not None:
             by += f" inverse {' '.join(self.program.root.span(inverse).text.split())}"
-        return Reason(step, (by,), (Make(self.all(fills), back),), "~=" if step.relation == "~=" else ">=", check=check)
+        return Reason(step, (by,), (Make(self.move(fills), back),), "~=" if step.relation == "~=" else ">=", check=check)
 
     def consistent(self, steps: Sequence[s.Step], diagrams: Sequence[Diagram]) -> None:
         """Where one step reads holes as approximators, so do all: what fills a hole must be continuous.

@@ -17,11 +17,11 @@ from anatomy.rewrites.apply import swept
 Sizes = Sequence[tuple[Poly, Poly]]
 
 
-def restricted(diagram: Diagram, sizes: Sizes) -> Diagram:
+def restricted(diagram: Diagram, sizes: Sizes, keep: bool = False) -> Diagram:
     """The diagram at the sizes for which equations hold.
 
     Each equation defines one axis that no other defines, by a polynomial of other axes of the diagram or by a number. Axes that
-    have become of size one and stand in no header are left out: weights without them have the same entries, sums over them have one
+    have become of size one and stand in no header are left out, unless they are to be kept: weights without them have the same entries, sums over them have one
     term. Raises AnatomyError: E203 where the diagram has no such axis, E404 where an equation defines nothing, E405 where
     it makes a size less than one.
 
@@ -43,7 +43,7 @@ def restricted(diagram: Diagram, sizes: Sizes) -> Diagram:
         if value is not None and value < 1:
             raise fail("E405", f"the size of `{axis}` would be {value}; sizes are from 1 to 2^40")
     shown = {a for i in diagram.inputs for a in i.layout} | {a for o in diagram.outputs for a in o.layout}
-    ones = frozenset(a for a in diagram.sizes if a not in shown and builder.sizes.of(a).constant() == 1)
+    ones = frozenset(a for a in diagram.sizes if not keep and a not in shown and builder.sizes.of(a).constant() == 1)
     return _Smaller(diagram, builder, ones).run(where)
 
 
