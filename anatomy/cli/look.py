@@ -12,6 +12,7 @@ from anatomy.target import load_diagram
 
 if TYPE_CHECKING:
     from anatomy.rewrites.equality import Equality
+    from anatomy.rewrites.relate import Relation
 
 
 def add(name: str, parser: argparse.ArgumentParser) -> None:
@@ -20,6 +21,8 @@ def add(name: str, parser: argparse.ArgumentParser) -> None:
             parser.add_argument("left", metavar="A")
             parser.add_argument("right", metavar="B")
             parser.add_argument("--seed", type=int, default=0)
+            parser.add_argument("--seconds", type=float, default=4.0, help="how long to look for a relation")
+            parser.add_argument("--relation", choices=tuple(RELATIONS), help="succeed where this relation is proved, or a stronger one")
             add_json(parser)
             parser.set_defaults(run=equal)
         case "render":
@@ -99,10 +102,17 @@ def digest(options: argparse.Namespace) -> int:
     return 0
 
 
-def equal(options: argparse.Namespace) -> int:
-    from anatomy.rewrites.equality import equal
+RELATIONS = {"==": "the same function for all weights", "~=": "the same functions, by other weights", ">=": "the functions of the one are among those of the other"}
+"""From the strongest to the weakest."""
 
-    found = equal(load_diagram(options.left), load_diagram(options.right), options.seed)
+
+def equal(options: argparse.Namespace) -> int:
+    from anatomy.rewrites.equality import related
+    from anatomy.rewrites.relate import comparable
+
+    left, right = load_diagram(options.left), load_diagram(options.right)
+    found = related(left, right, options.seed, options.seconds)
+    why = comparable(left, right)
     rows = {
         "isomorphic": found.isomorphic,
         "same_term": found.same_term,
@@ -118,6 +128,8 @@ def equal(options: argparse.Namespace) -> int:
                 "sizes": {"left": counter.sizes[0], "right": counter.sizes[1]}, "seed": counter.seed,
                 "scale": counter.scale, "difference": counter.difference if isfinite(counter.difference) else None,
             },
+            "relation": None if found.relation is None else _related(found.relation),
+            "refused": why or None,
         })  # fmt: skip
     else:
         meaning = {
@@ -129,9 +141,59 @@ def equal(options: argparse.Namespace) -> int:
         words = {True: "yes", False: "no", None: "not decided"}
         for key, value in rows.items():
             print(f"{key:<12} {words[value]:<12} {meaning[key]}")
-        for line in _reasons(found):
+        for line in (*_reasons(found), *_relation(found, left, right, why)):
             print(line)
-    return 0 if found.proved else 1
+    if options.relation is None:
+        return 0 if found.proved else 1
+    known = found.relation
+    if known is None or known.conjecture or known.greater == "right":
+        return 1
+    return 0 if list(RELATIONS).index(known.relation) <= list(RELATIONS).index(options.relation) else 1
+
+
+def _related(found: Relation) -> dict[str, Any]:
+    return {
+        "relation": found.relation, "greater": found.greater or None, "conjecture": found.conjecture,
+        "restrictions": list(found.restrictions), "conditions": list(found.conditions),
+        "forth": [{"weight": f.key, "value": f.expression} for f in found.forth],
+        "back": [{"weight": f.key, "value": f.expression} for f in found.back],
+    }  # fmt: skip
+
+
+def _relation(found: Equality, left: Diagram, right: Diagram, why: str) -> list[str]:
+    """The relation in words, with its witnesses."""
+    if why:
+        return [f"\nThey are of different types: {why}."]
+    relation = found.relation
+    if relation is None:
+        return ["\nNo relation `~=` or `>=` of their sets of functions was found; that refutes none."]
+    if relation.relation == "==":
+        return []
+    a, b = (f"`{left.name}`", f"`{right.name}`")
+    if relation.relation == "~=":
+        head = f"{a} ~= {b}: the same functions, by other weights."
+    elif relation.greater == "left":
+        head = f"{a} >= {b}: every function of {b} is one of {a}."
+    else:
+        head = f"{b} >= {a}: every function of {a} is one of {b}."
+    lines = ["", head]
+    if relation.restrictions:
+        lines.append(f"  where {', '.join(relation.restrictions)}")
+    for name, other, fills in ((a, b, relation.forth), (b, a, relation.back)):
+        shown = [f.text for f in fills if f.expression != f.key.replace(".", "_") and f.expression != f.key.rpartition(".")[2]]
+        if fills:
+            reverse = relation.conditions and (relation.greater == "left") == (name == b)
+            lines.append(f"  {name} is {other} with{f' (where {and_(relation.conditions)})' if reverse else ''}")
+            lines += [f"    {text}" for text in shown] or ["    the same weights"]
+    if relation.conditions:
+        lines.append(f"  where {and_(relation.conditions)}, it is `~=`")
+    if relation.conjecture:
+        lines.append("  No derivation is known: this is a conjecture, not a proof.")
+    return lines
+
+
+def and_(words: tuple[str, ...]) -> str:
+    return " and ".join(words)
 
 
 def _reasons(found: Equality) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,8 @@ from anatomy.rewrites.search import Found, search
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+    from anatomy.rewrites.relate import Relation
 
     Build = Callable[[Diagram, Mapping[str, int]], nn.Module]
 
@@ -57,6 +59,7 @@ class Equality:
     has no value. `evaluation`: equal values at random points; on its own it is a conjecture and no proof.
     `derivation`: the laws that lead from both sides, "left" and "right", to a common diagram, where one is known;
     `counterexample`: where the values differ. `sought`: what a search came to, where there was one.
+    `relation`: that of their sets of functions, where `related` was asked.
     """
 
     isomorphic: bool
@@ -66,11 +69,41 @@ class Equality:
     derivation: Derivation | None = field(default=None, compare=False)
     counterexample: Counterexample | None = field(default=None, compare=False)
     sought: Found | None = field(default=None, compare=False)
+    relation: Relation | None = field(default=None, compare=False)
 
     @property
     def proved(self) -> bool:
         """Whether the laws of the library make the two diagrams equal."""
         return self.same_term or self.normal_form is True or self.derivation is not None
+
+
+def related(a: Diagram, b: Diagram, seed: int = 0, seconds: float = 4.0) -> Equality:
+    """Compare two diagrams in all four ways, and where they are not equal as they stand, as sets of functions.
+
+    The relation is the strongest one found by `relate`: `==`, `~=` (the same functions, by other weights) or `>=`, with its
+    witnesses; it is a conjecture where nothing but values at random points speaks for it. Diagrams whose inputs or results
+    differ in number or kind have no relation.
+
+    >>> from anatomy.errors import Source
+    >>> from anatomy.language.program import Program
+    >>> text = "axis n diagram a(x: [n]) -> [n] { weight w: [n] ~ ones out x * w } "
+    >>> text += "diagram b(x: [n]) -> [n] { weight v: [n] ~ ones out x - x * v }"
+    >>> program = Program.of(Source("two.anat", text))
+    >>> found = related(program.get("a"), program.get("b"))
+    >>> found.normal_form, found.relation.relation, [f.text for f in found.relation.forth]
+    (False, '~=', ['w := 1 + -1 * v'])
+    """
+    from anatomy.rewrites.relate import Relation, comparable, relate
+
+    found = equal(a, b, seed)
+    if comparable(a, b):
+        return found
+    if found.proved:
+        return replace(found, relation=Relation("==", derivation=found.derivation or ()))
+    relation = relate(a, b, seconds)
+    if relation is None and found.evaluation:
+        relation = Relation("==", conjecture=True)
+    return replace(found, relation=relation)
 
 
 def equal(a: Diagram, b: Diagram, seed: int = 0, module: Build | None = None, seconds: float = 2.0) -> Equality:

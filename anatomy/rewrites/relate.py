@@ -20,7 +20,7 @@ from anatomy.ir.op import Problem
 from anatomy.ir.poly import Poly
 from anatomy.ir.term import term
 from anatomy.rewrites.absorb import Absorbed, absorbed
-from anatomy.rewrites.normal import Normal, form, written
+from anatomy.rewrites.normal import Normal, form, normal, written
 from anatomy.rewrites.reparametrise import Fill, chained, composed, reparametrised
 from anatomy.rewrites.specialise import Special, at, joined, specialisations, variants
 
@@ -134,7 +134,7 @@ def _absorbed(a: Diagram, b: Diagram) -> Relation | None:
     forth, back = witness(mine, theirs), witness(theirs, mine)
     if checked(a, forth, sizes(mine, theirs), b) is not True or checked(b, back, sizes(theirs, mine), a) is not True:
         return None
-    return Relation("~=", forth=forth, back=back)
+    return Relation("~=", forth=short(forth), back=short(back))
 
 
 def _paired(mine: Reduced, theirs: Reduced) -> bool:
@@ -169,6 +169,12 @@ def witness(mine: Reduced, theirs: Reduced) -> tuple[Fill, ...]:
     outer = composed(mine.absorbed.fills, names, table)
     outer = (*outer, *(f for f in names if f.key in frozen))
     return composed(outer, theirs.absorbed.reads)
+
+
+def short(fills: tuple[Fill, ...]) -> tuple[Fill, ...]:
+    """The fills with what they compute in normal form, where that is shorter to read."""
+    found = (Fill(f.key, normal(f.value).diagram) for f in fills)
+    return tuple(min(pair, key=lambda f: len(f.expression)) for pair in zip(fills, found, strict=True))
 
 
 def checked(diagram: Diagram, fills: tuple[Fill, ...], table: Mapping[str, Poly], goal: Diagram, evaluate: bool = False) -> bool | None:
@@ -212,7 +218,7 @@ def _special(a: Diagram, b: Diagram, until: float) -> Relation | None:
         if first.form == goal.form and goal.absorbed.conditions:
             forth = witness(first, goal)
             if checked(here, forth, sizes(first, goal), b):
-                return Relation(">=", "left", restrictions, forth, witness(goal, first), goal.absorbed.conditions)
+                return Relation(">=", "left", restrictions, short(forth), short(witness(goal, first)), goal.absorbed.conditions)
     for special in variants(first.absorbed.diagram, [g.absorbed.diagram for g in goals], until):
         found = _arrives(here, first, special, goals, b, restrictions)
         if found is not None:
@@ -230,7 +236,7 @@ def _arrives(
         inner = chained(special.fills, witness(last, goal), sizes(last, goal))
         outer = composed(tuple(Fill(f.key, at(f.value, special.sizes)) for f in first.absorbed.fills), inner, sizes(last, goal))
         if checked(at(here, special.sizes), outer, sizes(last, goal), b):
-            return Relation(">=", "left", (*restrictions, *special.words), outer, (), ())
+            return Relation(">=", "left", (*restrictions, *special.words), short(outer))
     return None
 
 

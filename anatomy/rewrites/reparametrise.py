@@ -26,9 +26,14 @@ class Fill:
     @property
     def text(self) -> str:
         """The fill as one expression, `Wa := cat[d, c -> r](W, U)`."""
+        return f"{self.key} := {self.expression}"
+
+    @property
+    def expression(self) -> str:
+        """What computes the weight, in the names of the weights that it reads."""
         from anatomy.rewrites.closed import expression
 
-        return f"{self.key} := {expression(self.value)}"
+        return expression(self.value)
 
 
 def reparametrised(diagram: Diagram, fills: Iterable[Fill], sizes: Mapping[str, Poly] | None = None, name: str = "") -> Diagram:
