@@ -321,6 +321,10 @@ class BoundContext(Protocol):
         """The solution of a linear system over `columns`, whose inverse has norms up to `growth` and which has entries up to `size`."""
         ...
 
+    def loop(self) -> list[Bound]:
+        """The results of a loop node, from the bounds of one step of its body."""
+        ...
+
     def spread(self, x: Bound, axes: frozenset[str]) -> Bound:
         """The same repeated along axes that it lacks."""
         ...

@@ -312,6 +312,11 @@ class Rules:
     def spread(self, x: Bound, axes: frozenset[str]) -> Bound:
         return widen(x, x.axes | axes, x.tokens, self.sizes)
 
+    def loop(self) -> list[Bound]:
+        from anatomy.regularity.loops import loop
+
+        return loop(self)
+
     # masks and positions ----------------------------------------------------------------------
 
     def predicate(self, name: str, parts: list[Bound]) -> Bound:

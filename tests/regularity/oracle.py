@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
+from anatomy.compiler import build
 from anatomy.ir.graph import Diagram
+from anatomy.regularity.compose import Stuck, compose, sizes_of
 
 
 def jacobian(f: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> np.ndarray:
@@ -84,3 +86,38 @@ def points(shapes: Sequence[tuple[int, ...]], radius: float, rng: np.random.Gene
 
 def shapes_of(diagram: Diagram, sizes: dict[str, int]) -> list[tuple[int, ...]]:
     return [tuple(sizes[a] for a in item.layout) for item in diagram.inputs]
+
+
+def holds(diagram: Diagram, sizes: dict[str, int], radius: float, rng: np.random.Generator, tries: int = 4) -> bool:
+    """Bounds of entries and of all three norms hold at structured and random points; False where no bound is given."""
+    sizes = {a: n for a, n in sizes.items() if a in diagram.sizes}
+    net = build(diagram, sizes, dtype=torch.float64)
+    with torch.no_grad():
+        for p in net.parameters():
+            p.requires_grad_(False).copy_(torch.tensor(rng.standard_normal(tuple(p.shape))))
+    weights = {k: v.numpy() for k, v in net.state_dict().items()}
+    try:
+        found = compose(diagram, sizes_of(diagram, sizes), weights, radius)
+    except Stuck:
+        return False
+    shapes = shapes_of(diagram, sizes)
+    outs = grouping([tuple(sizes[a] for a in diagram.outputs[0].layout)])
+    bound = found.bounds[diagram.outputs[0].port.wire]
+    counts = [math.prod(s) for s in shapes]
+
+    def f(v: torch.Tensor) -> torch.Tensor:
+        return net(*(p.reshape(s) for p, s in zip(torch.split(v, counts), shapes, strict=True))).reshape(-1)
+
+    for inputs in points(shapes, radius, rng, tries):
+        x = torch.cat([a.reshape(-1) for a in inputs])
+        y = f(x)
+        slack = 1e-9 * (1 + float(y.abs().max()))
+        assert bound.entry[0] - slack <= float(y.min())
+        assert float(y.max()) <= bound.entry[1] + slack
+        j = jacobian(f, x + 1e-9 * torch.tensor(rng.standard_normal(len(x))))  # off the kinks
+        if not np.isfinite(j).all():
+            continue
+        worst = worst_quotients(j, grouping(shapes), outs, rng)
+        for p, limit in ((1.0, found.triple.one), (2.0, found.triple.two), (np.inf, found.triple.inf)):
+            assert worst[p] <= limit * (1 + 1e-6) + 1e-9, (diagram.name, p)
+    return True
