@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from math import ceil, floor
 
 from anatomy.ir.graph import Diagram, Node, Port
 from anatomy.ir.poly import Poly
 from anatomy.rewrites.finite import lows
 
 ZERO, ONE = Fraction(0), Fraction(1)
+LARGEST = 64
+"""Exponents beyond it are taken as without a bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +194,9 @@ def _divide(r: Ranges, n: Node) -> Range:
 
 def _power(r: Ranges, n: Node) -> Range:
     x, e = r.port(n, 0), r.port(n, 1)
+    if x.low is not None and x.low == x.high and x.low > 1:
+        low, high = (None if v is None or abs(v) > LARGEST else v for v in (e.low, e.high))
+        return Range(ZERO if low is None else x.low ** floor(low), None if high is None else x.low ** ceil(high), low is None)
     if x.above(ZERO, True):
         return POSITIVE
     even = e.low is not None and e.low == e.high and e.low.denominator == 1 and e.low % 2 == 0

@@ -2,7 +2,7 @@
 
 Converts: running sums, and every loop with one state whose next state is `a * s + u`, entry by entry, by the laws of the library.
 Conditions: `a` is 0, or one number for all steps (then its powers are taken, those of a positive one by its logarithm), or proved
-to be positive (see `signs`); nothing in the loop may hold -inf. What reads its state in another way stays a loop.
+to be positive (see `ranges`); nothing in the loop may hold -inf. What reads its state in another way stays a loop.
 Unlike the closed forms of the compiler these are text of the language, quadratic in the length, and made to be compared.
 """
 
@@ -34,7 +34,7 @@ from anatomy.ops import (
 )
 from anatomy.ops.parallel.linear import ONE, ZERO, Arithmetic, NotLinear, Step, Value, replay
 from anatomy.rewrites.finite import lows
-from anatomy.rewrites.signs import positive
+from anatomy.rewrites.ranges import Ranges
 
 
 @dataclass(frozen=True)
@@ -159,12 +159,12 @@ class _Unroller:
                 return ONE
         elif isinstance(a, Fraction) or along not in a.axes:
             law, base = "scan_decay", math.view(a)
-            rate = math.box(Map("log"), base) if base.wire in self._positive() else None
+            rate = math.box(Map("log"), base) if self._positive(base) else None
 
             def between(to: Value, since: Value | None) -> Value:
                 steps = math.view(math.subtract(to, -ONE if since is None else since))
                 return math.box(Power(), base, steps) if rate is None else math.box(Map("exp"), math.box(Multiply(), steps, rate))
-        elif a.wire in self._positive():
+        elif self._positive(a):
             rate = math.box(Map("log"), a)
             total = past.total(past.mask("<="), past.there(rate))
             return self._gated(past, rate, total, rest, init)
@@ -193,8 +193,9 @@ class _Unroller:
         before, after, last = found
         return "scan_gated", before, after, last
 
-    def _positive(self) -> frozenset[int]:
-        return positive(replace(self.diagram, wires=tuple(self.builder.wires), nodes=tuple(self.builder.nodes)))
+    def _positive(self, view: View) -> bool:
+        made = replace(self.diagram, wires=tuple(self.builder.wires), nodes=tuple(self.builder.nodes))
+        return Ranges(made).of(view.wire).above(Fraction(0), True)
 
     def _results(self, node: Node, body: Diagram, given: list[View], before: View, after: View, last: View) -> tuple[View, ...]:
         """As the loop gives them: what else is read of it is computed from its states."""
