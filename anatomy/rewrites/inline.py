@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from anatomy.errors import AnatomyError, fail
+from anatomy.errors import fail
 from anatomy.ir.graph import Diagram, Kind
 from anatomy.language import syntax as s
 from anatomy.language.program import Program

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from anatomy.errors import AnatomyError
 from anatomy.ir.graph import Diagram
@@ -11,6 +11,7 @@ from anatomy.ir.op import Problem
 from anatomy.ir.term import term
 from anatomy.language.program import Rule
 from anatomy.rewrites.apply import apply
+from anatomy.rewrites.inside import taken_apart
 from anatomy.rewrites.match import Match, matches
 
 MOST = 200
@@ -63,7 +64,24 @@ class State:
 
 
 def applications(diagram: Diagram, rule: Rule, back: bool = False) -> Iterator[tuple[Match, Diagram]]:
-    """Every diagram that one application of a rule makes, in either direction; `>=` goes from left to right, with `back` from right to left."""
+    """Every diagram that one application of a rule makes, in either direction.
+
+    `>=` goes from left to right, with `back` from right to left. Loops are taken apart, so that rules apply inside of them too; such a
+    match has the loops for its boxes.
+    """
+    yield from _flat(diagram, rule, back)
+    if all(n.op.body is None for n in diagram.nodes):
+        return
+    apart = taken_apart(diagram)
+    loops = dict(enumerate(i for i, n in enumerate(diagram.nodes) if n.op.body is not None))
+    for match, made in _flat(apart.diagram, rule, back):
+        try:
+            yield replace(match, nodes=loops), apart.closed(made)
+        except (AnatomyError, Problem):
+            continue
+
+
+def _flat(diagram: Diagram, rule: Rule, back: bool) -> Iterator[tuple[Match, Diagram]]:
     for reverse in (back,) if rule.relation == ">=" else (False, True):
         side = rule.right if reverse else rule.left
         bare = side.outputs[0].port.wire not in side.producer

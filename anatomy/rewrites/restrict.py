@@ -73,7 +73,8 @@ class _Smaller:
         for i in d.inputs:
             self.views[i.wire] = builder.input(i.name, i.layout, d.wires[i.wire].kind, i.span)
         for w in d.weights:
-            self.views[w.wire] = builder.weight(w.key, *(self.left(x) for x in (w.lanes, w.fan_in, w.fan_out)), w.init, w.frozen, w.span)
+            lanes, fan_in, fan_out = map(self.left, (w.lanes, w.fan_in, w.fan_out))
+            self.views[w.wire] = builder.weight(w.key, lanes, fan_in, fan_out, w.init, w.frozen, w.span)
             builder.weights[-1] = replace(builder.weights[-1], keys=w.keys)
         for node in d.nodes:
             views = [self.views[p.wire].rename(dict(p.renames)) for p in node.ports]

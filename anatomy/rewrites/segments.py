@@ -106,7 +106,8 @@ class Segment:
                 one = found.places == 1
                 why = f"`{by}` applies in {'one way' if one else f'{found.places} ways'}, and {'it does not make' if one else 'none of them makes'} `{goal}`"
             else:
-                why = f"`{by}` makes another diagram than `{name if isinstance(moves[last], Make) and moves[last].back else goal}`"
+                final = moves[last]
+                why = f"`{by}` makes another diagram than `{name if isinstance(final, Make) and final.back else goal}`"
         if found.capped:
             why = f"only {MOST} of the diagrams between `{name}` and `{goal}` were tried; name one of them"
         target = self._shown(next(k for k, r in enumerate(self.steps) if r is reason))

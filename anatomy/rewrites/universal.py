@@ -18,8 +18,9 @@ from anatomy.ir.strands import strands
 from anatomy.language.spaces import fits
 from anatomy.rewrites.continuity import continuity
 from anatomy.rewrites.filled import hole_of
+from anatomy.rewrites.learners import Unproved
 from anatomy.rewrites.meetings import proved
-from anatomy.rewrites.universality import Universality, Unproved
+from anatomy.rewrites.universality import Universality
 
 LAWS: dict[str, str] = {
     "X1": "a hole is filled by a continuous function",
@@ -144,7 +145,7 @@ def _kinds(filler: Diagram, axes: frozenset[str]) -> list[str]:
     read = frozenset().union(*(proof.reads.get(o.port.wire, frozenset()) for o in filler.outputs))
     if any(i.wire not in read for i in filler.inputs):
         found.append("X7")
-    if not filler.inputs and not holes and filler.weights:
+    if not read and not holes and filler.weights:
         found.append("X8")
     if not axes and any(n.lifts for _, n in holes):
         found.append("X9")
