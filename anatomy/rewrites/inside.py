@@ -43,6 +43,8 @@ class Open:
     inputs: int
     outputs: int
     loops: tuple[Loop, ...]
+    origin: tuple[int, ...] = ()
+    """For each box, the box of the diagram that it is, or the loop that it stands in."""
 
     def closed(self, diagram: Diagram | None = None) -> Diagram:
         """With the loops put back, from the open diagram after it was rewritten.
@@ -66,7 +68,7 @@ def taken_apart(diagram: Diagram) -> Open:
     (['0', '+', 'tanh'], True)
     """
     if all(n.op.body is None for n in diagram.nodes):
-        return Open(diagram, len(diagram.inputs), len(diagram.outputs), ())
+        return Open(diagram, len(diagram.inputs), len(diagram.outputs), (), tuple(range(len(diagram.nodes))))
     return _Opener(diagram).run()
 
 
@@ -85,7 +87,10 @@ class _Opener:
             wire = d.wires[old]
             views[old] = builder.wire(wire.axes, wire.kind, wire.name, wire.span)
         self.inputs = [replace(i, wire=views[i.wire].wire) for i in d.inputs]
-        self.boxes(d, d.nodes, views)
+        origin: list[int] = []
+        for k, node in enumerate(d.nodes):
+            self.boxes(d, [node], views)
+            origin += [k] * (len(builder.nodes) - len(origin))
         own = [replace(o, port=views[o.port.wire].rename(dict(o.port.renames)).port) for o in d.outputs]
         self.outputs[: len(own)] = own
         made = replace(
@@ -93,7 +98,7 @@ class _Opener:
             weights=tuple(replace(w, wire=views[w.wire].wire) for w in d.weights),
             sizes={a: builder.sizes.of(a) for a in builder.axes},
         )  # fmt: skip
-        return Open(made, len(d.inputs), len(d.outputs), tuple(self.loops))
+        return Open(made, len(d.inputs), len(d.outputs), tuple(self.loops), tuple(origin))
 
     def boxes(self, d: Diagram, nodes: Iterable[Node], views: dict[int, View]) -> None:
         for node in nodes:

@@ -10,13 +10,12 @@ from time import monotonic
 
 from anatomy.errors import AnatomyError
 from anatomy.ir.graph import Diagram
-from anatomy.ir.op import Op, Problem
+from anatomy.ir.op import Op
 from anatomy.ir.term import merged
 from anatomy.language.program import Rule
-from anatomy.rewrites.apply import apply
+from anatomy.rewrites.everywhere import everywhere, kinds
 from anatomy.rewrites.finite import Same
 from anatomy.rewrites.library import library
-from anatomy.rewrites.match import matches
 from anatomy.rewrites.nearness import Profile, apart, differing, profile
 from anatomy.rewrites.normal import normal, written
 
@@ -197,16 +196,13 @@ class _Search:
             if (state.diagram.by_op.keys() | state.form.by_op.keys()) >= law.kinds and built_in(law.rule):
                 cost += KNOWN
             for turn, diagram in enumerate((state.diagram, state.form)):
-                if law.kinds <= diagram.by_op.keys():
+                if law.kinds <= kinds(diagram):
                     self._push(cost + turn, side, 1, state, law, self._places(diagram, law))
 
     def _places(self, diagram: Diagram, law: _Law) -> Iterator[Diagram]:
         """Every diagram that one use of a law leads to."""
-        for match in matches(diagram, law.rule, law.reverse):
-            try:
-                yield apply(diagram, match)
-            except (AnatomyError, Problem):
-                continue
+        for _, made in everywhere(diagram, law.rule, law.reverse):
+            yield made
 
 
 @cache
