@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from anatomy.errors import AnatomyError
 from anatomy.ir.graph import Diagram
-from anatomy.ir.op import Problem
 from anatomy.ir.term import term
 from anatomy.language.program import Rule
-from anatomy.rewrites.apply import apply
-from anatomy.rewrites.inside import taken_apart
-from anatomy.rewrites.match import Match, matches
+from anatomy.rewrites.everywhere import everywhere
+from anatomy.rewrites.match import Match
 
 MOST = 200
 """Different diagrams that are kept at one place of a derivation."""
@@ -66,31 +63,11 @@ class State:
 def applications(diagram: Diagram, rule: Rule, back: bool = False) -> Iterator[tuple[Match, Diagram]]:
     """Every diagram that one application of a rule makes, in either direction.
 
-    `>=` goes from left to right, with `back` from right to left. Loops are taken apart, so that rules apply inside of them too; such a
-    match has the loops for its boxes.
+    `>=` goes from left to right, with `back` from right to left. Rules apply inside of loops too; such a match has the loops for its boxes.
     """
-    yield from _flat(diagram, rule, back)
-    if all(n.op.body is None for n in diagram.nodes):
-        return
-    apart = taken_apart(diagram)
-    loops = dict(enumerate(i for i, n in enumerate(diagram.nodes) if n.op.body is not None))
-    for match, made in _flat(apart.diagram, rule, back):
-        try:
-            yield replace(match, nodes=loops), apart.closed(made)
-        except (AnatomyError, Problem):
-            continue
-
-
-def _flat(diagram: Diagram, rule: Rule, back: bool) -> Iterator[tuple[Match, Diagram]]:
     for reverse in (back,) if rule.relation == ">=" else (False, True):
         side = rule.right if reverse else rule.left
-        bare = side.outputs[0].port.wire not in side.producer
-        for at in range(len(diagram.nodes)) if bare else (None,):
-            for match in matches(diagram, rule, reverse, at):
-                try:
-                    yield match, apply(diagram, match)
-                except (AnatomyError, Problem):
-                    continue
+        yield from everywhere(diagram, rule, reverse, side.outputs[0].port.wire not in side.producer)
 
 
 def step(states: Iterable[State], move: Rule | Make, back: bool = False) -> dict[str, State]:
