@@ -273,7 +273,7 @@ class Parametric:
         for wire, learner in (*frozen, *self.learners.items()):
             out.weight(wire, learner)
         for node in d.nodes:
-            if node.outs[0] in self.sums or not alive.intersection(node.outs):
+            if node.outs[0] in self.sums or node.outs[0] in self.roots or not alive.intersection(node.outs):
                 continue
             whole = bool(node.op.hole or node.op.random or node.op.body is not None)
             views = [out.port(p, set(p.axes) if whole else set(node.own)) for p in node.ports]
@@ -374,7 +374,8 @@ class _Out:
                 self.views[wire] = self.sum(self.source.sums[wire], set())
             elif wire in self.source.opaque:
                 box = self.source.opaque[wire]
-                operands = [self.sum(s, set()) for s in box.operands]
+                count = len(box.operands)
+                operands = [self.sum(s, set(box.op.takes(box.own, k, count)[1])) for k, s in enumerate(box.operands)]
                 self.views[wire] = self.algebra.box(box.op, box.own, operands)
             else:
                 self._copy(wire)

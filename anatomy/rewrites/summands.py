@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from anatomy.ops import Map
 from anatomy.rewrites.parametric import ZERO, Parametric
 from anatomy.rewrites.sums import Factor, Sum, Term
 
@@ -186,9 +187,14 @@ def _matchings(mine: list[Factor], theirs: list[Factor], bound: set[str], others
 
 
 def scales(state: Parametric) -> bool:
-    """Coefficients go into weights, each into one that no other term has fixed yet."""
+    """Coefficients go into weights, each into one that no other term has fixed yet.
+
+    A sign stays in an exponent: the normal form writes `exp(x) / (1 + exp(x))` and `1 / (1 + exp(-x))` in one way.
+    """
     changed = False
     places = occurrences(state)
+    exponents = {n.ports[0].wire for n in state.diagram.nodes if n.op == Map("exp")}
+    signed = {w for w, found in places.items() if any(root in exponents for (root, _), _ in found)}
     fixed: set[int] = set()
     for root in list(state.roots):
         for k in range(len(state.roots[root])):
@@ -196,16 +202,22 @@ def scales(state: Parametric) -> bool:
             weights = [f.wire for f in learned(state, t)]
             scale = Term(t.coefficient, tuple(f for f in t.factors if f.wire in state.constants))
             free = [w for w in weights if w in places and w not in fixed]
-            if (scale.coefficient != 1 or scale.factors) and free:
-                _scaled(state, free[0], scale)
+            whole = [w for w in free if w not in signed]
+            if scale.coefficient < 0 and not whole:
+                scale = replace(scale, coefficient=-scale.coefficient)
+            chosen = (whole or free)[:1] if scale.coefficient < 0 else free[:1]
+            if (scale.coefficient != 1 or scale.factors) and chosen:
+                new = _scaled(state, chosen[0], scale)
                 changed = True
                 places = occurrences(state)
+                if chosen[0] in signed:
+                    signed.add(new)
                 weights = [f.wire for f in learned(state, state.roots[root][k])]
             fixed.update(weights)
     return changed
 
 
-def _scaled(state: Parametric, wire: int, scale: Term) -> None:
+def _scaled(state: Parametric, wire: int, scale: Term) -> int:
     learner = state.learners[wire]
     new = state.fresh(learner.key, learner.axes, wire)
     inverse = _inverse(state, (scale,))
@@ -217,6 +229,7 @@ def _scaled(state: Parametric, wire: int, scale: Term) -> None:
         if any(f.wire == wire for t in terms for f in t.factors):
             state.roots[root] = tuple(x for t in terms for x in state.put((t,), table))
     state.step(f"{learner.key} takes in a scale", {new: state.algebra.product([state.plain(wire, learner.axes), (scale,)])}, {wire: old})
+    return new
 
 
 def unread(state: Parametric) -> bool:
