@@ -2,47 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from time import monotonic
 
-from anatomy.ir.builder import Builder, View
+from anatomy.ir.builder import Builder
 from anatomy.ir.canonical import Canonical
-from anatomy.ir.graph import REAL, Diagram, Node, Port
+from anatomy.ir.graph import REAL, Diagram, Kind, Node, Port
 from anatomy.ir.op import Problem
 from anatomy.ir.poly import Poly
 from anatomy.ir.term import merged, term
 from anatomy.ops import (
     Add,
-    Both,
-    Compare,
     Contract,
     Divide,
     Expand,
     Gather,
-    Iota,
     Literal,
     Map,
     Mask,
     Multiply,
-    Not,
+    Normalise,
     Power,
     Reduce,
-    Shift,
     Size,
     Softmax,
+    Solve,
     Subtract,
     Where,
 )  # fmt: skip
-from anatomy.rewrites.algebra import Algebra
 from anatomy.rewrites.apply import swept
+from anatomy.rewrites.atoms import Atom, Ref
+from anatomy.rewrites.boxes import Boxes
 from anatomy.rewrites.functions import Functions
 from anatomy.rewrites.gathered import gathered
 from anatomy.rewrites.grouping import ASSOCIATIVE, flat
 from anatomy.rewrites.inside import taken_apart
 from anatomy.rewrites.lanes import moved
-from anatomy.rewrites.sums import Sum, Term, number, scaled
+from anatomy.rewrites.linear import Linear
+from anatomy.rewrites.products import Algebra
+from anatomy.rewrites.terms import Sum, number, scaled
 from anatomy.rewrites.unrolled import unrolled
 
 SECONDS = 5.0
@@ -158,7 +156,6 @@ class _Writer:
     until: float
     boxes: int
     sums: dict[int, Sum] = field(default_factory=dict)
-    views: dict[int, View] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         d = self.source
@@ -166,8 +163,10 @@ class _Writer:
         for axis, size in d.sizes.items():
             if size != Poly.var(axis):
                 self.builder.sizes.define(axis, size)
-        self.algebra = Algebra(self.builder, d.settled)
+        self.algebra = Algebra(self.builder.sizes.of, d.settled)
+        self.atoms = self.algebra.atoms
         self.functions = Functions(self.algebra)
+        self.linear = Linear(self.algebra)
 
     def run(self) -> Normal:
         d, algebra, builder = self.source, self.algebra, self.builder
@@ -175,7 +174,7 @@ class _Writer:
         for old in (*(i.wire for i in d.inputs), *(w.wire for w in d.weights)):
             moved[old] = len(builder.wires)
             builder.wires.append(d.wires[old])
-            self.sums[old] = self._atom(moved[old])
+            self.sums[old] = self._given(moved[old])
         steps: list[Step] = []
         complete = True
         for k, node in enumerate(d.nodes):
@@ -185,12 +184,14 @@ class _Writer:
             if found is None:
                 self._copied(node)
             else:
-                self.sums[node.outs[0]] = found
+                self.sums.update(zip(node.outs, found, strict=True))
             if complete:
                 steps.append(Step(k, node.op.word, tuple(algebra.laws), len(d.nodes) - k - 1))
+        boxes = Boxes(builder, algebra)
         outputs = []
         for output in d.outputs:
-            view = self._wire(output.port.wire, d.wires[output.port.wire].axes)
+            wire = output.port.wire
+            view = boxes.view(self.atoms.ref(self.sums[wire]), d.wires[wire].axes)
             outputs.append(replace(output, port=view.rename(dict(output.port.renames)).port))
         used = {a for w in builder.wires for a in w.axes} | {a for n in builder.nodes for a in (*n.own, *n.lifts)} | d.sizes.keys()
         result = replace(
@@ -201,90 +202,60 @@ class _Writer:
         )  # fmt: skip
         return Normal(merged(swept(result)), tuple(steps), complete)
 
-    def _atom(self, wire: int) -> Sum:
-        """A wire without its axes of size one."""
-        algebra, made = self.algebra, self.builder.wires[wire]
-        view = View(wire, tuple((a, a) for a in made.axes))
-        ones = tuple(a for a in made.axes if algebra.size(a).constant() == 1)
-        if ones and made.kind == REAL:
-            view = algebra.box(Reduce("sum"), ones, [view])
-            if wire in algebra.infinite:
-                algebra.infinite.add(view.wire)
-        return algebra.atom(view)
+    def _given(self, wire: int) -> Sum:
+        """An input or a weight, without its axes of size one."""
+        made = self.builder.wires[wire]
+        axes = tuple(a for a in made.axes if made.kind != REAL or self.algebra.word(a) != "1")
+        atom = self.atoms.add(Atom(axes, tuple(map(self.algebra.word, axes)), wire=wire))
+        return self.algebra.atom((atom, axes))
 
     # reading ----------------------------------------------------------------------------------
 
     def _read(self, port: Port) -> Sum:
-        table = dict(port.renames)
-        return tuple(self.algebra.fresh(t).rename(table) for t in self.sums[port.wire])
+        return self.atoms.under(self.sums[port.wire], dict(port.renames))
 
-    def _wire(self, wire: int, axes: Sequence[str] = ()) -> View:
-        """The boxes of a wire, under its own axes; those in `axes` are there."""
-        if wire not in self.views:
-            self.views[wire] = self.algebra.wire(self.sums[wire])
-        view = self.views[wire]
-        lacking = tuple(a for a in axes if a not in view.axes)
-        if lacking:
-            infinite = view.wire in self.algebra.infinite
-            view = self.algebra.box(Expand(), lacking, [view])
-            if infinite:
-                self.algebra.infinite.add(view.wire)
-        return view
-
-    def _view(self, port: Port, axes: set[str]) -> View:
-        return self._wire(port.wire, [a for a, b in port.renames if b in axes]).rename(dict(port.renames))
+    def _ref(self, port: Port) -> Ref:
+        return self.atoms.ref(self._read(port))
 
     def _copied(self, node: Node) -> None:
         """A box that is no arithmetic."""
-        op, algebra = node.op, self.algebra
+        op = node.op
         whole = bool(op.hole or op.random or op.body is not None)
-        views = [self._view(p, set(p.axes) if whole else set(node.own)) for p in node.ports]
-        outs = self.builder.add(op, node.own, views, node.span, trusted=True)
-        infinite = isinstance(op, Mask) or any(v.wire in algebra.infinite for v in views)
-        for old, new in zip(node.outs, outs, strict=True):
-            if infinite:
-                algebra.infinite.add(new.wire)
-            self.sums[old] = self._atom(new.wire)
-        if isinstance(op, Mask):
-            self.functions.masks[outs[0].wire] = (views[0], self._read(node.ports[1]))
-        if isinstance(op, Both | Not):
-            self.functions.logic[outs[0].wire] = self.builder.nodes[-1]
-        if isinstance(op, Iota):
-            self.functions.places.add(outs[0].wire)
-        if op == Compare("==") and len(outs[0].axes) == 2 and all(v.wire in self.functions.places for v in views):
-            self.functions.equals.add(outs[0].wire)
-        if isinstance(op, Compare) and len(axes := self._positions(node)) == 2:
-            self.functions.compared[outs[0].wire] = op.sign, *axes
-        if isinstance(op, Map) and op.function == "sqrt" and all(map(algebra.positive, self._read(node.ports[0]))):
-            algebra.never_zero.add(outs[0].wire)
-
-    def _positions(self, node: Node) -> tuple[str, ...]:
-        """The axes of the operands, where these are the positions of different ones."""
-        makers = [self.source.producer.get(p.wire) for p in node.ports]
-        if any(m is None or not isinstance(self.source.nodes[m[0]].op, Iota) for m in makers):
-            return ()
-        return tuple(dict.fromkeys(p.axes[0] for p in node.ports))
+        reads = [(self._ref(p), p.axes if whole else set(node.own).intersection(p.axes)) for p in node.ports]
+        kinds = [self.source.wires[w].kind for w in node.outs]
+        outs = self.atoms.box(op, node.own, reads, [k if k.name != "index" else Kind("index") for k in kinds], whole)
+        for wire, (atom, args) in zip(node.outs, outs, strict=True):
+            made = self.atoms[atom]
+            made.infinite = made.infinite or isinstance(op, Mask)
+            made.partial = made.partial or isinstance(op, Power | Normalise | Solve) or op == Map("sqrt") or op == Map("log")
+            self.sums[wire] = self.algebra.atom((atom, args))
 
     # arithmetic -------------------------------------------------------------------------------
 
-    def _arithmetic(self, node: Node) -> Sum | None:
-        """The sum of products that a box computes; None for one that is no arithmetic."""
-        op, algebra = node.op, self.algebra
-        if op.body is not None or op.hole or op.random or len(node.outs) != 1:
+    def _arithmetic(self, node: Node) -> list[Sum] | None:
+        """The sums of products that a box computes; None for one that is no arithmetic."""
+        op = node.op
+        if op.body is not None or op.hole or op.random:
             return None
         if any(self.source.wires[p.wire].kind.name == "mask" for p in node.ports) and not isinstance(op, Where):
             return None
-        read = self._read
+        if len(node.outs) != 1:
+            return None
+        found = self._one(node)
+        return None if found is None else [found]
+
+    def _one(self, node: Node) -> Sum | None:
+        op, algebra, read = node.op, self.algebra, self._read
         match op:
             case Literal():
                 return number(op.value)
             case Size():
-                return algebra.count_of(node.own[0])
+                return algebra.product([algebra.count(algebra.word(a)) for a in node.own])
             case Add():
                 return algebra.collect((*read(node.ports[0]), *read(node.ports[1])))
             case Subtract():
                 algebra.used("add_neg")
-                return algebra.collect((*read(node.ports[0]), *scaled(read(node.ports[1]), Fraction(-1))))
+                return algebra.collect((*read(node.ports[0]), *scaled(read(node.ports[1]), -1)))
             case Multiply():
                 return algebra.product([read(p) for p in node.ports])
             case Divide():
@@ -303,7 +274,9 @@ class _Writer:
             case Map():
                 return self.functions.mapped(op, read(node.ports[0]))
             case Power():
-                return self.functions.power(read(node.ports[0]), read(node.ports[1]))
+                exponent = read(node.ports[1])
+                value = exponent[0].coefficient if exponent else 0
+                return self.functions.power(read(node.ports[0]), value) if exponent == number(value) else None
             case Where():
                 return self._where(node)
             case _:
@@ -317,69 +290,36 @@ class _Writer:
                 return algebra.total(terms, node.own)
             case "mean":
                 algebra.used("mean_definition")
-                return algebra.product([algebra.total(terms, node.own), *(algebra.inverse(algebra.count_of(a)) for a in node.own)])
-            case "logsumexp":
+                return algebra.product([algebra.total(terms, node.own), *(algebra.inverse(algebra.count(algebra.word(a))) for a in node.own)])
+            case "logsumexp" if self.atoms.finite(terms):
                 above = self.functions.exp(terms)
                 algebra.used("logsumexp_definition")
                 return None if above is None else self.functions.log(algebra.total(above, node.own))
             case _:
-                return self._read_one(node)
-
-    def _read_one(self, node: Node) -> Sum | None:
-        """The greatest of one."""
-        terms = self._read(node.ports[0])
-        if all(self.algebra.size(a).constant() == 1 for a in node.own) and node.op != Reduce("logsumexp"):
-            self.algebra.used("one_max")
-            return self.algebra.total(terms, node.own)
-        return None
+                if op.which != "logsumexp" and all(algebra.word(a) == "1" for a in node.own):
+                    algebra.used("one_max")
+                    return algebra.total(terms, node.own)
+                return None
 
     def _where(self, node: Node) -> Sum | None:
         """A choice is `truth * x + (1 - truth) * y`."""
         algebra = self.algebra
         x, y = self._read(node.ports[1]), self._read(node.ports[2])
-        if not algebra.defined(x) or not algebra.defined(y):
+        if not self.atoms.defined(x) or not self.atoms.defined(y):
             return None
         algebra.used("factor_mask")
-        truth = self.functions.truth(self._view(node.ports[0], set()))
-        other = algebra.collect((*number(1), *scaled(truth, Fraction(-1))))
+        truth = self.functions.truth(self._ref(node.ports[0]))
+        other = algebra.collect((*number(1), *scaled(truth, -1)))
         return algebra.collect((*algebra.product([truth, x]), *algebra.product([other, y])))
 
     def _linear(self, node: Node) -> Sum | None:
-        """A linear map of some axes, applied to the factors that have them."""
-        op, algebra = node.op, self.algebra
+        """A linear map of some axes."""
+        op = node.op
         if isinstance(op, Gather):
-            if all(algebra.size(a).constant() == 1 for a in node.own) and op.gives(node.own) == ((),):
-                algebra.used("one_sum")
-                return algebra.total(self._read(node.ports[0]), node.own)
-            views = [self._view(node.ports[1], set())]
-        elif op.algebra == "linear" and len(node.ports) == 1:
-            views = []
-        else:
-            return None
-        held = set(node.own).intersection(node.ports[0].axes)
-        around = {a for v in views for a in v.axes}
-        if around & set(node.own):
-            return None
-        found = []
-        for t in self._read(node.ports[0]):
-            if op == Shift(1) and (less := algebra.positions.shifted(t, node.own[0])) is not None:
-                found.extend(less)
-                continue
-            inner = Term(
-                factors=tuple(f for f in t.factors if held.intersection(f.axes)),
-                exponent=tuple(e for e in t.exponent if held & e.axes),
-            )
-            outer = replace(
-                t, factors=tuple(f for f in t.factors if not held.intersection(f.axes)),
-                exponent=tuple(e for e in t.exponent if not held & e.axes),
-            )  # fmt: skip
-            view = algebra.box(op, node.own, [algebra.wire((inner,), held), *views])
-            if not algebra.finite((inner,)):
-                algebra.infinite.add(view.wire)
-            # The bound axes stay names of this term, so the two halves are not renamed apart.
-            both = (*outer.factors, *algebra.atom(view)[0].factors)
-            found.append(replace(outer, factors=tuple(sorted(both, key=lambda f: (f.wire, f.renames)))))
-            algebra.used("project_after_cumsum")
-        return algebra.collect(map(algebra.fresh, found))
-
-
+            if all(self.algebra.word(a) == "1" for a in node.own):
+                self.algebra.used("one_sum")
+                return self.algebra.total(self._read(node.ports[0]), node.own)
+            return self.linear.mapped(op, node.own, self._read(node.ports[0]), [self._ref(node.ports[1])])
+        if op.algebra == "linear" and len(node.ports) == 1:
+            return self.linear.mapped(op, node.own, self._read(node.ports[0]))
+        return None

@@ -172,7 +172,7 @@ class _Unroller:
             return None
         parts: list[Value] = []
         for sign, to in (("<=", n), ("<", math.subtract(n, one))):
-            sum = past.total(past.mask(sign), math.view(between(to, m)), rest)
+            sum = past.total(*past.before(sign, between(to, m)), rest)
             parts.append(math.add(math.multiply(init, between(to, None)), sum))
         final = past.end()
         sum = past.total(math.view(between(final, m)), rest)
@@ -234,6 +234,14 @@ class _Past:
         math = self.math
         pair = (self.other, self.here) if at is None else (self.here, math.view(at))
         return math.box(Where(), math.box(Compare(sign), *pair), math.box(Literal(ONE)), math.box(Literal(ZERO)))
+
+    def before(self, sign: str, decay: Value) -> tuple[View, ...]:
+        """A decay where the other position stands so to this one, else 0: a power of 0 has no value there."""
+        view = self.math.view(decay)
+        if not any(isinstance(n.op, Power) and view.wire in n.outs for n in self.builder.nodes):
+            return self.mask(sign), view
+        there = self.math.box(Compare(sign), self.other, self.here)
+        return (self.math.box(Where(), there, view, self.math.box(Literal(ZERO))),)
 
     def total(self, *factors: View) -> View:
         """The sum of a product over the other positions."""
