@@ -23,8 +23,10 @@ STEPS = 400
 SECONDS = 10.0
 PLACES = 12
 """Places of one rule in one diagram that are tried."""
-KNOWN = 6
-"""Boxes of distance that a law costs which the normal form has built in."""
+KNOWN = 12
+"""What a law costs which the normal form has built in; a box of distance costs 2, a law 1."""
+SIMPLIFIED = 16
+"""Diagrams tried until both ends are simplified as far as the laws that leave fewer boxes go."""
 SIDES = ("left", "right")
 
 Path = tuple[tuple[str, str], ...]
@@ -78,7 +80,8 @@ def search(a: Diagram, b: Diagram, rules: Sequence[Rule] | None = None, steps: i
     A state is a diagram, known by its normal form, so that laws which the normal form has built in cost nothing. Every
     other `==` law of the library is used in both directions, on the diagram as it is and on its normal form; one
     that would leave an operand free is not. A law waits until its turn comes by an estimate: the distance of
-    the diagram it is used on, less for a law that makes operations which only the other side has. The budget is in
+    the diagram it is used on, less for a law that makes operations which only the other side has. After a few diagrams
+    both ends are also simplified as far as it goes, for laws in places of their own. The budget is in
     diagrams brought to normal form and in seconds; `complete` says that neither ran out, so that
     the laws do not lead from one to the other at all, as far as twelve places for each go.
 
@@ -103,6 +106,8 @@ class _Law:
     kinds: frozenset[type[Op]]
     gone: frozenset[str]
     made: frozenset[str]
+    shorter: bool
+    """Whether it leaves fewer boxes."""
 
     @property
     def name(self) -> str:
@@ -127,6 +132,7 @@ class _Search:
     until: float
     tried: int = 0
     count: int = 0
+    simplified: int = 0
     seen: tuple[dict[bytes, _State], dict[bytes, _State]] = field(default_factory=lambda: ({}, {}))
     starts: list[_State] = field(default_factory=list)
     heap: list[tuple[int, int, int, int, _State, _Law, Iterator[Diagram]]] = field(default_factory=list)
@@ -152,15 +158,41 @@ class _Search:
                 continue
             if place < PLACES:
                 self._push(cost + 1, side, place + 1, before, law, places)
-            key, state = self._state(diagram, (*before.path, (SIDES[side], law.name)))
-            if state is None or key in self.seen[side]:
-                continue
-            self.seen[side][key] = state
-            other = self.seen[1 - side].get(key)
-            if other is not None:
-                return Found((*state.path, *other.path) if side == 0 else (*other.path, *state.path), self.tried, True)
-            self._note(side, state)
+            path = self._reach(side, diagram, (*before.path, (SIDES[side], law.name)))
+            if path is None and self.tried >= SIMPLIFIED > self.simplified:
+                path = self._simplify()
+            if path is not None:
+                return Found(path, self.tried, True)
         return self._ended(monotonic() <= self.until)
+
+    def _reach(self, side: int, diagram: Diagram, path: Path) -> Path | None:
+        """Note a diagram that laws lead to; the whole derivation if the other side has been there."""
+        key, state = self._state(diagram, path)
+        if state is None or key in self.seen[side]:
+            return None
+        self.seen[side][key] = state
+        other = self.seen[1 - side].get(key)
+        if other is not None:
+            return (*path, *other.path) if side == 0 else (*other.path, *path)
+        self._note(side, state)
+        return None
+
+    def _simplify(self) -> Path | None:
+        """Both ends after all laws that leave fewer boxes: laws in places of their own need not be tried in every order."""
+        self.simplified = SIMPLIFIED
+        for side, start in enumerate(self.starts):
+            diagram, path, before = start.diagram, start.path, -1
+            while before < len(path) < self.steps:
+                before = len(path)
+                for law in self.laws:
+                    if law.reverse or not law.shorter or not law.kinds <= kinds(diagram) or built_in(law.rule):
+                        continue
+                    while (made := next(self._places(diagram, law), None)) is not None and len(path) < self.steps and monotonic() < self.until:
+                        diagram, path = made, (*path, (SIDES[side], law.name))
+            found = self._reach(side, diagram, path) if path else None
+            if found is not None:
+                return found
+        return None
 
     def _ended(self, complete: bool) -> Found:
         assert self.nearest is not None
@@ -191,8 +223,8 @@ class _Search:
             self.nearest = distance, side, state
         mine, theirs = (_words(s.diagram) | _words(s.form) for s in (state, goal))
         for law in self.laws:
-            cost = distance + 2 * len(state.path) + 2 * len(law.made - mine - theirs)
-            cost -= 2 * len(law.made & (theirs - mine)) + 2 * len(law.gone & (mine - theirs))
+            cost = 2 * distance + len(state.path) + 4 * len(law.made - mine - theirs)
+            cost -= 4 * len(law.made & (theirs - mine)) + 4 * len(law.gone & (mine - theirs))
             if (state.diagram.by_op.keys() | state.form.by_op.keys()) >= law.kinds and built_in(law.rule):
                 cost += KNOWN
             for turn, diagram in enumerate((state.diagram, state.form)):
@@ -214,7 +246,7 @@ def _laws(same: Same) -> tuple[_Law, ...]:
         pattern, other = (rule.right, rule.left) if reverse else (rule.left, rule.right)
         if pattern.nodes:
             mine, theirs = _words(pattern), _words(other)
-            found.append(_Law(rule, reverse, frozenset(pattern.by_op), mine - theirs, theirs - mine))
+            found.append(_Law(rule, reverse, frozenset(pattern.by_op), mine - theirs, theirs - mine, len(other.nodes) < len(pattern.nodes)))
     return tuple(found)
 
 

@@ -119,6 +119,27 @@ def test_a_law_is_needed() -> None:
     assert found.words.startswith("No derivation: all 2 diagrams")
 
 
+@pytest.mark.parametrize("count", [1, 5, 12])
+def test_laws_in_places_of_their_own_are_not_tried_in_every_order(count: int) -> None:
+    inputs = ", ".join(f"x{k}: [n]" for k in range(count))
+    left = " + ".join(f"relu(relu(x{k}))" if k % 2 else f"abs(-x{k})" for k in range(count))
+    right = " + ".join(f"relu(x{k})" if k % 2 else f"abs(x{k})" for k in range(count))
+    found = search(side(f"({inputs}) -> [n] {{ out {left} }}"), side(f"({inputs}) -> [n] {{ out {right} }}"), seconds=60)
+    assert found.derivation
+    assert len(found.derivation) == count
+    assert found.tried <= 2 * count + 20
+
+
+def test_a_law_in_a_tower_is_used_at_every_floor() -> None:
+    left, right = "-x", "x"
+    for _ in range(10):
+        left, right = f"tanh({left})", f"tanh({right})"
+    found = search(side(f"(x: [n]) -> [n] {{ out {left} }}"), side(f"(x: [n]) -> [n] {{ out -{right} }}"), seconds=60)
+    assert found.derivation
+    assert {name.removesuffix("^") for _, name in found.derivation} == {"tanh_neg"}
+    assert len(found.derivation) == 10
+
+
 def test_a_set_of_laws_that_never_ends_is_bounded_and_says_so() -> None:
     text = AXES + "rule grow(x: []): tanh(x) == tanh(tanh(x)) diagram z(x: [n]) -> [n] { out tanh(x) } diagram y(x: [n]) -> [n] { out abs(x) }"
     program = Program.of(Source("grow.anat", text))
