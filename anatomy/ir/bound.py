@@ -206,7 +206,8 @@ class Bound:
     `entry` encloses every entry, `radius` the Euclidean norm over the features at every token. `mass`
     bounds, for a set of axes, the sum of absolute values over them at each point of the others; `flow`
     does so for the derivative, from the max-over-tokens norm of the joint input, per input. `form` is the
-    value as an affine function of earlier wires, `facts` is what theorems may recognise; both are opaque here.
+    value as an affine function of earlier wires, `local` its derivative place by place, `facts` is what theorems may
+    recognise; all three are opaque here.
     """
 
     axes: frozenset[str]
@@ -218,6 +219,7 @@ class Bound:
     flow: Mapping[frozenset[str], Mapping[int, float]] = field(default_factory=dict)
     form: Any = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    local: Any = None
 
     @property
     def features(self) -> frozenset[str]:
@@ -230,7 +232,7 @@ class Bound:
 
     def bare(self) -> Bound:
         """The same without anything that holds for this wire only."""
-        return replace(self, mass={}, flow={}, form=None, facts={})
+        return replace(self, mass={}, flow={}, form=None, facts={}, local=None)
 
 
 Image = Callable[[Interval], Interval]

@@ -26,8 +26,9 @@ from anatomy.ir.bound import (
     times,
 )
 from anatomy.regularity import affine, tensor
+from anatomy.regularity.local import of_product
 from anatomy.regularity.tensor import Ball, TooLarge
-from anatomy.regularity.view import Product, constant, rename, with_tokens
+from anatomy.regularity.view import Product, Softmax, constant, rename, with_tokens
 
 if TYPE_CHECKING:
     from anatomy.regularity.rules import Rules
@@ -68,6 +69,8 @@ def product(ctx: Rules, factors: Sequence[Bound], summed: frozenset[str]) -> Bou
         from anatomy.regularity.theorems import softmax
         from anatomy.regularity.theorems.recognise import match
 
+        slopes = slopes_meet(slopes, _mean(ctx, data, known, summed, tokens & axes) or slopes)
+
         theorem = match(data, known, summed, ctx.sizes)
         if theorem is not None:
             slopes = slopes_meet(slopes, theorem.slopes(axes, tokens & axes, ctx.sizes))
@@ -76,7 +79,20 @@ def product(ctx: Rules, factors: Sequence[Bound], summed: frozenset[str]) -> Bou
     out = ctx.finish(axes, tokens & axes, entry, radius, slopes, form)
     if len(data) >= 2 and len(parts) <= 4:
         out = replace(out, facts={"product": _fact(ctx, parts, summed)})
-    return out
+    return out if out.constant else replace(out, local=of_product(ctx, parts, summed))
+
+
+def _mean(ctx: Rules, data: Sequence[Bound], known: Ball, summed: frozenset[str], tokens: frozenset[str]) -> Slopes | None:
+    """What the theorem on weighted means says, where it holds."""
+    from anatomy.regularity.theorems import kernel
+
+    for p, v in (data, data[::-1]):
+        fact = p.facts.get("softmax")
+        if isinstance(fact, Softmax) and fact.own == summed and fact.score.axes == p.axes and known.axes == ():
+            found = kernel.mean(ctx, fact, v, tokens)
+            scale = magnitude(known.interval)
+            return None if found is None else slopes_after(Triple.all(scale), found)
+    return None
 
 
 def _flat(factors: Sequence[Bound]) -> list[Bound]:

@@ -31,7 +31,7 @@ from anatomy.ir.bound import (
     up,
 )
 from anatomy.ir.graph import Node
-from anatomy.regularity import affine, linear, selecting, tensor
+from anatomy.regularity import affine, linear, local, selecting, tensor
 from anatomy.regularity.affine import Form
 from anatomy.regularity.rows import counts, decide, peak, simplex, softmax_of
 from anatomy.regularity.tensor import Ball, TooLarge
@@ -117,7 +117,7 @@ class Rules:
                     form = affine.total(form, part.form, self.sizes)
             except TooLarge:
                 form = None
-        out = self.finish(axes, tokens, entry, radius, slopes, form)
+        out = replace(self.finish(axes, tokens, entry, radius, slopes, form), local=local.of_sum(parts, axes))
         return replace(out, facts={"mask": masks[0]}) if masks else out
 
     def finish(
@@ -239,7 +239,8 @@ class Rules:
             at_zero = magnitude(image((0.0, 0.0)))
             radius = add(mul(at_zero, root(float(self.points(x.features)))), mul(steep, x.radius))
         slopes = slopes_after(Triple.all(steep), x.slopes)
-        return tighten(Bound(x.axes, x.tokens, image(x.entry), radius, slopes), self.sizes)
+        places = local.scaled(local.parts_of(x), steep)
+        return tighten(Bound(x.axes, x.tokens, image(x.entry), radius, slopes, local=places), self.sizes)
 
     def selection(self, parts: list[Bound], over: frozenset[str]) -> Bound:
         self.open(*parts)
@@ -339,7 +340,7 @@ class Rules:
             raise Unproved("the mask depends on the input, so values may jump")
         wide = widen(x, x.axes | mask.axes, x.tokens, self.sizes)
         ball = constant(mask)
-        return replace(wide, form=x.form, facts={"mask": ball if ball is not None else "any"})
+        return replace(wide, form=x.form, facts={"mask": ball if ball is not None else "any"}, local=local.at(x, wide.axes))
 
     def unmasked(self, x: Bound) -> tuple[Bound, Bound | None]:
         fact = mask_of(x)

@@ -57,6 +57,7 @@ def rename(x: Bound, table: dict[str, str]) -> Bound:
         flow={_names(k, table): v for k, v in x.flow.items()},
         form=None if x.form is None else x.form.rename(table),
         facts=facts,
+        local=None if x.local is None else tuple(p.rename(table) for p in x.local),
     )
 
 
