@@ -84,7 +84,8 @@ def tied(diagram: Diagram, names: tuple[str, ...]) -> Diagram:
                 if weight is None:
                     raise missing(diagram, key)
             left, right = found
-            assert left and right
+            assert left is not None
+            assert right is not None
             if left is not right:
                 diagram = _merged(*_level(diagram, left, right))
     return diagram

@@ -14,8 +14,10 @@ from anatomy.errors import AnatomyError, fail
 from anatomy.ir.builder import Builder
 from anatomy.ir.graph import Diagram, Input, Node, Output
 from anatomy.ir.live import live
+from anatomy.ir.poly import Poly
 from anatomy.ir.strands import strands
 from anatomy.language.spaces import fits
+from anatomy.ops import Hole
 from anatomy.rewrites.continuity import continuity
 from anatomy.rewrites.filled import hole_of
 from anatomy.rewrites.learners import Unproved
@@ -81,7 +83,7 @@ def judged(
     conditions |= dict.fromkeys(c for limit in limits for c in limit.conditions)
     if law and law not in LAWS:
         raise _refused(f"there is no law `{law}` of universal approximation", f"there are: {', '.join(LAWS)}")
-    if law and law not in found:
+    if law and law not in found and (both or law != "X1"):
         raise _refused(f"the step is not one by {law} ({LAWS[law]})", f"it is one by {', '.join(found)}")
     return tuple(found), tuple(conditions)
 
@@ -153,11 +155,19 @@ def _kinds(filler: Diagram, axes: frozenset[str]) -> list[str]:
         found.append("X3")
     if len(filler.outputs) > 1 and len(holes) > 1:
         found.append("X4")
-    if not holes and all(filler.nodes[i].op.algebra != "none" or filler.nodes[i].op.word == "+" for i in live(filler)):
+    if not holes and all(_linear(proof, filler.nodes[i]) for i in live(filler)):
         found.append("X12")
     if axes and holes:
         found.append("X13")
     return found if len(found) == 1 else found[1:]
+
+
+def _linear(proof: Universality, node: Node) -> bool:
+    """Whether a box is affine in what depends on the inputs."""
+    read = [p for p in node.ports if proof.reads.get(p.wire)]
+    if len(read) <= 1 and node.op.algebra == "multilinear":
+        return True
+    return node.op.algebra == "linear" or node.op.word in ("+", "-") or not read
 
 
 def _above(diagram: Diagram, wire: int) -> list[Node]:
@@ -200,21 +210,29 @@ def _inverted(filler: Diagram, inverse: Diagram) -> str:
 
 def _before(filler: Diagram, node: Node) -> Diagram:
     """What a hole is given."""
-    outputs = tuple(Output(p, p.axes, kind=filler.wires[p.wire].kind) for p in node.ports)
+    op = node.op
+    assert isinstance(op, Hole)
+    takes = [tuple(node.own[k] for k in axes) for axes in op.takes_axes]
+    outputs = tuple(Output(p, axes, kind=filler.wires[p.wire].kind) for p, axes in zip(node.ports, takes, strict=True))
     return replace(filler, outputs=outputs, nodes=tuple(n for n in filler.nodes if n is not node and node.outs[0] not in {p.wire for p in n.ports}))
 
 
 def _behind(filler: Diagram, node: Node) -> Diagram:
     """What becomes of the results of a hole."""
     gone = {id(n) for n in _above(filler, node.outs[0])}
-    inputs = tuple(Input(filler.wires[w].name or f"y{k + 1}", w, filler.wires[w].axes) for k, w in enumerate(node.outs))
+    op = node.op
+    assert isinstance(op, Hole)
+    gives = [tuple(node.own[k] for k in axes) for axes in op.gives_axes]
+    inputs = tuple(Input(filler.wires[w].name or f"y{k + 1}", w, axes) for k, (w, axes) in enumerate(zip(node.outs, gives, strict=True)))
     return replace(filler, inputs=inputs, nodes=tuple(n for n in filler.nodes if id(n) not in gone))
 
 
 def _composed(first: Diagram, second: Diagram) -> Diagram:
     """One diagram after another; the axes of the second are those that the first gives."""
     builder = Builder()
-    for axis in first.sizes:
+    for axis, size in first.sizes.items():
+        if size != Poly.var(axis):
+            builder.sizes.define(axis, size)
         builder.axis(axis)
     views = [builder.input(i.name, i.layout, first.wires[i.wire].kind) for i in first.inputs]
     outs = builder.splice(first, views, {a: a for a in first.sizes}, lambda k: f"first.{k}")
@@ -224,8 +242,7 @@ def _composed(first: Diagram, second: Diagram) -> Diagram:
             if table.setdefault(theirs, mine) != mine:
                 raise ValueError(theirs)
     table |= {a: f"second.{a}" for a in second.sizes if a not in table}
-    given = [view.rename(dict(zip(view.axes, view.axes, strict=True))) for view in outs]
-    results = builder.splice(second, given, table, lambda k: f"second.{k}")
+    results = builder.splice(second, outs, table, lambda k: f"second.{k}")
     outputs = [Output(v.port, tuple(table[a] for a in o.layout)) for v, o in zip(results, second.outputs, strict=True)]
     return builder.finish("composite", outputs)
 

@@ -5,15 +5,21 @@ Non-goals: how wide an approximator must be for an accuracy; what training finds
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from anatomy.ir.graph import Node
+from anatomy.ir.graph import Node, Weight
+from anatomy.ir.poly import Poly
 from anatomy.ops import Add, Cat, Contract, Divide, Halves, Map, Merge, Multiply, Reduce, Split, Subtract
-from anatomy.rewrites.learners import Unproved
+from anatomy.rewrites.learners import Learners, Unproved
+from anatomy.rewrites.places import never_negative
 from anatomy.rewrites.recovery import Recovery
 
 BENT = {"exp", "tanh", "sigmoid", "relu", "gelu", "silu", "softplus", "elu", "sin", "cos", "abs"}
 """Continuous functions that are no polynomials (Leshno et al. 1993)."""
+
+
+def least(sizes: Sequence[Poly]) -> str:
+    return f"min({', '.join(map(str, sizes))})" if len(sizes) > 1 else str(sizes[0])
 
 
 class Universality(Recovery):
@@ -91,39 +97,49 @@ class Universality(Recovery):
             room = attempt.dim(carriers)
             # Symmetric functions carry a set, not its elements in their order, so that of sets only the results count.
             needed = [*([] if self.invariant else [attempt.dim(missing)]), attempt.dim(wires)]
-            why = f"`{name}` reads {room} numbers, and `{room} >= min({', '.join(map(str, needed))})` is not proved (X3), so only `<=` holds"
+            why = f"`{name}` reads {room} numbers, and `{room} >= {least(needed)}` is not proved (X3), so only `>=` holds"
             if any(attempt.enough(room, n, "X3") for n in needed):
                 attempt.jointly(carriers)
-                self.laws, self.conditions, self.spent = attempt.laws, attempt.conditions, attempt.spent
-                self.sets, self.held = attempt.sets, attempt.held
+                self.adopt(attempt)
                 return
         raise Unproved(why)
 
     def surjection(self, node: Node) -> None:
         """A fixed function with a continuous right inverse, of wires that may be anything (X6)."""
-        op, given = node.op, [p.wire for p in node.ports]
-        wanted: list[int] | None = None
+        op, given = node.op, list(dict.fromkeys(p.wire for p in node.ports))
+        why: Unproved | None = None
         match op:
             case Map(function="neg") | Split() | Merge() | Halves() | Cat() | Reduce(which="sum" | "mean"):
-                wanted = given
-            case Add() | Subtract() | Multiply() | Divide() | Contract():
-                wanted = self.free_operand(node)
+                if self.inputs:
+                    self.laws["X4" if isinstance(op, Cat) else "X6"] = None
+                self.jointly(given)
+                return
             case _:
                 pass
-        if wanted is None:
-            raise Unproved(self.narrow(node) or f"`{op.word}` is not known to reach every value")
-        if self.inputs:
-            self.laws["X4" if isinstance(op, Cat) else "X6"] = None
-        before = dict(self.spent)
-        self.jointly(wanted)
-        others = [w for w in given if w not in wanted]
-        chosen = self.spent.keys() - before.keys()
-        shared = [w for w in others if self.depends.get(w, frozenset()) & chosen]
-        if shared:
-            raise Unproved(f"`{op.word}` joins what one learner gives twice")
+        for wire, weight in self.operands(node):
+            attempt = self.trial()
+            try:
+                if weight is not None:
+                    attempt.spend(weight.key, f"weight `{weight.key}`")
+                attempt.jointly([wire])
+                chosen = attempt.spent.keys() - self.spent.keys()
+                if any(self.depends.get(w, frozenset()) & chosen for w in given if w != wire and (weight is None or w != weight.wire)):
+                    raise Unproved(f"`{op.word}` joins what one learner gives twice")
+            except Unproved as reason:
+                why = why or reason
+                continue
+            self.adopt(attempt)
+            if self.inputs:
+                self.laws["X6"] = None
+            return
+        raise why or Unproved(self.narrow(node) or f"`{op.word}` is not known to reach every value")
 
-    def free_operand(self, node: Node) -> list[int] | None:
-        """The operand that alone makes every value reachable, the others held fixed."""
+    def adopt(self, attempt: Learners) -> None:
+        self.laws, self.conditions, self.spent = attempt.laws, attempt.conditions, attempt.spent
+        self.sets, self.held = attempt.sets, attempt.held
+
+    def operands(self, node: Node) -> Iterator[tuple[int, Weight | None]]:
+        """Operands of which one alone may make every value reachable, the others held fixed; a weight that is to be chosen onto."""
         d = self.diagram
         result = set(d.wires[node.outs[0]].axes)
         for k, port in enumerate(node.ports):
@@ -132,18 +148,16 @@ class Universality(Recovery):
             learned = bool(self.depends.get(port.wire, frozenset()) - {w.key for w in d.weights}) or self.is_network(port.wire) or not self.inputs
             match node.op:
                 case Add() | Subtract() if full and learned:
-                    return [port.wire]
+                    yield port.wire, None
                 case Multiply() | Divide() if full and learned and (k == 0 or isinstance(node.op, Multiply)) and all(self.fixed(p.wire) for p in rest):
-                    return [port.wire]
+                    yield port.wire, None
                 case Contract() if learned and len(rest) == 1 and rest[0].wire in d.weight_of:
                     weight = d.weight_of[rest[0].wire]
                     new = [a for a in rest[0].axes if a not in node.own and a not in port.axes]
                     if self.alone(weight) and self.enough(self.size(node.own), self.size(new), "X12" if self.inputs else "X11"):
-                        self.spend(weight.key, f"weight `{weight.key}`")
-                        return [port.wire]
+                        yield port.wire, weight
                 case _:
                     pass
-        return None
 
     def narrow(self, node: Node) -> str:
         """Of a product with a weight, the room that is missing."""
@@ -151,8 +165,9 @@ class Universality(Recovery):
         if not isinstance(node.op, Contract) or len(node.ports) != 2 or not any(p.wire in weights for p in node.ports):
             return ""
         new = [self.size(a for a in p.axes if a not in node.own and a not in node.ports[1 - k].axes) for k, p in enumerate(node.ports) if p.wire in weights]
-        needed = f"min({', '.join(map(str, new))})" if len(new) > 1 else str(new[0])
-        return f"`{self.size(node.own)} >= {needed}` is not proved ({'X12' if self.inputs else 'X11'})"
+        if any(never_negative(self.size(node.own) - n) for n in new):
+            return ""
+        return f"`{self.size(node.own)} >= {least(new)}` is not proved ({'X12' if self.inputs else 'X11'})"
 
     # networks with one hidden layer ------------------------------------------------------------
 
