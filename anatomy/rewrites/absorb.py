@@ -24,7 +24,8 @@ class Absorbed:
     """A diagram with the same set of functions, and how the weights of both give one another.
 
     `fills` give the weights of the diagram that was absorbed in those of `diagram`, `reads` the reverse. `conditions` are
-    inequalities of sizes; where one fails, `diagram` has more functions. `moves` says what was done.
+    inequalities of sizes; where one fails, `diagram` has more functions; `open` are conditions under which fewer weights
+    would do. `moves` says what was done.
     """
 
     diagram: Diagram
@@ -32,15 +33,16 @@ class Absorbed:
     reads: tuple[Fill, ...]
     conditions: tuple[str, ...] = ()
     moves: tuple[str, ...] = ()
+    open: tuple[str, ...] = ()
 
 
-def absorbed(diagram: Diagram, conditional: bool = False) -> Absorbed:
+def absorbed(diagram: Diagram, conditional: bool | frozenset[str] = False) -> Absorbed:
     """The diagram with every free function of weights as one weight.
 
     From the normal form: weights that are only ever scaled by `c != 0`, summed along an axis, or added to other weights take in
     what they stand with; `W = cat(W1, W2)` or a reshaped one that meets a vector of that form is taken apart;
     and `sum over e of A[d, e] * B[e, f]` is any matrix if and only if `e >= min(d, f)`, which is done where the sizes imply it,
-    or, if `conditional`, always, with the condition noted.
+    or, if `conditional`, always, with the condition noted, or where the condition is one of a given set.
 
     >>> from anatomy.errors import Source
     >>> from anatomy.language.program import Program
@@ -53,10 +55,11 @@ def absorbed(diagram: Diagram, conditional: bool = False) -> Absorbed:
     reads: tuple[Fill, ...] = ()
     conditions: dict[str, None] = {}
     moves: list[str] = []
-    here = diagram
+    here, open_ = diagram, ()
     for _ in range(ROUNDS):
         state = Parametric(normal(here).diagram)
         settle(state, conditional)
+        open_ = tuple(state.open)
         if not state.moves and fills is not None:
             break
         forth, back = state.reads(), state.fills()
@@ -67,10 +70,10 @@ def absorbed(diagram: Diagram, conditional: bool = False) -> Absorbed:
         moves += state.moves
         if not state.moves:
             break
-    return Absorbed(here, fills or (), reads, tuple(conditions), tuple(moves))
+    return Absorbed(here, fills or (), reads, tuple(conditions), tuple(moves), open_)
 
 
-def settle(state: Parametric, conditional: bool) -> None:
+def settle(state: Parametric, conditional: bool | frozenset[str]) -> None:
     """Every move as often as it goes; each lowers the number of weights, of terms or of axes, or of odd coefficients."""
     while join(state) or totals(state) or free_summands(state) or merge_products(state, conditional):
         pass

@@ -24,8 +24,8 @@ class Hub:
     names: dict[int, dict[str, str]] = field(default_factory=dict)
 
 
-def merge_products(state: Parametric, conditional: bool) -> bool:
-    """One hub whose products with its partners may be anything, put in their place."""
+def merge_products(state: Parametric, conditional: bool | frozenset[str]) -> bool:
+    """One hub whose products with its partners may be anything, put in their place, or may be under one of the conditions."""
     places = occurrences(state)
     later: list[tuple[Hub, str]] = []
     for wire in list(state.learners):
@@ -35,8 +35,10 @@ def merge_products(state: Parametric, conditional: bool) -> bool:
                 _merge(state, hub)
                 return True
             later.append((hub, verdict))
-    if conditional and later:
-        hub, condition = later[0]
+    state.open = {condition: None for _, condition in later}
+    allowed = [(h, c) for h, c in later if conditional is True or (conditional and c in conditional)]
+    if allowed:
+        hub, condition = allowed[0]
         state.conditions[condition] = None
         _merge(state, hub)
         return True

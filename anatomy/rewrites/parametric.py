@@ -58,6 +58,7 @@ class Parametric:
     back: dict[int, Sum] = field(default_factory=dict)
     forth: dict[int, Sum] = field(default_factory=dict)
     conditions: dict[str, None] = field(default_factory=dict)
+    open: dict[str, None] = field(default_factory=dict)
     moves: list[str] = field(default_factory=list)
     counts: dict[Poly, Sum] = field(default_factory=dict)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import combinations
 from time import monotonic
 from typing import Literal
 
@@ -121,7 +122,7 @@ class Reduced:
     form: Canonical
 
 
-def reduced(diagram: Diagram, conditional: bool = False) -> Reduced:
+def reduced(diagram: Diagram, conditional: bool | frozenset[str] = False) -> Reduced:
     """A diagram absorbed, with what is compared."""
     found = absorbed(diagram, conditional)
     return Reduced(diagram, found, written(Normal(found.diagram, (), True)))
@@ -132,9 +133,10 @@ def _absorbed(a: Diagram, b: Diagram) -> Relation | None:
     if mine.form != theirs.form or not _paired(mine, theirs):
         return None
     forth, back = witness(mine, theirs), witness(theirs, mine)
-    if checked(a, forth, sizes(mine, theirs), b) is not True or checked(b, back, sizes(theirs, mine), a) is not True:
+    both = checked(a, forth, sizes(mine, theirs), b), checked(b, back, sizes(theirs, mine), a)
+    if False in both:
         return None
-    return Relation("~=", forth=short(forth), back=short(back))
+    return Relation("~=", forth=short(forth), back=short(back), conjecture=None in both)
 
 
 def _paired(mine: Reduced, theirs: Reduced) -> bool:
@@ -177,20 +179,18 @@ def short(fills: tuple[Fill, ...]) -> tuple[Fill, ...]:
     return tuple(min(pair, key=lambda f: len(f.expression)) for pair in zip(fills, found, strict=True))
 
 
-def checked(diagram: Diagram, fills: tuple[Fill, ...], table: Mapping[str, Poly], goal: Diagram, evaluate: bool = False) -> bool | None:
+def checked(diagram: Diagram, fills: tuple[Fill, ...], table: Mapping[str, Poly], goal: Diagram) -> bool | None:
     """Whether the diagram with the fills is the goal: proved (True), not (False), or by values only (None)."""
     try:
         made = reparametrised(diagram, fills, table)
         if term(made) == term(goal) or form(made) == form(goal):
             return True
-        if evaluate:
-            from anatomy.rewrites.equality import equal
+        from anatomy.rewrites.equality import equal
 
-            found = equal(made, goal, seconds=0.3)
-            return True if found.proved else None if found.evaluation else False
+        found = equal(made, goal, seconds=0.5)
+        return True if found.proved else None if found.evaluation else False
     except (AnatomyError, Problem):
         return False
-    return False
 
 
 # more functions ---------------------------------------------------------------------------------
@@ -206,19 +206,31 @@ def _greater(a: Diagram, b: Diagram, until: float) -> Relation | None:
     return replace(other, greater="right", forth=other.back, back=other.forth)
 
 
+def wider(diagram: Diagram) -> list[Reduced]:
+    """The diagram absorbed, and what it is under conditions on sizes, each of which has all its functions whether they hold or not."""
+    found = [reduced(diagram)]
+    open_ = found[0].absorbed.open
+    for count in range(1, min(len(open_), 3) + 1):
+        for some in combinations(open_[:4], count):
+            found.append(reduced(diagram, frozenset(some)))
+    return found
+
+
 def _special(a: Diagram, b: Diagram, until: float) -> Relation | None:
     """`a >= b`, by specialisations of a."""
     start = joined(a, b)
     if start is None:
         return None
     restrictions, here = start
-    goals = [reduced(b), reduced(b, True)]
+    goals = wider(b)
     first = reduced(here)
     for goal in goals[1:]:
         if first.form == goal.form and goal.absorbed.conditions:
             forth = witness(first, goal)
-            if checked(here, forth, sizes(first, goal), b):
-                return Relation(">=", "left", restrictions, short(forth), short(witness(goal, first)), goal.absorbed.conditions)
+            known = checked(here, forth, sizes(first, goal), b)
+            if known is not False:
+                back, conditions = short(witness(goal, first)), goal.absorbed.conditions
+                return Relation(">=", "left", restrictions, short(forth), back, conditions, conjecture=known is None)
     for special in variants(first.absorbed.diagram, [g.absorbed.diagram for g in goals], until):
         found = _arrives(here, first, special, goals, b, restrictions)
         if found is not None:
@@ -235,8 +247,9 @@ def _arrives(
             continue
         inner = chained(special.fills, witness(last, goal), sizes(last, goal))
         outer = composed(tuple(Fill(f.key, at(f.value, special.sizes)) for f in first.absorbed.fills), inner, sizes(last, goal))
-        if checked(at(here, special.sizes), outer, sizes(last, goal), b):
-            return Relation(">=", "left", (*restrictions, *special.words), short(outer))
+        known = checked(at(here, special.sizes), outer, sizes(last, goal), b)
+        if known is not False:
+            return Relation(">=", "left", (*restrictions, *special.words), short(outer), conjecture=known is None)
     return None
 
 

@@ -14,7 +14,7 @@ from time import monotonic
 from anatomy.ir.builder import Builder, View
 from anatomy.ir.graph import Diagram, Equation, Output, Weight
 from anatomy.ir.poly import Poly
-from anatomy.ops import Compare, Expand, Iota, Literal, Where
+from anatomy.ops import Compare, Expand, Iota, Literal, Merge, Where
 from anatomy.rewrites.reparametrise import Fill, chained, reparametrised
 
 MOST = 3
@@ -35,8 +35,10 @@ class Special:
         return ", ".join(self.words)
 
 
-def specialisations(diagram: Diagram) -> Iterator[Special]:
+def specialisations(diagram: Diagram, names: Sequence[str] = ()) -> Iterator[Special]:
     """Every diagram that is one restriction away, with its name: `h = 1`, `W = 0`, `W = 1`, `W = identity`, `W along h`, `W = V`.
+
+    With two `names`, an axis of several weights becomes a product of two that have these: `h = g * j`.
 
     >>> from anatomy.errors import Source
     >>> from anatomy.language.program import Program
@@ -46,13 +48,19 @@ def specialisations(diagram: Diagram) -> Iterator[Special]:
     """
     yield from _sizes(diagram)
     learned = [w for w in diagram.weights if not w.frozen and diagram.consumers[w.wire]]
+    inside = inner_sizes(diagram)
+    for v in inside if len(names) == 2 else ():
+        if sum(v in (diagram.sizes[a].as_variable() for a in w.layout) for w in learned) > 1:
+            yield from _divided(diagram, v, (names[0], names[1]), learned)
     for w in learned:
         for word, value in (("0", 0), ("1", 1)):
             yield _filled(diagram, f"{w.key} = {word}", w, _constant(diagram, w, value))
         for i, a in enumerate(w.layout):
             for b in w.layout[i + 1 :]:
-                if diagram.sizes[a] == diagram.sizes[b]:
-                    yield _filled(diagram, f"{w.key} = identity", w, _identity(diagram, w, a, b))
+                for smaller, words, values in _level(diagram, a, b, inside):
+                    one = next(x for x in smaller.weights if x.key == w.key)
+                    special = _filled(smaller, f"{w.key} = identity", one, _identity(smaller, one, a, b))
+                    yield replace(special, words=(*words, *special.words), sizes=values)
         for a in w.layout:
             yield _filled(diagram, f"{w.key} along {a}", w, _repeated(diagram, w, a))
     for i, w in enumerate(learned):
@@ -74,6 +82,44 @@ def _sizes(diagram: Diagram) -> Iterator[Special]:
         made = at(diagram, values)
         if made is not None:
             yield Special((f"{_plain(v)} = 1",), made, (), values)
+
+
+def _level(diagram: Diagram, a: str, b: str, inside: Sequence[str]) -> Iterator[tuple[Diagram, tuple[str, ...], tuple[tuple[str, Poly], ...]]]:
+    """The diagram at sizes where two axes are of one size."""
+    mine, theirs = diagram.sizes[a], diagram.sizes[b]
+    if mine == theirs:
+        yield diagram, (), ()
+        return
+    for v, size in ((mine.as_variable(), theirs), (theirs.as_variable(), mine)):
+        if v in inside and v is not None and v not in size.variables():
+            values = ((v, size),)
+            yield at(diagram, values), (f"{_plain(v)} = {size}",), values
+            return
+
+
+def _divided(diagram: Diagram, v: str, names: tuple[str, str], learned: Sequence[Weight]) -> Iterator[Special]:
+    """An axis of weights is the product of two."""
+    if any(n in diagram.sizes for n in names):
+        return
+    size = Poly.var(names[0]) * Poly.var(names[1])
+    made = at(diagram, ((v, size),))
+    fills = []
+    for w in learned:
+        axes = [a for a in w.layout if diagram.sizes[a].as_variable() == v]
+        if len(axes) == 1:
+            fills.append(Fill(w.key, _merged(made, w, axes[0], names)))
+    yield Special((f"{_plain(v)} = {size}",), reparametrised(made, fills), tuple(fills), ((v, size),))
+
+
+def _merged(diagram: Diagram, w: Weight, axis: str, names: tuple[str, str]) -> Diagram:
+    builder = _begin(diagram, (*names, *w.layout))
+
+    def apart(axes: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(b for a in axes for b in (names if a == axis else (a,)))
+
+    view = builder.weight(w.key, apart(w.lanes), apart(w.fan_in), apart(w.fan_out), w.init, w.frozen)
+    (view,) = builder.add(Merge(), (*names, axis), [view])
+    return builder.finish("value", [Output(view.port, w.layout)])
 
 
 def _plain(name: str) -> str:
@@ -200,7 +246,7 @@ def variants(diagram: Diagram, goals: Sequence[Diagram], until: float) -> Iterat
         following: list[tuple[int, int, Special]] = []
         for special in layer:
             here = min(_apart(_shape(special.diagram), w) for w in wanted)
-            for one in specialisations(special.diagram):
+            for one in specialisations(special.diagram, _new(special.diagram, goals)):
                 if monotonic() > until:
                     return
                 distance = min(_apart(_shape(one.diagram), w) for w in wanted)
@@ -217,6 +263,12 @@ def variants(diagram: Diagram, goals: Sequence[Diagram], until: float) -> Iterat
             yield special
             if monotonic() > until:
                 return
+
+
+def _new(diagram: Diagram, goals: Sequence[Diagram]) -> tuple[str, ...]:
+    """Names of inner sizes of a goal that the diagram lacks."""
+    known = {_plain(v) for v in diagram.sizes}
+    return tuple(v for v in inner_sizes(goals[0]) if _plain(v) not in known)[:2]
 
 
 def _key(diagram: Diagram) -> bytes:
