@@ -59,18 +59,21 @@ def product(ctx: Rules, factors: Sequence[Bound], summed: frozenset[str]) -> Bou
     if len(data) == 1:
         tokens |= _new_tokens(data[0], known, summed)
     entry, radius, slopes = rule(ctx, parts, tokens, summed)
-    form = None
+    form, method = None, {}
     if len(data) == 1 and data[0].form is not None:
         try:
             form = affine.product(data[0].form, known, summed, ctx.sizes)
         except TooLarge:
             form = None
     elif len(data) == 2 and summed:
-        from anatomy.regularity.theorems import softmax
+        from anatomy.regularity.theorems import kernel, softmax
         from anatomy.regularity.theorems.recognise import match
 
-        slopes = slopes_meet(slopes, _mean(ctx, data, known, summed, tokens & axes) or slopes)
-
+        mean = _mean(ctx, data, known, summed, tokens & axes)
+        if mean is not None:
+            sharper = any(mean[key].two < slopes[key].two for key in slopes if key in mean)
+            method = {"method": kernel.NAME} if sharper else {}
+            slopes = slopes_meet(slopes, mean)
         theorem = match(data, known, summed, ctx.sizes)
         if theorem is not None:
             slopes = slopes_meet(slopes, theorem.slopes(axes, tokens & axes, ctx.sizes))
@@ -78,7 +81,7 @@ def product(ctx: Rules, factors: Sequence[Bound], summed: frozenset[str]) -> Bou
             return replace(out, facts={"attention": theorem.fold, "method": softmax.NAME})
     out = ctx.finish(axes, tokens & axes, entry, radius, slopes, form)
     if len(data) >= 2 and len(parts) <= 4:
-        out = replace(out, facts={"product": _fact(ctx, parts, summed)})
+        out = replace(out, facts={"product": _fact(ctx, parts, summed), **method})
     return out if out.constant else replace(out, local=of_product(ctx, parts, summed))
 
 

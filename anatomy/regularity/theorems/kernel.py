@@ -41,7 +41,7 @@ NAME = "kernel theorem"
 def mean(ctx: Rules, fact: Softmax, v: Bound, tokens: frozenset[str]) -> Slopes | None:
     """The derivative of `sum over own of softmax(score) * v`, by tokens; None where a part is linked otherwise."""
     own, score = fact.own, fact.score
-    if not own <= v.axes or v.constant and score.constant:
+    if not own <= v.axes or (v.constant and score.constant):
         return None
     rows = score.axes - own
     least, most = counts(fact.allowed, own, ctx.sizes)
