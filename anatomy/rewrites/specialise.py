@@ -5,9 +5,11 @@ Converts: a diagram into diagrams each of whose functions is one of its own, wit
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
+from heapq import heappop, heappush
 from itertools import permutations
 from time import monotonic
 
@@ -17,7 +19,7 @@ from anatomy.ir.poly import Poly
 from anatomy.ops import Compare, Expand, Iota, Literal, Merge, Where
 from anatomy.rewrites.reparametrise import Fill, chained, reparametrised
 
-MOST = 3
+MOST = 7
 """Steps of a specialisation that are tried in a row."""
 
 
@@ -35,6 +37,16 @@ class Special:
         return ", ".join(self.words)
 
 
+@dataclass(frozen=True)
+class Move:
+    """A restriction that `make` carries out: the weight it changes, if one, and the axes that are left of it, None where nothing is."""
+
+    word: str
+    make: Callable[[], Special]
+    key: str = ""
+    left: tuple[str, ...] | None = None
+
+
 def specialisations(diagram: Diagram, names: Sequence[str] = ()) -> Iterator[Special]:
     """Every diagram that is one restriction away, with its name: `h = 1`, `W = 0`, `W = 1`, `W = identity`, `W along h`, `W = V`.
 
@@ -46,27 +58,35 @@ def specialisations(diagram: Diagram, names: Sequence[str] = ()) -> Iterator[Spe
     >>> [s.name for s in specialisations(Program.of(Source("f.anat", text)).get("f"))]
     ['W = 0', 'W = 1', 'W along d']
     """
-    yield from _sizes(diagram)
-    learned = [w for w in diagram.weights if not w.frozen and diagram.consumers[w.wire]]
+    for move in moves(diagram, names):
+        yield move.make()
+
+
+def moves(diagram: Diagram, names: Sequence[str] = ()) -> Iterator[Move]:
+    """The restrictions of `specialisations`, not yet carried out."""
     inside = inner_sizes(diagram)
-    for v in inside if len(names) == 2 else ():
+    for v in inside:
+        yield Move(f"{_plain(v)} = 1", partial(_at, diagram, f"{_plain(v)} = 1", ((v, Poly.of(1)),)))
+    learned = [w for w in diagram.weights if not w.frozen and diagram.consumers[w.wire]]
+    for v in inside if len(names) == 2 and not any(n in diagram.sizes for n in names) else ():
         if sum(v in (diagram.sizes[a].as_variable() for a in w.layout) for w in learned) > 1:
-            yield from _divided(diagram, v, (names[0], names[1]), learned)
+            yield Move(f"{_plain(v)} = {names[0]} * {names[1]}", partial(_divided, diagram, v, (names[0], names[1]), learned))
     for w in learned:
         for word, value in (("0", 0), ("1", 1)):
-            yield _filled(diagram, f"{w.key} = {word}", w, _constant(diagram, w, value))
+            name = f"{w.key} = {word}"
+            yield Move(name, partial(_filled, diagram, name, w, partial(_constant, diagram, w, value)), w.key)
         for i, a in enumerate(w.layout):
             for b in w.layout[i + 1 :]:
                 for smaller, words, values in _level(diagram, a, b, inside):
-                    one = next(x for x in smaller.weights if x.key == w.key)
-                    special = _filled(smaller, f"{w.key} = identity", one, _identity(smaller, one, a, b))
-                    yield replace(special, words=(*words, *special.words), sizes=values)
+                    yield Move(", ".join((*words, f"{w.key} = identity")), partial(_identified, smaller, w.key, a, b, words, values), w.key)
         for a in w.layout:
-            yield _filled(diagram, f"{w.key} along {a}", w, _repeated(diagram, w, a))
+            name = f"{w.key} along {_plain(a)}"
+            yield Move(name, partial(_filled, diagram, name, w, partial(_repeated, diagram, w, a)), w.key, tuple(x for x in w.layout if x != a))
     for i, w in enumerate(learned):
         for v in learned[:i]:
             for order in _orders(diagram, v, w):
-                yield _filled(diagram, f"{w.key} = {v.key}", w, _other(diagram, v, order))
+                name = f"{w.key} = {v.key}"
+                yield Move(name, partial(_filled, diagram, name, w, partial(_other, diagram, v, order)), w.key)
 
 
 def inner_sizes(diagram: Diagram) -> list[str]:
@@ -76,12 +96,14 @@ def inner_sizes(diagram: Diagram) -> list[str]:
     return sorted(v for v in diagram.free_sizes() if v not in outer)
 
 
-def _sizes(diagram: Diagram) -> Iterator[Special]:
-    for v in inner_sizes(diagram):
-        values = ((v, Poly.of(1)),)
-        made = at(diagram, values)
-        if made is not None:
-            yield Special((f"{_plain(v)} = 1",), made, (), values)
+def _at(diagram: Diagram, word: str, values: tuple[tuple[str, Poly], ...]) -> Special:
+    return Special((word,), at(diagram, values), (), values)
+
+
+def _identified(diagram: Diagram, key: str, a: str, b: str, words: tuple[str, ...], values: tuple[tuple[str, Poly], ...]) -> Special:
+    weight = next(w for w in diagram.weights if w.key == key)
+    made = _filled(diagram, f"{key} = identity", weight, partial(_identity, diagram, weight, a, b))
+    return replace(made, words=(*words, *made.words), sizes=values)
 
 
 def _level(diagram: Diagram, a: str, b: str, inside: Sequence[str]) -> Iterator[tuple[Diagram, tuple[str, ...], tuple[tuple[str, Poly], ...]]]:
@@ -97,10 +119,8 @@ def _level(diagram: Diagram, a: str, b: str, inside: Sequence[str]) -> Iterator[
             return
 
 
-def _divided(diagram: Diagram, v: str, names: tuple[str, str], learned: Sequence[Weight]) -> Iterator[Special]:
+def _divided(diagram: Diagram, v: str, names: tuple[str, str], learned: Sequence[Weight]) -> Special:
     """An axis of weights is the product of two."""
-    if any(n in diagram.sizes for n in names):
-        return
     size = Poly.var(names[0]) * Poly.var(names[1])
     made = at(diagram, ((v, size),))
     fills = []
@@ -108,7 +128,7 @@ def _divided(diagram: Diagram, v: str, names: tuple[str, str], learned: Sequence
         axes = [a for a in w.layout if diagram.sizes[a].as_variable() == v]
         if len(axes) == 1:
             fills.append(Fill(w.key, _merged(made, w, axes[0], names)))
-    yield Special((f"{_plain(v)} = {size}",), reparametrised(made, fills), tuple(fills), ((v, size),))
+    return Special((f"{_plain(v)} = {size}",), reparametrised(made, fills), tuple(fills), ((v, size),))
 
 
 def _merged(diagram: Diagram, w: Weight, axis: str, names: tuple[str, str]) -> Diagram:
@@ -138,8 +158,8 @@ def at(diagram: Diagram, sizes: Sequence[tuple[str, Poly]] | Mapping[str, Poly])
     return replace(diagram, sizes=known, equations=tuple(e for e in equations if e.left != e.right), defaults=(), where=())
 
 
-def _filled(diagram: Diagram, word: str, weight: Weight, value: Diagram) -> Special:
-    fill = Fill(weight.key, value)
+def _filled(diagram: Diagram, word: str, weight: Weight, value: Callable[[], Diagram]) -> Special:
+    fill = Fill(weight.key, value())
     return Special((word,), reparametrised(diagram, [fill]), (fill,))
 
 
@@ -237,44 +257,50 @@ def joined(a: Diagram, b: Diagram) -> tuple[tuple[str, ...], Diagram] | None:
 
 
 def variants(diagram: Diagram, goals: Sequence[Diagram], until: float) -> Iterator[Special]:
-    """Specialisations of a diagram, those first whose weights are more like those of a goal."""
-    seen: set[bytes] = set()
-    layer = [Special((), diagram)]
-    yield layer[0]
+    """Specialisations of an absorbed diagram that have the weights of a goal, up to names; best first by how many axes of weights differ."""
     wanted = [_shape(g) for g in goals]
-    for _ in range(MOST):
-        following: list[tuple[int, int, Special]] = []
-        for special in layer:
-            here = min(_apart(_shape(special.diagram), w) for w in wanted)
-            for one in specialisations(special.diagram, _new(special.diagram, goals)):
-                if monotonic() > until:
-                    return
-                distance = min(_apart(_shape(one.diagram), w) for w in wanted)
-                if distance < here:
-                    following.append((distance, len(following), _then(special, one)))
-        following.sort(key=lambda x: x[:2])
-        layer = []
-        for _, _, special in following:
-            key = _key(special.diagram)
-            if key in seen:
+    seen: set[str] = set()
+    heap: list[tuple[Distance, int, int, Special, Move | None]] = []
+    count = 0
+    start = Special((), diagram)
+    heappush(heap, (min(_apart(_shape(diagram), w) for w in wanted), 0, 0, start, None))
+    while heap and monotonic() < until:
+        here, _, _, special, move = heappop(heap)
+        if move is not None:
+            special = _then(special, move.make())
+            words = ", ".join(sorted(special.words))
+            if words in seen:
                 continue
-            seen.add(key)
-            layer.append(special)
+            seen.add(words)
+            if special.sizes and not move.key:
+                special = _settled(special)
+        shape = _shape(special.diagram)
+        here = min(_apart(shape, w) for w in wanted)
+        if here[0] == 0:
             yield special
-            if monotonic() > until:
-                return
+        if len(special.words) >= MOST:
+            continue
+        for following in moves(special.diagram, _new(special.diagram, goals)):
+            after = _shape(special.diagram, following.key, following.left) if following.key else _shape(following.make().diagram)
+            predicted = min(_apart(after, w) for w in wanted)
+            if predicted >= here:
+                continue
+            count += 1
+            heappush(heap, (predicted, len(special.words), count, special, following))
+
+
+def _settled(special: Special) -> Special:
+    """At its new sizes the weights may depend on each other less."""
+    from anatomy.rewrites.absorb import absorbed
+
+    found = absorbed(special.diagram)
+    return replace(special, diagram=found.diagram, fills=chained(special.fills, found.fills))
 
 
 def _new(diagram: Diagram, goals: Sequence[Diagram]) -> tuple[str, ...]:
     """Names of inner sizes of a goal that the diagram lacks."""
     known = {_plain(v) for v in diagram.sizes}
     return tuple(v for v in inner_sizes(goals[0]) if _plain(v) not in known)[:2]
-
-
-def _key(diagram: Diagram) -> bytes:
-    from anatomy.ir.term import term
-
-    return term(diagram).form
 
 
 def _then(first: Special, second: Special) -> Special:
@@ -285,31 +311,37 @@ def _then(first: Special, second: Special) -> Special:
 Shape = Mapping[tuple[str, frozenset[str]], int]
 
 
-def _shape(diagram: Diagram) -> Shape:
-    """The weights by name and axes."""
+def _shape(diagram: Diagram, key: str = "", left: tuple[str, ...] | None = None) -> Shape:
+    """The weights by name and axes, one of them with those that are left of it."""
     found: dict[tuple[str, frozenset[str]], int] = {}
     for w in diagram.weights:
-        if diagram.consumers[w.wire] and not w.frozen:
-            axes = frozenset(_plain(a) for a in w.layout if diagram.sizes[a].constant() != 1)
-            key = (w.key.rpartition(".")[2], axes)
-            found[key] = found.get(key, 0) + 1
+        changed = w.key == key
+        if diagram.consumers[w.wire] and not w.frozen and not (changed and left is None):
+            layout = left if changed and left is not None else w.layout
+            axes = frozenset(_plain(a) for a in layout if diagram.sizes[a].constant() != 1)
+            name = (w.key.rpartition(".")[2], axes)
+            found[name] = found.get(name, 0) + 1
     return found
 
 
-def _apart(a: Shape, b: Shape) -> int:
-    """How many axes of weights differ, those of equal names first matched, then those that are left by their number of axes."""
+Distance = tuple[int, int]
+
+
+def _apart(a: Shape, b: Shape) -> Distance:
+    """By how many axes weights differ, those of one name matched first; and by how many names of axes."""
     left, right = dict(a), dict(b)
-    total = 0
+    count = names = 0
     for key in list(left):
         if key in right:
             del left[key], right[key]
     for key in list(left):
         other = next((k for k in right if k[0] == key[0]), None)
         if other is not None:
-            total += len(key[1] ^ other[1])
+            count += abs(len(key[1]) - len(other[1]))
+            names += len(key[1] ^ other[1])
             del left[key], right[other]
     mine = sorted((len(k[1]) for k in left), reverse=True)
     theirs = sorted((len(k[1]) for k in right), reverse=True)
     for i in range(max(len(mine), len(theirs))):
-        total += abs((mine[i] if i < len(mine) else -1) - (theirs[i] if i < len(theirs) else -1))
-    return total
+        count += abs((mine[i] if i < len(mine) else -1) - (theirs[i] if i < len(theirs) else -1))
+    return count, names + count
