@@ -103,7 +103,7 @@ def _free(state: Parametric, hub: Hub) -> str:
         return ""
     if implied(before, beyond):
         return f"{inside} >= {beyond}"
-    return f"{inside} >= {before}" if implied(beyond, before) else f"{inside} >= min({beyond}, {before})"
+    return f"{inside} >= {before}" if implied(beyond, before) else f"{inside} >= min({', '.join(sorted((str(beyond), str(before))))})"
 
 
 def _sizes(state: Parametric, hub: Hub) -> tuple[Poly, Poly, Poly]:

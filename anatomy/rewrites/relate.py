@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from itertools import combinations
 from time import monotonic
 from typing import Literal
 
@@ -23,7 +22,7 @@ from anatomy.ir.term import term
 from anatomy.rewrites.absorb import Absorbed, absorbed
 from anatomy.rewrites.normal import Normal, form, normal, written
 from anatomy.rewrites.reparametrise import Fill, chained, composed, reparametrised
-from anatomy.rewrites.specialise import Special, at, joined, specialisations, variants
+from anatomy.rewrites.specialise import Special, at, distance, joined, specialisations, variants
 
 Derivation = tuple[tuple[str, str], ...]
 
@@ -206,13 +205,22 @@ def _greater(a: Diagram, b: Diagram, until: float) -> Relation | None:
     return replace(other, greater="right", forth=other.back, back=other.forth)
 
 
-def wider(diagram: Diagram) -> list[Reduced]:
-    """The diagram absorbed, and what it is under conditions on sizes, each of which has all its functions whether they hold or not."""
+def wider(diagram: Diagram, like: Diagram, most: int = 6) -> list[Reduced]:
+    """The diagram absorbed, and what it is under conditions on sizes that bring its weights nearer to those of another diagram.
+
+    Each has all functions of the diagram, whether the conditions hold or not.
+    """
     found = [reduced(diagram)]
-    open_ = found[0].absorbed.open
-    for count in range(1, min(len(open_), 3) + 1):
-        for some in combinations(open_[:4], count):
-            found.append(reduced(diagram, frozenset(some)))
+    tried: set[frozenset[str]] = set()
+    for one in found:
+        for condition in one.absorbed.open:
+            chosen = frozenset((*one.absorbed.conditions, condition))
+            if chosen in tried or len(found) >= most:
+                continue
+            tried.add(chosen)
+            more = reduced(diagram, chosen)
+            if distance(more.absorbed.diagram, like) <= distance(one.absorbed.diagram, like):
+                found.append(more)
     return found
 
 
@@ -222,8 +230,8 @@ def _special(a: Diagram, b: Diagram, until: float) -> Relation | None:
     if start is None:
         return None
     restrictions, here = start
-    goals = wider(b)
     first = reduced(here)
+    goals = wider(b, first.absorbed.diagram)
     for goal in goals[1:]:
         if first.form == goal.form and goal.absorbed.conditions:
             forth = witness(first, goal)

@@ -45,6 +45,8 @@ class Move:
     make: Callable[[], Special]
     key: str = ""
     left: tuple[str, ...] | None = None
+    cost: int = 0
+    """How unlikely it is: what more than needed it takes away."""
 
 
 def specialisations(diagram: Diagram, names: Sequence[str] = ()) -> Iterator[Special]:
@@ -66,7 +68,7 @@ def moves(diagram: Diagram, names: Sequence[str] = ()) -> Iterator[Move]:
     """The restrictions of `specialisations`, not yet carried out."""
     inside = inner_sizes(diagram)
     for v in inside:
-        yield Move(f"{_plain(v)} = 1", partial(_at, diagram, f"{_plain(v)} = 1", ((v, Poly.of(1)),)))
+        yield Move(f"{_plain(v)} = 1", partial(_at, diagram, f"{_plain(v)} = 1", ((v, Poly.of(1)),)), cost=1)
     learned = [w for w in diagram.weights if not w.frozen and diagram.consumers[w.wire]]
     for v in inside if len(names) == 2 and not any(n in diagram.sizes for n in names) else ():
         if sum(v in (diagram.sizes[a].as_variable() for a in w.layout) for w in learned) > 1:
@@ -74,7 +76,7 @@ def moves(diagram: Diagram, names: Sequence[str] = ()) -> Iterator[Move]:
     for w in learned:
         for word, value in (("0", 0), ("1", 1)):
             name = f"{w.key} = {word}"
-            yield Move(name, partial(_filled, diagram, name, w, partial(_constant, diagram, w, value)), w.key)
+            yield Move(name, partial(_filled, diagram, name, w, partial(_constant, diagram, w, value)), w.key, cost=(len(w.layout) > 1) * 2 + (value == len(w.layout)))
         for i, a in enumerate(w.layout):
             for b in w.layout[i + 1 :]:
                 for smaller, words, values in _level(diagram, a, b, inside):
@@ -86,7 +88,7 @@ def moves(diagram: Diagram, names: Sequence[str] = ()) -> Iterator[Move]:
         for v in learned[:i]:
             for order in _orders(diagram, v, w):
                 name = f"{w.key} = {v.key}"
-                yield Move(name, partial(_filled, diagram, name, w, partial(_other, diagram, v, order)), w.key)
+                yield Move(name, partial(_filled, diagram, name, w, partial(_other, diagram, v, order)), w.key, cost=1)
 
 
 def inner_sizes(diagram: Diagram) -> list[str]:
@@ -260,12 +262,12 @@ def variants(diagram: Diagram, goals: Sequence[Diagram], until: float) -> Iterat
     """Specialisations of an absorbed diagram that have the weights of a goal, up to names; best first by how many axes of weights differ."""
     wanted = [_shape(g) for g in goals]
     seen: set[str] = set()
-    heap: list[tuple[Distance, int, int, Special, Move | None]] = []
+    heap: list[tuple[int, int, int, int, Special, Move | None]] = []
+    near = _nearest(_shape(diagram), wanted)
+    heappush(heap, (*near, 0, 0, Special((), diagram), None))
     count = 0
-    start = Special((), diagram)
-    heappush(heap, (min(_apart(_shape(diagram), w) for w in wanted), 0, 0, start, None))
     while heap and monotonic() < until:
-        here, _, _, special, move = heappop(heap)
+        *_, paid, _, special, move = heappop(heap)
         if move is not None:
             special = _then(special, move.make())
             words = ", ".join(sorted(special.words))
@@ -274,19 +276,27 @@ def variants(diagram: Diagram, goals: Sequence[Diagram], until: float) -> Iterat
             seen.add(words)
             if special.sizes and not move.key:
                 special = _settled(special)
-        shape = _shape(special.diagram)
-        here = min(_apart(shape, w) for w in wanted)
+        here = _nearest(_shape(special.diagram), wanted)
         if here[0] == 0:
             yield special
         if len(special.words) >= MOST:
             continue
         for following in moves(special.diagram, _new(special.diagram, goals)):
             after = _shape(special.diagram, following.key, following.left) if following.key else _shape(following.make().diagram)
-            predicted = min(_apart(after, w) for w in wanted)
-            if predicted >= here:
-                continue
-            count += 1
-            heappush(heap, (predicted, len(special.words), count, special, following))
+            near = _nearest(after, wanted)
+            if near < here:
+                count += 1
+                cost = paid + following.cost
+                heappush(heap, (near[0] + cost, near[1], cost, count, special, following))
+
+
+def _nearest(shape: Shape, wanted: Sequence[Shape]) -> Distance:
+    return min(_apart(shape, w) for w in wanted)
+
+
+def distance(a: Diagram, b: Diagram) -> int:
+    """By how many axes the weights of two diagrams differ."""
+    return _apart(_shape(a), _shape(b))[0]
 
 
 def _settled(special: Special) -> Special:
@@ -319,7 +329,8 @@ def _shape(diagram: Diagram, key: str = "", left: tuple[str, ...] | None = None)
         if diagram.consumers[w.wire] and not w.frozen and not (changed and left is None):
             layout = left if changed and left is not None else w.layout
             axes = frozenset(_plain(a) for a in layout if diagram.sizes[a].constant() != 1)
-            name = (w.key.rpartition(".")[2], axes)
+            stem = w.key.removesuffix(".bias")
+            name = (stem.rpartition(".")[2] + w.key[len(stem):], axes)
             found[name] = found.get(name, 0) + 1
     return found
 
