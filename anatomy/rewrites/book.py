@@ -103,14 +103,14 @@ def _chapter(c: Chapter) -> Iterator[str]:
         yield from (f"[![{d.name}]({file})]({file})", "", "| | | by |", "|---|---|---|", f"| | `{d.left}` | |")
         for line in d.lines:
             by = ", ".join(f"`{b}`" for b in line.by) or "the same diagram"
-            notes = [*getattr(line, "laws", ()), *getattr(line, "conditions", ())]
-            limit = " up to limits" if getattr(line, "limit", False) else ""
+            notes = [*line.laws, *line.conditions]
+            limit = " up to limits" if line.limit else ""
             name = "" if line.name in ("?", "...") else f"`{line.name}`"
             yield f"| {SIGNS[line.relation]}{limit} | {name} | {_cell('; '.join([by, *notes]))} |"
 
 
 def _relation(d: Derivation) -> str:
-    limit = " (up to limits)" if getattr(d, "limit", False) else ""
+    limit = " (up to limits)" if d.limit else ""
     return f"`{d.left}` {SIGNS[d.relation]} `{d.right}`{limit}"
 
 

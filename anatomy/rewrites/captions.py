@@ -18,6 +18,7 @@ from anatomy.render.metrics import width
 from anatomy.rewrites.correspondence import Correspondence
 from anatomy.rewrites.derive import Line
 from anatomy.rewrites.paths import applications
+from anatomy.rewrites.universal import LAWS
 
 MEANING = {
     "==": "the same function, whatever the weights",
@@ -40,19 +41,21 @@ class Words:
 
 def caption(line: Line, before: Diagram, found: Correspondence, rules: Sequence[Rule], wide: float) -> list[Words]:
     """The lines of text under the sign of a step, each at most `wide` points long; `rules` are those that it names."""
-    said: list[tuple[str, str, float]] = [(reason, "strong", 10.5) for reason in line.by or ("the same diagram",)]
-    for k, rule in enumerate(rules):
+    named = {rule.name for rule in rules}
+    said: list[tuple[str, str, float]] = [(reason, "strong", 10.5) for reason in line.by or ("the same diagram",) if reason not in named]
+    for rule in list({r.name: r for r in rules}.values()):
         back = len(rules) == 1 and backwards(before, line.diagram, rule)
-        if len(rules) > 1:
-            said.append((f"{k + 1}. {rule.name}", "quiet", 9))
+        times = sum(r is rule for r in rules)
+        said.append((rule.name + (f", {times} times" if times > 1 else ""), "strong", 10.5))
         said.append((equation(rule), "plain", 9))
         if back:
             said.append(("read from right to left", "quiet", 8.5))
         if words := comment(rule.span):
             said.append((words, "quiet", 8.5))
-    if getattr(line, "limit", False):
-        said.append(("up to limits, uniform on compact sets, by universal approximation", "quiet", 8.5))
-    said += [(text, "quiet", 8.5) for text in (*getattr(line, "laws", ()), *getattr(line, "conditions", ()))]
+    if line.limit:
+        said.append(("up to limits, uniform on compact sets", "plain", 9))
+    said += [(f"{law}: {LAWS[law]}", "quiet", 8.5) for law in line.laws]
+    said += [(f"where {text}", "quiet", 8.5) for text in line.conditions]
     if line.conjecture:
         said.append(("a conjecture: no difference at random points", "quiet", 8.5))
     if line.assumed:

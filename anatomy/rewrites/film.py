@@ -90,7 +90,7 @@ def summary(derivation: Derivation) -> str:
     count = Counter(line.relation for line in derivation.lines)
     n = len(derivation.lines)
     said = f"{n} step{'s' * (n != 1)} ({', '.join(f'{count[r]} {SIGNS[r]}' for r in SIGNS if count[r])})"
-    limits = sum(getattr(line, "limit", False) for line in derivation.lines)
+    limits = sum(line.limit for line in derivation.lines)
     if limits:
         said += f", {limits} of them up to limits, by universal approximation"
     return said + (", a conjecture: a step rests on evaluation" if derivation.conjecture else "")
