@@ -26,7 +26,8 @@ MEANING = {
     ">=": "every function on the right is one of those on the left",
 }
 """What a relation says, in words."""
-SIGNS = {"==": "=", "~=": "≅", ">=": "≥"}
+SIGNS = {"==": "=", "~=": "~=", ">=": "≥"}
+"""Relations in text, in letters that every font has."""
 DID = {"moved": "moved", "copied": "copied", "merged": "merged", "born": "new", "dead": "gone"}
 
 
@@ -42,7 +43,7 @@ class Words:
 def caption(line: Line, before: Diagram, found: Correspondence, rules: Sequence[Rule], wide: float) -> list[Words]:
     """The lines of text under the sign of a step, each at most `wide` points long; `rules` are those that it names."""
     named = {rule.name for rule in rules}
-    said: list[tuple[str, str, float]] = [(reason, "strong", 10.5) for reason in line.by or ("the same diagram",) if reason not in named]
+    said: list[tuple[str, str, float]] = [(_short(reason), "strong", 10.5) for reason in line.by or ("the same diagram",) if reason not in named]
     for rule in list({r.name: r for r in rules}.values()):
         back = len(rules) == 1 and backwards(before, line.diagram, rule)
         times = sum(r is rule for r in rules)
@@ -64,6 +65,11 @@ def caption(line: Line, before: Diagram, found: Correspondence, rules: Sequence[
     if counts:
         said.append((", ".join(counts), "quiet", 8.5))
     return [Words(piece, look, size) for text, look, size in said for piece in wrapped(text, size, wide)]
+
+
+def _short(reason: str) -> str:
+    """A reason without how new weights are initialised."""
+    return re.sub(r" ~ \w+(\([^()]*\))?", "", reason)
 
 
 def equation(rule: Rule) -> str:

@@ -143,7 +143,7 @@ class _Side:
         role = {a: 1 if node.op.symmetric else 1 + k for k, a in enumerate(node.own)}
         shades: dict[str, Hashable] = {}
         for a, seen in reads.items():
-            size = str(self.diagram.sizes[a]) if a in self.diagram.sizes and not seen else ""
+            size = str(self.diagram.sizes[a].rename(lambda v: v.rpartition(".")[2])) if a in self.diagram.sizes and not seen else ""
             shades[a] = hash((role.get(a, 0), tuple(sorted(map(hash, seen))), size))
             origins[a] = origins[a] or frozenset([size])
         operands: Sequence[int] = [hash(self.colour[p.wire]) for p in node.ports]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from xml.etree import ElementTree as Tree
@@ -40,9 +41,12 @@ class Marks:
 
 
 def scene(diagram: Diagram) -> Scene:
-    """The scene of a frame: as a picture of the diagram alone, without weights that nothing reads any more."""
+    """The scene of a frame: as a picture of the diagram alone, without weights that nothing reads any more, each by the end of its key."""
     read = {p.wire for n in diagram.nodes for p in n.ports} | {o.port.wire for o in diagram.outputs}
-    return draw(replace(diagram, weights=tuple(w for w in diagram.weights if w.wire in read))).scene
+    weights = [w for w in diagram.weights if w.wire in read]
+    ends = Counter(w.key.rpartition(".")[2] for w in weights)
+    short = [replace(w, keys=(end,)) if ends[end := w.key.rpartition(".")[2]] == 1 and end != "bias" else w for w in weights]
+    return draw(replace(diagram, weights=tuple(short))).scene
 
 
 def frame(shown: Scene, marks: Marks, palette: Mapping[str, str], number: int) -> tuple[Tree.Element, float, float]:
