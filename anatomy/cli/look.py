@@ -13,6 +13,7 @@ from anatomy.target import load_diagram
 if TYPE_CHECKING:
     from anatomy.rewrites.equality import Equality
     from anatomy.rewrites.relate import Relation
+    from anatomy.rewrites.search import Found
 
 
 def add(name: str, parser: argparse.ArgumentParser) -> None:
@@ -128,6 +129,7 @@ def equal(options: argparse.Namespace) -> int:
                 "sizes": {"left": counter.sizes[0], "right": counter.sizes[1]}, "seed": counter.seed,
                 "scale": counter.scale, "difference": counter.difference if isfinite(counter.difference) else None,
             },
+            "search": None if found.sought is None else _sought(found.sought),
             "relation": None if found.relation is None else _related(found.relation),
             "refused": why or None,
         })  # fmt: skip
@@ -149,6 +151,14 @@ def equal(options: argparse.Namespace) -> int:
     if known is None or known.conjecture or known.greater == "right":
         return 1
     return 0 if list(RELATIONS).index(known.relation) <= list(RELATIONS).index(options.relation) else 1
+
+
+def _sought(found: Found) -> dict[str, Any]:
+    return {
+        "tried": found.tried, "complete": found.complete, "waiting": found.waiting, "distance": found.distance,
+        "near": [{"side": side, "rule": rule} for side, rule in found.near],
+        "boxes": {"left": list(found.boxes[0]), "right": list(found.boxes[1])},
+    }  # fmt: skip
 
 
 def _related(found: Relation) -> dict[str, Any]:
@@ -209,6 +219,8 @@ def _reasons(found: Equality) -> list[str]:
             lines.append("  (^: from right to left)")
     elif found.evaluation and not found.proved:
         lines.append("\nNo derivation is known: this is a conjecture, not a proof.")
+    if found.sought is not None and found.sought.words:
+        lines.append(found.sought.words if found.evaluation else f"\nNo derivation was found. {found.sought.words}")
     if found.counterexample is not None:
         c = found.counterexample
         sizes = ", ".join(f"{a}={n}" for a, n in c.sizes[0].items() if "~" not in a and "." not in a)

@@ -52,13 +52,13 @@ class Found:
 
     @property
     def words(self) -> str:
-        """Why there is no derivation, in a sentence or two; nothing where there is one."""
+        """What was tried and how near it came, where no derivation was found; nothing where one was."""
         if self.derivation is not None:
             return ""
         if self.complete:
-            said = f"No derivation: all {self.tried} diagrams that the laws lead to were tried."
+            said = f"All {self.tried} diagrams that the laws lead to were tried."
         else:
-            said = f"No derivation in the time given: {self.tried} diagrams were tried, and {self.waiting} applications of laws were not."
+            said = f"In the time given {self.tried} diagrams were tried; {self.waiting} uses of laws still waited."
         laws = f" after {', '.join(law for _, law in self.near)}" if self.near else ""
         sides = [f"{', '.join(boxes)} on the {side}" for side, boxes in zip(SIDES, self.boxes, strict=True) if boxes]
         if not sides:

@@ -134,8 +134,11 @@ def test_not_divisible_says_the_numbers(capsys: pytest.CaptureFixture[str]) -> N
 def test_equal_exits_by_proof(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["equal", "--json", f"{FILE}::sdpa", f"{FILE}::sdpa"]) == 0
     found = json.loads(capsys.readouterr().out)
+    assert found["relation"].pop("relation") == "=="
+    del found["relation"]
     assert found == {
         "isomorphic": True, "same_term": True, "normal_form": True, "evaluation": True, "derivation": [], "counterexample": None,
+        "search": None, "refused": None,
     }  # fmt: skip
     assert main(["equal", f"{FILE}::sdpa", f"{FILE}::mha"]) == 1
 
@@ -161,6 +164,26 @@ def test_equal_says_how_and_where(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "softmax_definition" in capsys.readouterr().out
     assert main(["equal", f"{file}::f", f"{file}::h"]) == 1
     assert "They differ by" in capsys.readouterr().out
+
+
+def test_equal_says_what_was_tried(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An equation that no law of the library leads to."""
+    file = tmp_path / "tanh.anat"
+    file.write_text(
+        "axis n\n"
+        "diagram f(x: [n], y: [n]) -> [n] { out tanh(x + y) * (1 + tanh(x) * tanh(y)) }\n"
+        "diagram g(x: [n], y: [n]) -> [n] { out tanh(x) + tanh(y) }\n"
+    )
+    assert main(["equal", f"{file}::f", f"{file}::g"]) == 1
+    said = capsys.readouterr().out
+    assert "this is a conjecture, not a proof.\nIn the time given" in said
+    assert "differ in" in said
+    assert main(["equal", "--json", f"{file}::f", f"{file}::g"]) == 1
+    found = json.loads(capsys.readouterr().out)["search"]
+    assert found["tried"] > 2
+    assert not found["complete"]
+    assert found["waiting"] > 0
+    assert "tanh" in found["boxes"]["left"]
 
 
 def test_show_json(capsys: pytest.CaptureFixture[str]) -> None:
