@@ -205,7 +205,7 @@ def _greater(a: Diagram, b: Diagram, until: float) -> Relation | None:
     return replace(other, greater="right", forth=other.back, back=other.forth)
 
 
-def wider(diagram: Diagram, like: Diagram, most: int = 6) -> list[Reduced]:
+def wider(diagram: Diagram, like: Diagram, most: int = 12) -> list[Reduced]:
     """The diagram absorbed, and what it is under conditions on sizes that bring its weights nearer to those of another diagram.
 
     Each has all functions of the diagram, whether the conditions hold or not.
@@ -219,7 +219,7 @@ def wider(diagram: Diagram, like: Diagram, most: int = 6) -> list[Reduced]:
                 continue
             tried.add(chosen)
             more = reduced(diagram, chosen)
-            if distance(more.absorbed.diagram, like) <= distance(one.absorbed.diagram, like):
+            if distance(more.absorbed.diagram, like) <= distance(one.absorbed.diagram, like) + 3:
                 found.append(more)
     return found
 

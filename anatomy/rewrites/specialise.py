@@ -260,38 +260,37 @@ def joined(a: Diagram, b: Diagram) -> tuple[tuple[str, ...], Diagram] | None:
 
 def variants(diagram: Diagram, goals: Sequence[Diagram], until: float) -> Iterator[Special]:
     """Specialisations of an absorbed diagram that have the weights of a goal, up to names; best first by how many axes of weights differ."""
-    wanted = [_shape(g) for g in goals]
-    seen: set[str] = set()
-    heap: list[tuple[int, int, int, int, Special, Move | None]] = []
-    near = _nearest(_shape(diagram), wanted)
-    heappush(heap, (*near, 0, 0, Special((), diagram), None))
+    seen: set[tuple[int, str]] = set()
+    given: set[str] = set()
+    heap: list[tuple[int, int, int, int, Special, Move | None, int]] = []
+    shapes = [_shape(g) for g in goals]
     count = 0
+    for goal, shape in enumerate(shapes):
+        near = _apart(_shape(diagram), shape)
+        heappush(heap, (*near, 0, -goal, Special((), diagram), None, goal))
     while heap and monotonic() < until:
-        *_, paid, _, special, move = heappop(heap)
+        *_, paid, _, special, move, goal = heappop(heap)
         if move is not None:
             special = _then(special, move.make())
-            words = ", ".join(sorted(special.words))
-            if words in seen:
-                continue
-            seen.add(words)
-            if special.sizes and not move.key:
-                special = _settled(special)
-        here = _nearest(_shape(special.diagram), wanted)
-        if here[0] == 0:
+        words = ", ".join(sorted(special.words))
+        if (goal, words) in seen:
+            continue
+        seen.add((goal, words))
+        if move is not None and special.sizes and not move.key:
+            special = _settled(special)
+        here = _apart(_shape(special.diagram), shapes[goal])
+        if here[0] == 0 and words not in given:
+            given.add(words)
             yield special
         if len(special.words) >= MOST:
             continue
-        for following in moves(special.diagram, _new(special.diagram, goals)):
+        for following in moves(special.diagram, _new(special.diagram, goals[goal])):
             after = _shape(special.diagram, following.key, following.left) if following.key else _shape(following.make().diagram)
-            near = _nearest(after, wanted)
+            near = _apart(after, shapes[goal])
             if near < here:
                 count += 1
                 cost = paid + following.cost
-                heappush(heap, (near[0] + cost, near[1], cost, count, special, following))
-
-
-def _nearest(shape: Shape, wanted: Sequence[Shape]) -> Distance:
-    return min(_apart(shape, w) for w in wanted)
+                heappush(heap, (near[0] + cost, near[1], cost, count, special, following, goal))
 
 
 def distance(a: Diagram, b: Diagram) -> int:
@@ -307,10 +306,10 @@ def _settled(special: Special) -> Special:
     return replace(special, diagram=found.diagram, fills=chained(special.fills, found.fills))
 
 
-def _new(diagram: Diagram, goals: Sequence[Diagram]) -> tuple[str, ...]:
+def _new(diagram: Diagram, goal: Diagram) -> tuple[str, ...]:
     """Names of inner sizes of a goal that the diagram lacks."""
     known = {_plain(v) for v in diagram.sizes}
-    return tuple(v for v in inner_sizes(goals[0]) if _plain(v) not in known)[:2]
+    return tuple(v for v in inner_sizes(goal) if _plain(v) not in known)[:2]
 
 
 def _then(first: Special, second: Special) -> Special:
