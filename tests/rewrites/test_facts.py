@@ -10,7 +10,7 @@ import torch
 
 from anatomy.compiler import build
 from anatomy.language.program import Program
-from anatomy.rewrites.equality import equal
+from anatomy.rewrites.equality import equal, related
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples" / "facts"
 FACT = re.compile(r"^# fact: (\w+) (==|!=|~=|>=) (\w+)", re.MULTILINE)
@@ -34,7 +34,7 @@ def test_the_facts_that_are_asked_for_are_there() -> None:
         ("quadratic", "==", "reassociated"), ("multi_query", "==", "grouped_query"),
         ("heads_end_to_end", "==", "heads_summed"), ("alibi", "==", "alibi_folded"), ("softmax_one", "==", "zero_key"),
         ("luong_general", "==", "projected_dot"), ("retention_recurrent", "==", "retention_parallel"),
-        ("additive", "==", "concat"), ("shaw_on_one_coordinate", "==", "t5"), ("reversed_before", "==", "reversed_after"),
+        ("additive", "==", "concat"), ("additive", "~=", "concat"), ("multi_query", "~=", "grouped_query"), ("shaw_on_one_coordinate", "==", "t5"), ("reversed_before", "==", "reversed_after"),
         ("softmax_of_the_keys", "!=", "softmax_of_the_queries"),
         ("softmax_of_the_keys", "!=", "reassociated_across_softmax"),
         ("causal_reversed_before", "!=", "causal_reversed_after"),
@@ -44,6 +44,13 @@ def test_the_facts_that_are_asked_for_are_there() -> None:
 @pytest.mark.parametrize(("name", "left", "sign", "right"), FACTS, ids=lambda f: f if f.isidentifier() else "")
 def test_fact(name: str, left: str, sign: str, right: str) -> None:
     a, b = PROGRAMS[name].get(left), PROGRAMS[name].get(right)
+    if sign in ("~=", ">="):
+        relation = related(a, b, seconds=60).relation
+        assert relation is not None
+        assert (relation.relation, relation.greater, relation.conjecture) == (sign, "left" if sign == ">=" else "", False)
+        assert {fill.key for fill in relation.forth} == {w.key for w in a.weights}
+        assert sign == ">=" or {fill.key for fill in relation.back} == {w.key for w in b.weights}
+        return
     found = equal(a, b, seconds=60)
     if sign == "==":
         assert not found.same_term, "nothing is to be shown"
@@ -57,8 +64,7 @@ def test_fact(name: str, left: str, sign: str, right: str) -> None:
         assert found.counterexample.difference > 1e-3
 
 
-def module(name: str, **sizes: int) -> torch.nn.Module:
-    file = next(f for f, p in PROGRAMS.items() if name in p.names())
+def module(name: str, file: str = "proved.anat", **sizes: int) -> torch.nn.Module:
     return build(PROGRAMS[file].get(name), sizes, dtype=torch.float64)
 
 
@@ -96,3 +102,24 @@ def test_relative_bias_by_hand() -> None:
         made = module(name, b=6)
         bias = next(p for key, p in made.named_parameters() if key.endswith("B")).detach()
         torch.testing.assert_close(made(q, k, places).detach(), (q @ k.T + bias[places, 0]).softmax(1))
+
+
+def test_one_group_by_hand() -> None:
+    """The weights of one, with an axis of size one, are those of the other."""
+    sizes = {"d": 4, "h": 3, "e": 2, "f": 5}
+    multi = module("multi_query", "reparametrised.anat", **sizes)
+    grouped = module("grouped_query", "reparametrised.anat", d=4, c=3, e=2, f=5)
+    state, shapes = multi.state_dict(), {k: v.shape for k, v in grouped.state_dict().items()}
+    assert state.keys() == shapes.keys()
+    grouped.load_state_dict({k: v.reshape(shapes[k]) for k, v in state.items()})
+    x = torch.randn(6, 4, dtype=torch.float64)
+    torch.testing.assert_close(grouped(x), multi(x))
+
+
+def test_concat_weights_by_hand() -> None:
+    additive = module("additive", "reparametrised.anat", d=3, e=2, r=4)
+    concat = module("concat", "reparametrised.anat", d=3, e=2, r=4)
+    mine = additive.state_dict()
+    concat.load_state_dict({"v": mine["v"], "W": torch.cat((mine["W"], mine["U"]))})
+    s, z = torch.randn(5, 3, dtype=torch.float64), torch.randn(7, 2, dtype=torch.float64)
+    torch.testing.assert_close(concat(s, z), additive(s, z))
