@@ -1,4 +1,4 @@
-"""`zoo list|show|diff|check`: the library of attention mechanisms."""
+"""`zoo list|show|diff|check|map`: the library of attention mechanisms."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from anatomy.claims.head import VERDICTS
+from anatomy.cli import atlas
 from anatomy.cli.output import add_json, emit, report
 from anatomy.library.difference import Difference, difference
 from anatomy.library.entry import Entry, entries, entry
@@ -45,6 +46,7 @@ def add(name: str, parser: argparse.ArgumentParser) -> None:
     check.add_argument("targets", nargs="*", metavar="TARGET", help="names or files (default: the whole library)")
     add_json(check)
     check.set_defaults(run=verify_all)
+    atlas.add(actions.add_parser("map", help="which mechanisms are one, and which become which, drawn"))
 
 
 def show_all(options: argparse.Namespace) -> int:

@@ -16,9 +16,9 @@ from typing import Any
 from anatomy.errors import AnatomyError
 from anatomy.library import shelf
 from anatomy.library.entry import entries, entry
-from anatomy.library.forms import Form, closed, key, survey
+from anatomy.library.forms import Form, closed, key, lifted_key, survey
 from anatomy.library.hunt import Face, by_size, by_weight
-from anatomy.library.proof import Proof, prove
+from anatomy.library.proof import Proof, proved
 
 BARE = "biases := 0"
 """A mechanism without its biases is a goal too, where others reach it."""
@@ -40,8 +40,17 @@ class Node:
 
 
 @dataclass(frozen=True)
+class Check:
+    """That one form is another (or, by "fill", becomes it when its own parts are put into its holes), and the proof."""
+
+    left: Form
+    right: Form
+    proof: Proof
+
+
+@dataclass(frozen=True)
 class Edge:
-    """`left relation right`, at `restrictions` of sizes where there are any; `left` is made into `right` by `steps`, and `proof` says why that is right.
+    """`left relation right`, at `restrictions` of sizes where there are any; `left` is made into `right` by `steps`, and `checks` prove each of them.
 
     `kind`: "same", "sizes" (equal where the sizes are restricted), "inputs" (one input for two), "weights" (the left with values for
     weights, or a function of weights for one), "fill" (the left with parts for holes).
@@ -53,9 +62,13 @@ class Edge:
     kind: str
     steps: tuple[str, ...]
     restrictions: tuple[str, ...]
-    start: Form
-    made: Form
-    proof: Proof
+    checks: tuple[Check, ...]
+
+    @property
+    def proof(self) -> Proof:
+        """The weakest of the proofs of what is one."""
+        same = [c.proof for c in self.checks if c.proof.by != "fill"]
+        return max(same, key=lambda p: ("term", "normal form", "weights", "witness").index(p.by), default=Proof("==", "term"))
 
 
 @dataclass(frozen=True)
@@ -102,6 +115,14 @@ def _keys(task: tuple[str, Sequence[Form]]) -> dict[Form, str]:
     return result
 
 
+def _lifted(name: str) -> str:
+    found = shelf.name("lifted", entry(name).source.text)
+    known = shelf.read(found)
+    if known is None:
+        shelf.write(found, known := [lifted_key(Form(name).diagram())])
+    return known[0]
+
+
 def _hunt(task: tuple[str, Sequence[Form], Sequence[tuple[str, Face]]]) -> list[Form]:
     name, forms, goals = task
     found = shelf.name("hunt", entry(name).source.text, repr((forms, goals)))
@@ -124,11 +145,10 @@ def _face(name: str) -> Face:
 
 
 def _prove(task: tuple[Form, Form]) -> Proof | None:
-    made, goal = task
-    found = shelf.name("proof", entry(made.entry).source.text, entry(goal.entry).source.text, repr(task))
+    found = shelf.name("proof", entry(task[0].entry).source.text, entry(task[1].entry).source.text, repr(task))
     known = shelf.read(found)
     if known is None:
-        proof = prove(made, goal)
+        proof = proved(*task)
         shelf.write(found, known := [None if proof is None else proof.data()])
     return None if known[0] is None else Proof.read(known[0])
 
@@ -173,6 +193,7 @@ class _Building:
         for form, k in self.keys.items():
             self.classes[k].append(form)
         self._ways()
+        self._lifts()
         kept = self._kept()
         return self._proved(kept)
 
@@ -234,6 +255,15 @@ class _Building:
                     if target in self.keys:
                         self._way(k, self.keys[target], form, target)
 
+    def _lifts(self) -> None:
+        """What a mechanism becomes when functions of weights are any weights has all its functions."""
+        by_key: dict[str, str] = {}
+        for n in self.names:
+            by_key.setdefault(self.keys[Form(n)], n)
+        for name, k in zip(self.names, _mapped(self.pool, _lifted, self.names, self.told, "products"), strict=True):
+            if k in by_key and k != self.keys[Form(name)]:
+                self._way(k, self.keys[Form(name)], Form(by_key[k]), Form(name))
+
     def _way(self, left: str, right: str, source: Form, made: Form) -> None:
         if left == right:
             return
@@ -286,7 +316,7 @@ class _Building:
         for k in kept:
             reached = self._paths(k, inside)
             far = {j for m in reached for j in self._below(m) if j in inside and m != j}
-            paths += [(k, j, path) for j, path in reached.items() if j not in far or k in self._below(j) and _direct(path)]
+            paths += [(k, j, path) for j, path in reached.items() if j not in far or (k in self._below(j) and _direct(path))]
         checks = list(dict.fromkeys(check for k, j, path in paths for check in self._checks(k, j, path)))
         for k in kept:
             mates = [Form(m) for m in nodes[k].members]
@@ -294,26 +324,30 @@ class _Building:
         proofs = dict(zip(checks, _mapped(self.pool, _prove, checks, self.told, "proofs"), strict=True))
         edges: list[Edge] = []
         for k, j, path in paths:
-            found = [proofs[c] for c in self._checks(k, j, path)]
-            if all(p is not None for p in found):
-                edges.append(_edge(names[k], names[j], path, [p for p in found if p is not None]))
+            found = [Check(*c, proof) for c in self._checks(k, j, path) if (proof := proofs[c]) is not None]
+            if len(found) == len(list(self._checks(k, j, path))):
+                edges.append(_edge(names[k], names[j], path, tuple(found)))
         for k in kept:
             first, *others = [Form(m) for m in nodes[k].members] or [Form("")]
             for other in others:
                 proof = proofs[first, other]
                 if proof is not None:
-                    edges.append(Edge(first.entry, other.entry, proof.relation, "same", (), proof.restrictions, first, other, proof))
+                    edges.append(Edge(first.entry, other.entry, proof.relation, "same", (), (), (Check(first, other, proof),)))
         touched = {n for e in edges for n in (e.left, e.right)}
         lone = tuple(m for k in kept for m in nodes[k].members if names[k] not in touched and m not in touched)
         return Atlas(tuple(nodes.values()), tuple(sorted(edges, key=lambda e: (e.kind, e.left, e.right))), tuple(sorted(lone)))
 
     def _checks(self, left: str, right: str, path: Sequence[tuple[Form, Form]]) -> Iterator[tuple[Form, Form]]:
-        """Along a path: what is made is what the next step starts from, and the last is what stands at the end."""
+        """Along a path: what is made is what the next step starts from, and the last is what stands at the end; parts are put in as said."""
         here = self._node(left, "").best
         for source, made in path:
-            yield here, source
+            if here != source:
+                yield here, source
+            if len(made.open) < len(source.open) or made.entry != source.entry:
+                yield source, made
             here = made
-        yield here, self._node(right, "").best
+        if here != self._node(right, "").best:
+            yield here, self._node(right, "").best
 
     def _paths(self, start: str, inside: set[str]) -> dict[str, list[tuple[Form, Form]]]:
         """The shortest way to each shown class that needs no other shown one."""
@@ -359,6 +393,12 @@ def _cost(source: Form, made: Form) -> tuple[int, int, str]:
     return len(made.moves) - len(source.moves), len(source.open) - len(made.open), f"{source} {made}"
 
 
+def plain(fill: str) -> bool:
+    """Whether a weight is given itself."""
+    left, _, right = fill.partition(" := ")
+    return left.replace(".", "_") == right.replace(".", "_")
+
+
 def steps(path: Sequence[tuple[Form, Form]]) -> Iterator[str]:
     """What is done along a path, in words: parts filled in, and moves."""
     for source, made in path:
@@ -368,14 +408,14 @@ def steps(path: Sequence[tuple[Form, Form]]) -> Iterator[str]:
         yield from made.moves[len(source.moves) :]
 
 
-def _edge(left: str, right: str, path: Sequence[tuple[Form, Form]], proofs: Sequence[Proof]) -> Edge:
-    done = tuple(steps(path))
+def _edge(left: str, right: str, path: Sequence[tuple[Form, Form]], checks: tuple[Check, ...]) -> Edge:
+    done = (*steps(path), *(w for c in checks if c.proof.by == "witness" for w in c.proof.forth if not plain(w)))
     sizes = tuple(s for s in done if " := " not in s)
-    restrictions = tuple(dict.fromkeys((*sizes, *(r for p in proofs for r in p.restrictions))))
+    restrictions = tuple(dict.fromkeys((*sizes, *(f"~= if {r}" for c in checks for r in c.proof.restrictions))))
     if any(source.open for source, _ in path):
         kind = "fill"
     else:
-        feeds = {f"{i.name} := " for source, _ in path for i in source.diagram().inputs}
-        kind = "sizes" if len(sizes) == len(done) else "inputs" if any(s.startswith(tuple(feeds)) for s in done) else "weights"
-    relation = ">=" if kind != "sizes" else max((p.relation for p in proofs), key=("==", "~=", ">=").index)
-    return Edge(left, right, relation, kind, done, restrictions, path[0][0], path[-1][1], proofs[-1])
+        feeds = tuple(f"{i.name} := " for source, _ in path for i in source.diagram().inputs)
+        kind = "sizes" if len(sizes) == len(done) else "inputs" if any(s.startswith(feeds) for s in done) else "weights"
+    relation = ">=" if kind != "sizes" else max((c.proof.relation for c in checks), key=("==", "~=", ">=").index, default="==")
+    return Edge(left, right, relation, kind, done, restrictions, checks)

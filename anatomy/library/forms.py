@@ -78,6 +78,14 @@ def key(diagram: Diagram) -> str:
         return ""
 
 
+def lifted_key(diagram: Diagram) -> str:
+    """The key of the least diagram that has all functions of this one, where functions of weights are any weights whatever the sizes are."""
+    try:
+        return _written(reduced(diagram, conditional=True).form, diagram)
+    except (AnatomyError, Problem, KeyError):
+        return ""
+
+
 def _written(found: Canonical, diagram: Diagram) -> str:
     """Frozen weights are no learned ones, so that they count."""
     frozen = sum(w.frozen for w in diagram.weights)
@@ -122,7 +130,7 @@ def profile(diagram: Diagram) -> str:
 
 
 KEPT = frozenset(
-    "tanh relu gelu sigmoid elu softplus layernorm rmsnorm l2norm sort topk fft_re sparsemax entmax sinkhorn gather shift unfold cat halves index noise".split()
+    ["tanh", "relu", "gelu", "sigmoid", "elu", "softplus", "layernorm", "rmsnorm", "l2norm", "sort", "topk", "fft_re", "sparsemax", "entmax", "sinkhorn", "gather", "shift", "unfold", "cat", "halves", "index", "noise"]
 )
 """Words of boxes that stay in a normal form."""
 WORDS = {"silu": "sigmoid", "fft": "fft_re", "split": "split", "merge": "merge"}

@@ -66,7 +66,7 @@ def by_size(form: Form, diagram: Diagram, goals: Sequence[Face]) -> Iterator[For
     for (one, here, fits), (two, _, also) in combinations(first, 2):
         # Windows are restricted together; what changes types, only where neither change is enough alone.
         windows = one.kind != "feed" != two.kind and not {one.subject, two.subject} & held
-        if one.subject == two.subject or two.subject in one.value.split(" * ") or (fits or also) and not windows:
+        if one.subject == two.subject or two.subject in one.value.split(" * ") or ((fits or also) and not windows):
             continue
         made = after(here, two)
         if made is not None and _plausible(made, goals):

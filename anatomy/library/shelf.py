@@ -9,8 +9,6 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-import anatomy
-
 
 def folder() -> Path:
     """`$ANATOMY_CACHE`, else `anatomy` in the user's folder for caches."""
@@ -21,7 +19,7 @@ def folder() -> Path:
 @cache
 def source() -> str:
     """The hash of everything in the package that a normal form depends on."""
-    root = Path(anatomy.__file__).parent
+    root = Path(__file__).parent.parent
     found = blake2b(digest_size=16)
     for part in ("ir", "ops", "language", "rewrites", "library"):
         for path in sorted((root / part).rglob("*")):
