@@ -132,6 +132,8 @@ class _Printer:
     def _statement(self, statement: s.Node, first: int, last: int) -> None:
         if isinstance(statement, s.RuleDecl) and self._length(first, last) > WIDTH and not self._commented(first, last):
             return self._rule(statement, first, last)
+        if isinstance(statement, s.Step) and statement.reason is not None:
+            return self._step(statement.reason, first, last)
         inner = _inner(statement)
         if inner is None or (not inner and not self._commented(self.opener[last], last)):
             return self._words(first, last)
@@ -143,6 +145,24 @@ class _Printer:
         self._block(inner, self.tokens[last].at[0])
         self.indent -= 1
         self.line = STEP * self.indent + "}"
+
+    def _step(self, reason: s.Reason, first: int, last: int) -> None:
+        """A step of a derivation: the diagrams that are written in it are blocks where they were on several lines."""
+        fillers = [*(f.filler for f in (*reason.fills, *reason.back)), reason.inverse]
+        start = first
+        for filler in (f for f in fillers if isinstance(f, s.Written) and f.body):
+            closer = self.end[filler.at[1]]
+            opener = self.opener[closer]
+            if "\n" not in self.text[self.tokens[opener].at[0] : self.tokens[closer].at[0]]:
+                continue
+            self._words(start, opener, start > first)
+            self.indent, self.fresh = self.indent + 1, True
+            self._block(filler.body, self.tokens[closer].at[0])
+            self.indent -= 1
+            self.line = STEP * self.indent + "}"
+            self.last, start = self.tokens[closer].at[1], closer + 1
+        if start <= last:
+            self._words(start, last, start > first)
 
     def _rule(self, rule: s.RuleDecl, first: int, last: int) -> None:
         """A long rule: its parameters, and below them both sides on one line or on one each."""
@@ -189,13 +209,14 @@ class _Printer:
 
     # lines ------------------------------------------------------------------------------------
 
-    def _words(self, first: int, last: int) -> None:
-        """Tokens with their spaces; a line that grows too long, or meets a comment, goes on below."""
-        self.line = STEP * self.indent
+    def _words(self, first: int, last: int, further: bool = False) -> None:
+        """Tokens with their spaces; a line that grows too long, or meets a comment, goes on below. `further` goes on in the line that there is."""
+        if not further:
+            self.line = STEP * self.indent
         for run in self._runs(first, last):
             word = "".join(self.tokens[k].text for k in run)
             self._inside(self.tokens[run[0]].at[0])
-            gap = " " if self.line.strip() else ""
+            gap = " " if self.line.strip() and (run[0] > first or not further or self.gap(first)) else ""
             if gap and len(self.line) + 1 + len(word) > WIDTH:
                 self._flush()
                 gap, self.line = "", STEP * (self.indent + 2)
