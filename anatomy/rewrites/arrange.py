@@ -39,9 +39,12 @@ def arranged(edges: Sequence[Edge], colours: Mapping[str, Any], turns: Turns) ->
     colour = {a: rank[c] for a, c in colours.items()}
     if len(rank) == len(colour):
         return [sorted(colour, key=colour.__getitem__)]
+    places = {mark[0]: orbits(turns[mark[0]], len(args)) for mark, args in edges if mark[0] in turns}
+    colour = _sorted_out(edges, colour, places)
+    if len(set(colour.values())) == len(colour):
+        return [sorted(colour, key=colour.__getitem__)]
     others = sorted({a for _, args in edges for a in args if a not in colours})
     fixed = {a: -1 - k for k, a in enumerate(others)}
-    places = {mark[0]: orbits(turns[mark[0]], len(args)) for mark, args in edges if mark[0] in turns}
     best: list[list[str]] = []
     least: object = None
     stack = [colour]
@@ -67,6 +70,29 @@ def arranged(edges: Sequence[Edge], colours: Mapping[str, Any], turns: Turns) ->
     return best
 
 
+def _sorted_out(edges: Sequence[Edge], colour: dict[str, int], places: Mapping[int, tuple[int, ...]]) -> dict[str, int]:
+    """Axes told apart by what they are read by, and where: a first round, which mostly is enough."""
+    seen: dict[str, list[Any]] = {a: [] for a in colour}
+    for mark, args in edges:
+        spots = places.get(mark[0])
+        for k, a in enumerate(args):
+            if a in seen:
+                seen[a].append((mark, k if spots is None else spots[k]))
+    return _ranked({a: (colour[a], sorted(s)) for a, s in seen.items()})
+
+
+def _ranked(signs: Mapping[str, Any]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    k = -1
+    last: object = None
+    for a in sorted(signs, key=signs.__getitem__):
+        if signs[a] != last:
+            k += 1
+            last = signs[a]
+        found[a] = k
+    return found
+
+
 def _refined(
     edges: Sequence[Edge], colour: dict[str, int], fixed: Mapping[str, int], places: Mapping[int, tuple[int, ...]]
 ) -> dict[str, int]:
@@ -88,18 +114,11 @@ def _refined(
                     if a in seen:
                         seen[a].append((key, k))
         signs = {a: (colour[a], sorted(s)) for a, s in seen.items()}
-        order = sorted(signs, key=signs.__getitem__)
-        fine: dict[str, int] = {}
-        k = -1
-        last: object = None
-        for a in order:
-            if signs[a] != last:
-                k += 1
-                last = signs[a]
-            fine[a] = k
-        if k + 1 in (count, len(colour)):
+        fine = _ranked(signs)
+        k = len(set(fine.values()))
+        if k in (count, len(colour)):
             return fine
-        colour, count = fine, k + 1
+        colour, count = fine, k
 
 
 def _written(edges: Sequence[Edge], names: Mapping[str, str], turns: Turns) -> list[Edge]:

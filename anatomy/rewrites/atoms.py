@@ -130,7 +130,7 @@ class Atoms:
         """A sum under names of its own: the same atom for all sums that differ in names only."""
         colours: dict[str, Any] = {a: (0, self.word(a), 0) for t in terms for a in t.axes}
         orders = [list(colours)]
-        if len(colours) > 1:
+        if len({c for _, c, _ in colours.values()}) < len(colours):
             edges = []
             for k, t in enumerate(terms):
                 names = {f"#{i}": f"%{k}.{i}:{word}" for i, word in enumerate(t.bound)}
@@ -145,6 +145,8 @@ class Atoms:
                 atom: [(0, *(i + 1 for i in turn)) for turn in found] for atom, found in self.turns.items()
             }  # fmt: skip
             orders = arranged(edges, colours, turns)
+        elif len(colours) > 1:
+            orders = [sorted(colours, key=colours.__getitem__)]
         free = [a for a in orders[0] if colours[a][0] == 0]
         table = {a: f"${k}" for k, a in enumerate(free)}
         words = tuple(colours[a][1] for a in free)
@@ -167,7 +169,7 @@ class Atoms:
 
     def rename(self, term: Term, table: Mapping[str, str]) -> Term:
         """A term with other names for its axes; what was in one form is so again."""
-        if not table or all(a == b for a, b in table.items()):
+        if not table:
             return term
         if len(term.bound) < 2 and not self.turns:
             return Term(term[0], tuple(sorted(renamed(term.factors, table))), term.bound)
@@ -186,7 +188,8 @@ class Atoms:
         return self.under(value, dict(zip(self.table[atom].axes, args, strict=True)))
 
     def under(self, terms: Sum, table: Mapping[str, str]) -> Sum:
-        return tuple(sorted([self.rename(t, table) for t in terms], key=lambda t: t[1:]))
+        table = {a: b for a, b in table.items() if a != b}
+        return tuple(sorted([self.rename(t, table) for t in terms], key=lambda t: t[1:])) if table else terms
 
     def exponential(self, ref: Ref) -> Ref:
         """exp of an atom."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -96,7 +96,7 @@ class Boxes:
         return wire, kept
 
     def box(self, op: Op, own: Sequence[str], views: Sequence[View]) -> View:
-        key = (op, tuple(own), tuple([(v.wire, tuple(sorted(v.renames))) for v in views]))
+        key = (op, tuple(own), tuple(views))
         if key not in self.made:
             (self.made[key],) = self.builder.add(op, own, views, trusted=True)
         return self.made[key]
@@ -114,7 +114,10 @@ class Boxes:
         return view
 
     def _number(self, value: Number) -> View:
-        return self.box(Literal(Fraction(value)), (), [])
+        key = ("number", value.numerator, value.denominator)
+        if key not in self.made:
+            self.made[key] = self.box(Literal(Fraction(value)), (), [])
+        return self.made[key]
 
     def _term(self, term: Term) -> View:
         names = self._fresh(term.bound, term.axes)
@@ -131,27 +134,49 @@ class Boxes:
         atoms = self.algebra.atoms
         found, below = [], []
         exponent: list[Term] = []
-        for f in factors:
-            inside = atoms[f.atom].exponential
+        for atom, args, power in factors:
+            inside = atoms[atom].exponential
             if inside >= 0:
-                exponent.extend(scaled(atoms.read((inside, f.args)), f.power))
+                exponent.extend(scaled(atoms.read((inside, args)), power))
                 continue
-            times, part = divmod(abs(f.power), 1)
-            views = [self.view((f.atom, f.args))] * int(times)
-            if part:
-                views.append(self._root(self.view((f.atom, f.args)), Fraction(part)))
-            (found if f.power > 0 else below).extend(views)
+            if power == 1:
+                found.append(self._read((atom, args)))
+                continue
+            times, part = divmod(abs(power), 1)
+            ends: list[Number] = [1] * int(times) + ([part] if part else [])
+            (found if power > 0 else below).extend([self._raised((atom, args), p if power > 0 else -p) for p in ends])
         if exponent:
-            ref = atoms.ref(self.algebra.collect(exponent))
-            found.append(self.box(Map("exp"), (), [self.view(ref)]))
-        # One reciprocal each: that of a product would be multiplied out when it is read again.
-        found.extend(self.box(Divide(), (), [self._number(1), view]) for view in below)
-        return found
+            atom, args = atoms.ref(self.algebra.collect(exponent))
+            found.append(self._once(("exp", atom), args, lambda view: self.box(Map("exp"), (), [view]), atom))
+        return found + below
 
-    def _root(self, view: View, power: Fraction) -> View:
-        if power == Fraction(1, 2):
-            return self.box(Map("sqrt"), (), [view])
-        return self.box(Power(), (), [view, self._number(power)])
+    def _raised(self, ref: Ref, power: Number) -> View:
+        """An atom to a power between 0 and 1, or 1, or one below such a power.
+
+        One reciprocal each: that of a product would be multiplied out when it is read again.
+        """
+
+        def raised(view: View) -> View:
+            if abs(power) == Fraction(1, 2):
+                view = self.box(Map("sqrt"), (), [view])
+            elif abs(power) != 1:
+                view = self.box(Power(), (), [view, self._number(abs(power))])
+            return view if power > 0 else self.box(Divide(), (), [self._number(1), view])
+
+        return self._read(ref) if power == 1 else self._once(("power", ref[0], power), ref[1], raised, ref[0])
+
+    def _once(self, key: Any, args: tuple[str, ...], make: Callable[[View], View], atom: int) -> View:
+        """A box of one atom, written under the atom's own axes and read under others."""
+        if key not in self.made:
+            inside = self._read((atom, self.made[atom][1])) if atom in self.made else self._read((atom, self._names(atom)))
+            view = make(inside)
+            back = {b: a for a, b in view.renames}
+            self.made[key] = view.wire, tuple([back[a] for a in inside.axes])
+        wire, names = self.made[key]
+        return View(wire, tuple(zip(names, args, strict=True)))
+
+    def _names(self, atom: int) -> tuple[str, ...]:
+        return tuple(self._fresh(self.algebra.atoms[atom].words))
 
     def _contracted(self, group: Sequence[Factor], axes: Sequence[str]) -> View:
         """One contraction; what a single operand has is summed before."""

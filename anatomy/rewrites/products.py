@@ -28,8 +28,9 @@ from anatomy.rewrites.terms import (
 )
 
 TERMS = 64
-FACTORS = 320
-"""Terms of a product of sums that are multiplied out, and factors in all of them; a longer product stays one of sums."""
+FACTORS = 128
+LENGTH = 16
+"""Terms of a product of sums that are multiplied out, factors in all of them, and in one; a longer product stays one of sums."""
 
 
 @dataclass
@@ -90,11 +91,13 @@ class Algebra:
         for one in sums:
             if len(one) > 1 and len(terms) > 1:
                 self.used("add_mul")
+            if self._long(terms, one):
+                if self._weight(one) >= self._weight(terms):
+                    terms, one = self.together(one), terms
+                else:
+                    terms = self.together(terms)
                 if self._long(terms, one):
-                    more, less = (one, terms) if len(one) >= len(terms) else (terms, one)
-                    terms, one = self.together(more), less
-                    if self._long(terms, one):
-                        terms, one = terms, self.together(one)
+                    one = self.together(one)
             if len(one) == 1 and len(terms) == 1:
                 found = self.times(terms[0], one[0])
                 terms = (found,) if found.coefficient else ()
@@ -105,12 +108,25 @@ class Algebra:
     def _long(self, a: Sum, b: Sum) -> bool:
         if len(a) * len(b) > TERMS:
             return True
-        return len(b) * sum([len(t[1]) for t in a]) + len(a) * sum([len(t[1]) for t in b]) > FACTORS
+        first, second = [len(t[1]) for t in a], [len(t[1]) for t in b]
+        if first and second and max(first) + max(second) > LENGTH:
+            return True
+        return len(a) > 1 < len(b) and len(b) * sum(first) + len(a) * sum(second) > FACTORS
+
+    def _weight(self, terms: Sum) -> tuple[int, int]:
+        return len(terms), sum([len(t[1]) for t in terms])
 
     def together(self, terms: Sum) -> Sum:
         """A sum as one factor, apart from what all of its terms share."""
-        content, rest = self.primitive(terms)
-        return self.product([(content,), self.atom(self.atoms.ref(rest))]) if len(rest) > 1 else terms
+        if len(terms) > 1:
+            content, rest = self.primitive(terms)
+            groups = [rest]
+        else:
+            content, groups = self.split(terms[0])
+        found = content
+        for group in groups:
+            found = self.times(found, self.atom(self.atoms.ref(group))[0])
+        return (found,)
 
     def times(self, a: Term, b: Term) -> Term:
         """The product of two terms; bound axes are kept apart."""
