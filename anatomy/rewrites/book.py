@@ -118,9 +118,12 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def stale(folder: Path) -> dict[Path, str | None]:
-    """The files that are not what they would be now, each with what it would be; None for pictures of what is gone."""
-    found = chapters(folder)
+def stale(folder: Path, found: tuple[Chapter, ...] = ()) -> dict[Path, str | None]:
+    """The files that are not what they would be now, each with what it would be; None for pictures of what is gone.
+
+    `found`: the files of the folder, where they have been read already.
+    """
+    found = found or chapters(folder)
     made = {folder / PAGE: page(found), **{folder / name: film.svg for c in found for name, film in c.films.items()}}
     changed: dict[Path, str | None] = {p: text for p, text in made.items() if not p.is_file() or p.read_text("utf-8") != text}
     return changed | {p: None for p in sorted(folder.glob("*.svg")) if p not in made}
