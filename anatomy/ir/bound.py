@@ -323,6 +323,10 @@ class BoundContext(Protocol):
         """The solution of a linear system over `columns`, whose inverse has norms up to `growth` and which has entries up to `size`."""
         ...
 
+    def filled(self, x: Bound, own: frozenset[str]) -> Bound:
+        """The operand without its mask, proved to leave something of every row over the own axes."""
+        ...
+
     def loop(self) -> list[Bound]:
         """The results of a loop node, from the bounds of one step of its body."""
         ...

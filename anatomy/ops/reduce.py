@@ -55,10 +55,12 @@ class Reduce(Op):
             return [ctx.product([x], ctx.node.own)]
         if self.which == "mean":
             return [ctx.product([x, ctx.number(Fraction(1, ctx.points(own)))], ctx.node.own)]
+        least, most = ctx.keys(x, own)
+        if self.which in ("max", "logsumexp"):
+            x = ctx.filled(x, own)  # -inf changes neither, while something else is left
         low, high = x.entry
         if self.which == "logsumexp":
-            extra = enclose("log", float(ctx.points(own)))
-            low, high = down(low + extra[0]), up(high + extra[1])
+            low, high = down(low + enclose("log", least)[0]), up(high + enclose("log", most)[1])
         # The gradient over the own axes is in the simplex (logsumexp) or its Clarke gradient is (max, min).
         return [replace(ctx.selection([x], own), entry=(low, high))]
 

@@ -33,7 +33,7 @@ from anatomy.ir.bound import (
 from anatomy.ir.graph import Node
 from anatomy.regularity import affine, linear, local, selecting, tensor
 from anatomy.regularity.affine import Form
-from anatomy.regularity.rows import counts, decide, peak, simplex, softmax_of
+from anatomy.regularity.rows import counts, decide, peak, row_counts, simplex, softmax_of
 from anatomy.regularity.tensor import Ball, TooLarge
 from anatomy.regularity.view import Softmax, constant, mask_of, tighten, widen, with_tokens
 
@@ -99,8 +99,8 @@ class Rules:
 
     def total(self, parts: list[Bound]) -> Bound:
         masks = [p.facts["mask"] for p in parts if "mask" in p.facts]
-        if masks and (len(masks) > 1 or sum(not p.constant for p in parts) > 1):
-            self.open(*parts)
+        if len(masks) > 1:
+            self.open(*parts)  # -inf and what is finite sum up to -inf, so that one mask stands for the sum
         axes = frozenset().union(*(p.axes for p in parts))
         tokens = frozenset().union(*(p.tokens for p in parts))
         wide = [widen(p, axes, tokens, self.sizes) for p in parts]
@@ -183,9 +183,11 @@ class Rules:
         return tuple(outs)
 
     def join(self, parts: list[Bound]) -> Bound:
-        self.open(*parts)
         *given, whole = self.node.own
         names = given if len(given) > 1 else given * len(parts)
+        if any("mask" in p.facts for p in parts):
+            bare = [replace(p, facts={k: v for k, v in p.facts.items() if k != "mask"}) for p in parts]
+            return replace(self.join(bare), facts={"mask": self._masks(parts, names, whole)})
         as_token = all(n in p.tokens for n, p in zip(names, parts, strict=True) if not p.constant)
         rest = frozenset().union(*(p.axes - {n} for n, p in zip(names, parts, strict=True)))
         tokens = frozenset().union(*(p.tokens - {n} for n, p in zip(names, parts, strict=True)))
@@ -215,6 +217,18 @@ class Rules:
                 form = None
             before += self.sizes[n]
         return self.finish(axes, tokens, entry, radius, slopes, form)
+
+    def _masks(self, parts: list[Bound], names: list[str], whole: str) -> Any:
+        """What is allowed of operands laid end to end; "any" where one of the masks is not known."""
+        total, before = None, 0
+        for n, p in zip(names, parts, strict=True):
+            mask = p.facts.get("mask", tensor.scalar(1.0))
+            if not isinstance(mask, Ball):
+                return "any"
+            piece = linear.pad(mask.spread(self.sizes, [n]), n, whole, before, self.sizes[whole])
+            total = piece if total is None else tensor.plus(total.spread(self.sizes, piece.axes), piece.spread(self.sizes, total.axes))
+            before += self.sizes[n]
+        return total
 
     # products ---------------------------------------------------------------------------------
 
@@ -309,6 +323,14 @@ class Rules:
         step = self.total([b, self.product([a, some], (columns,))])
         step = with_tokens(step, step.axes, self.sizes)
         return tighten(Bound(axes, axes, (-size, size), size, slopes_after(Triple.all(growth), step.slopes)), self.sizes)
+
+    def filled(self, x: Bound, own: frozenset[str]) -> Bound:
+        """The operand without its mask, where the mask leaves something of every row."""
+        bare, mask = self.unmasked(x)
+        ball = None if mask is None else constant(mask)
+        if mask is not None and (ball is None or float(np.min(row_counts(ball, own, self.sizes), initial=1.0)) < 1):
+            raise Unproved("the mask is not proved to leave anything in every row")
+        return bare
 
     def spread(self, x: Bound, axes: frozenset[str]) -> Bound:
         return widen(x, x.axes | axes, x.tokens, self.sizes)

@@ -29,6 +29,9 @@ SCORES = {
     "heads mixed before": "r = lin T[h -> h2](tanh(s))[h2 -> h]",
     "distances": "r = -sum[e](square(q - k))",
     "additive": "weight u: [a] r = dot[a](u, tanh(lin A[d -> a](x) + lin B[d -> a](z))) + 0 * s",
+    "a sink": "u = causal[m <= n](tanh(s)) r = u - softplus(logsumexp[m](u))",
+    "the greatest off": "u = causal[m <= n](tanh(s)) r = u - max[m](u) / 2",
+    "broken stick": "u = softplus(causal[m < n](s)) r = s - sum[m](u) + cumsum[m](u) - u",
     "of the query alone": "r = lin A[d -> m2](x)[m2 -> m] + 0 * s",
 }
 OTHERS = {
@@ -38,12 +41,14 @@ OTHERS = {
     "values of a network": "x: [n, d]) -> [n, d] { z = x[n -> m] v = tanh(lin V[d -> a](z)) s = sin(dot[d](x, z)) out lin O[a -> d](sum[m](softmax[m](s) * v)) }",
     "layernorm of both": "x: [n, d]) -> [n, d] { q = layernorm[d, eps=1](x) z = x[n -> m] out sum[m](softmax[m](tanh(dot[d](q, q[n -> m]))) * z) }",
     "scores that mix queries": "x: [n, d]) -> [n, d] { z = x[n -> m] s = cumsum[n](dot[d](x, z)) out sum[m](softmax[m](s) * z) }",
+    "memory beside": "x: [n, d]) -> [n, d] { weight Z: [p -> d] z = x[n -> m] w = causal[m <= n](tanh(dot[d](x, z))) r = softmax[g](cat[m, p -> g](w, dot[d](x, Z))) out sum[g](r * cat[m, p -> g](z, Z)) }",
+    "exp of a sink": "x: [n, d]) -> [n, d] { z = x[n -> m] s = causal[m <= n](dot[d](x, z)) out sum[m](exp(s - softplus(logsumexp[m](s))) * z) }",
     "scores that mix keys": "x: [n, d]) -> [n, d] { z = x[n -> m] s = cumsum[m](dot[d](x, z)) out sum[m](softmax[m](tanh(s)) * z) }",
 }
 
 
 def diagram(body: str) -> Diagram:
-    return Program.of(Source("mean.anat", f"axis n, m = n, p, d, e, h, h2 = h, m2 = m, a, f diagram average({body}")).get("average")
+    return Program.of(Source("mean.anat", f"axis n, m = n, p, d, e, h, h2 = h, m2 = m, a, f, g = m + p diagram average({body}")).get("average")
 
 
 @pytest.mark.parametrize("radius", [0.4, 2.0])
