@@ -7,8 +7,9 @@ Non-goals: refuting a relation; limits of functions (steps by universal approxim
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from time import monotonic
 from typing import Literal
 
@@ -196,13 +197,15 @@ def checked(diagram: Diagram, fills: tuple[Fill, ...], table: Mapping[str, Poly]
 
 
 def _greater(a: Diagram, b: Diagram, until: float) -> Relation | None:
-    one = _special(a, b, until)
-    if one is not None:
-        return one
-    other = _special(b, a, until + 0.5)
-    if other is None:
-        return None
-    return replace(other, greater="right", forth=other.back, back=other.forth)
+    """Both directions in turns; where both hold, the one with fewer restrictions."""
+    left, right = _special(a, b, until), _special(b, a, until)
+    for mine, theirs in zip_longest(left, right):
+        found = [mine] if mine is not None else []
+        if theirs is not None:
+            found.append(replace(theirs, greater="right", forth=theirs.back, back=theirs.forth))
+        if found:
+            return min(found, key=lambda r: (r.conjecture, len(r.restrictions)))
+    return None
 
 
 def wider(diagram: Diagram, like: Diagram, most: int = 12) -> list[Reduced]:
@@ -224,11 +227,11 @@ def wider(diagram: Diagram, like: Diagram, most: int = 12) -> list[Reduced]:
     return found
 
 
-def _special(a: Diagram, b: Diagram, until: float) -> Relation | None:
-    """`a >= b`, by specialisations of a."""
+def _special(a: Diagram, b: Diagram, until: float) -> Iterator[Relation | None]:
+    """`a >= b`, by specialisations of a: one answer for each."""
     start = joined(a, b)
     if start is None:
-        return None
+        return
     restrictions, here = start
     first = reduced(here)
     goals = wider(b, first.absorbed.diagram)
@@ -238,12 +241,9 @@ def _special(a: Diagram, b: Diagram, until: float) -> Relation | None:
             known = checked(here, forth, sizes(first, goal), b)
             if known is not False:
                 back, conditions = short(witness(goal, first)), goal.absorbed.conditions
-                return Relation(">=", "left", restrictions, short(forth), back, conditions, conjecture=known is None)
+                yield Relation(">=", "left", restrictions, short(forth), back, conditions, conjecture=known is None)
     for special in variants(first.absorbed.diagram, [g.absorbed.diagram for g in goals], until):
-        found = _arrives(here, first, special, goals, b, restrictions)
-        if found is not None:
-            return found
-    return None
+        yield _arrives(here, first, special, goals, b, restrictions)
 
 
 def _arrives(
