@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
 from anatomy.errors import AnatomyError
 from anatomy.ir.graph import Diagram
 from anatomy.ir.term import term
+from anatomy.rewrites.finite import Same
 from anatomy.rewrites.normal import normal, written
 from anatomy.rewrites.paths import Meet
+
+if TYPE_CHECKING:
+    from anatomy.rewrites.search import Found as Sought
 
 SEARCH_SECONDS = 10.0
 NORMAL_SECONDS = 2.0
@@ -36,14 +43,27 @@ def same_values(a: Diagram, b: Diagram) -> tuple[str, ...] | None:
     return ("evaluation",) if equal(a, b, seconds=0).evaluation else None
 
 
+def sought(a: Diagram, b: Diagram) -> Sought:
+    """What a search between two diagrams comes to; the last ones are known."""
+    return _sought(Same(a), Same(b))
+
+
+@lru_cache(maxsize=8)
+def _sought(a: Same, b: Same) -> Sought:
+    from anatomy.rewrites.search import search
+
+    assert isinstance(a.thing, Diagram)
+    assert isinstance(b.thing, Diagram)
+    return search(a.thing, b.thing, seconds=SEARCH_SECONDS)
+
+
 def searched(a: Diagram, b: Diagram) -> tuple[str, ...] | None:
     """The rules that lead from one diagram to another, to be named behind `by`; None where none were found within the budget."""
     from anatomy.rewrites.equality import equal
-    from anatomy.rewrites.search import search
 
     if term(a) == term(b):
         return ()
-    found = search(a, b, seconds=SEARCH_SECONDS).derivation
+    found = sought(a, b).derivation
     if found is None or equal(a, b, seconds=0).evaluation is False:
         return None
     left = [name.removesuffix("^") for side, name in found if side == "left"]

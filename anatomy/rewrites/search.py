@@ -58,7 +58,7 @@ class Found:
         if self.complete:
             said = f"All {self.tried} diagrams that the laws lead to were tried."
         else:
-            said = f"In the time given {self.tried} diagrams were tried; {self.waiting} uses of laws still waited."
+            said = f"Within the budget {self.tried} diagrams were tried; {self.waiting} uses of laws still waited."
         laws = f" after {', '.join(law for _, law in self.near)}" if self.near else ""
         sides = [f"{', '.join(boxes)} on the {side}" for side, boxes in zip(SIDES, self.boxes, strict=True) if boxes]
         if not sides:

@@ -11,7 +11,7 @@ from anatomy.ir.term import term
 from anatomy.language.program import Rule
 from anatomy.rewrites.derive import STRENGTH, Line, weakest
 from anatomy.rewrites.library import library
-from anatomy.rewrites.meetings import MEETINGS, SEARCH_SECONDS, searched
+from anatomy.rewrites.meetings import MEETINGS, SEARCH_SECONDS, searched, sought
 from anatomy.rewrites.paths import MOST, Found, Make, Meet, Move, nearest, path, place
 from anatomy.rewrites.reasons import Checked, Reason, Reasons
 
@@ -124,7 +124,8 @@ class Segment:
                 return f"{pair} have different normal forms"
             case "evaluation":
                 return f"{pair} {self._values()}"
-        return f"no derivation between {pair} was found in {SEARCH_SECONDS:g} seconds and a bounded number of diagrams"
+        said = f"no derivation between {pair} was found in {SEARCH_SECONDS:g} seconds and a bounded number of diagrams"
+        return said if found.compared > 1 else f"{said}. {sought(self.start, self.goal).words}"
 
     def _values(self) -> str:
         from anatomy.rewrites.equality import equal

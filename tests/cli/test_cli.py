@@ -176,7 +176,7 @@ def test_equal_says_what_was_tried(tmp_path: Path, capsys: pytest.CaptureFixture
     )
     assert main(["equal", f"{file}::f", f"{file}::g"]) == 1
     said = capsys.readouterr().out
-    assert "this is a conjecture, not a proof.\nIn the time given" in said
+    assert "this is a conjecture, not a proof.\nWithin the budget" in said
     assert "differ in" in said
     assert main(["equal", "--json", f"{file}::f", f"{file}::g"]) == 1
     found = json.loads(capsys.readouterr().out)["search"]

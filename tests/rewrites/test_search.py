@@ -93,7 +93,7 @@ def test_what_is_not_equal_has_no_derivation(name: str) -> None:
     assert not found.complete
     assert found.distance > 0
     assert any(found.boxes)
-    assert "In the time given" in found.words
+    assert "Within the budget" in found.words
     assert str(found.distance) in found.words
     assert equal(left, right, seconds=0).evaluation is False
 
