@@ -68,6 +68,8 @@ class Order:
             for x, y in ((left, right), (right, left)):
                 if x not in axes or algebra.word(x) != algebra.word(y):
                     continue
+                if sign != "==" and not any(x in g.args for g in term.factors if g is not f):
+                    return [part for one in self._counted(term, axes, f, x, y) for part in self.summed(*one)]
                 if sign == "==" and (found := self._at(term, axes, f, x, y)) is not None:
                     algebra.used("dot_identity")
                     return [part for one in found for part in self.summed(*one)]
@@ -79,6 +81,19 @@ class Order:
                     less = [(t._replace(coefficient=-t.coefficient), a) for t, a in found]
                     return [part for one in ((weak, axes), *less) for part in self.summed(*one)]
         return [(term, axes)]
+
+    def _counted(self, term: Term, axes: Mapping[str, str], f: Factor, x: str, y: str) -> list[Open]:
+        """With the number of positions before, up to, after or from the one at y in the place of a sum over them."""
+        algebra = self.algebra
+        algebra.used("count_past")
+        sign, p, _ = self.signs[f.atom]
+        count = algebra.atom(algebra.atoms.box(Iota(), (y,), [], [Kind("index")])[0])
+        if f.args[p] == x:
+            count = (*count, *(number(1) if sign == "<=" else ()))
+        else:
+            count = (*algebra.count(algebra.word(y)), *scaled(count, -1), *(number(-1) if sign == "<" else ()))
+        kept, left = [g for g in term.factors if g is not f], {a: word for a, word in axes.items() if a != x}
+        return [(self._product(term.coefficient * t.coefficient, [*kept, *t.factors]), left) for t in algebra.collect(count)]
 
     def shifted(self, term: Term, axis: str) -> Term | None:
         """A sum up to each position of an axis, one position later: the sum up to that position without itself."""

@@ -111,7 +111,7 @@ class _Unroller:
         from anatomy.rewrites.normal import normal
 
         body = unrolled(opened(self.diagram, node, along=True)).diagram
-        step = normal(replace(body, outputs=body.outputs[:1])).diagram
+        step = normal(self._with_numbers(replace(body, outputs=body.outputs[:1]), given)).diagram
         if lows(body) or lows(step):
             return None
         kept = len(self.builder.nodes), len(self.builder.wires)
@@ -128,6 +128,19 @@ class _Unroller:
         law, before, after, last = found
         self.laws.append((node.op.word, law))
         return self._results(node, self._adopted(body), given, before, after, last)
+
+    def _with_numbers(self, body: Diagram, given: Sequence[View]) -> Diagram:
+        """Numbers that the loop is given are numbers in its body."""
+        wires, nodes, now = list(body.wires), list[Node](), dict[int, int]()
+        for item, view in zip(body.inputs, given, strict=True):
+            number = _number(self.builder, view)
+            if number is not None and not body.wires[item.wire].axes:
+                now[item.wire] = len(wires)
+                wires.append(body.wires[item.wire])
+                nodes.append(Node(Literal(number), (), (), (now[item.wire],)))
+        for n in body.nodes:
+            nodes.append(replace(n, ports=tuple(replace(p, wire=now.get(p.wire, p.wire)) for p in n.ports)))
+        return replace(body, wires=tuple(wires), nodes=tuple(nodes))
 
     def _adopted(self, inner: Diagram) -> Diagram:
         """With those axes that are not of this diagram under new names."""
