@@ -88,7 +88,8 @@ def samples(
         pools.append([p for p in pool if v.kind == "number" or p.denominator == 1])
     rng, found = Random(len(names)), []
     for turn in range(600 if names else 1):
-        values = {v.name: pool[turn] if turn < len(pool) and k == turn % len(names) else rng.choice(pool) for k, (v, pool) in enumerate(zip(names, pools, strict=True))}
+        usual = turn % 2 and len(names) > 1
+        values = {v.name: rng.choice([p for p in pool if p not in (0, 1)]) if usual else pool[turn] if turn < len(pool) and k == turn % len(names) else rng.choice(pool) for k, (v, pool) in enumerate(zip(names, pools, strict=True))}
         if len(names) == 1 and turn >= len(pools[0]):
             break
         if values not in found and all(c.at(values, sizes) is not False for c in plain):

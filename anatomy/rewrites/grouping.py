@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import permutations
+from itertools import islice, permutations
 
 from anatomy.ir.graph import MASK, REAL, Diagram, Node, Port, Wire
 from anatomy.ir.op import Op
@@ -13,6 +13,9 @@ from anatomy.ops import Add, Both, Contract, Extremum, Multiply
 ASSOCIATIVE = (Add, Multiply, Extremum, Both)
 MOST = 10
 """Operands of one sum that are shared out; a longer one is matched with its brackets as they are."""
+
+ORDERS = 40_000
+"""Orders of operands of one box that are tried."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ def shared_out(
     count = len(taking)
     op = Multiply() if isinstance(node.op, Contract) else node.op
     own = set(node.own)
-    for chosen in permutations(range(len(operands)), count):
+    for chosen in islice(permutations(range(len(operands)), count), ORDERS):
         left = tuple(p for k, p in enumerate(operands) if k not in chosen)
         given = tuple(operands[k] for k in chosen)
         if not left:

@@ -17,8 +17,8 @@ from anatomy.rewrites.instance import BINARY, Unary, formulas, free
 from anatomy.rewrites.unknowns import constant, solved
 
 Axes = Mapping[str, str]
-STEPS = 20_000
-"""Ways to match one box that are tried in one search; a rule of many like operands in a sum of many has millions."""
+STEPS = 4_000
+"""Ways to match one box that are tried at one root, and a fifth of the orders of operands; a rule of many like operands in a sum of many has millions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class State:
 
 
 class Search:
-    """All ways in which one side of a rule stands in a diagram, at most `STEPS` of them looked at.
+    """All ways in which one side of a rule stands in a diagram, at most `STEPS` of them looked at for each root.
 
     `whole` are the numbers of the rule that are integers.
     """
@@ -55,7 +55,7 @@ class Search:
     def __init__(self, target: Diagram, pattern: Diagram, pure: frozenset[str], grouped: bool, whole: frozenset[str] = frozenset()):
         self.target, self.pattern, self.pure, self.grouped, self.whole = target, pattern, pure, grouped, whole
         self.open = {i: formulas(n.op) for i, n in enumerate(pattern.nodes) if free(n.op) or formulas(n.op)}
-        self.steps = STEPS
+        self.steps, self.orders = STEPS, 5 * STEPS
         self.groups = Groups(target)
         self.inputs = pattern.input_of
 
@@ -72,6 +72,7 @@ class Search:
             node = nodes[v]
             if not self._same(u, v) or k >= len(node.outs):
                 continue
+            self.steps, self.orders = STEPS, 5 * STEPS
             for state, rest in self._root(u, v):
                 if any(q.at(state.numbers) != value for q, value in state.owed):
                     continue
@@ -212,6 +213,9 @@ class Search:
         if len(operands) > len(node.ports) or len(operands) > len(box.ports) or len(ports) > len(box.ports):
             taking = [p.wire in self.inputs for p in ports]
             for given, rest in shared_out(self.groups, node, operands, taking, top):
+                self.orders -= 1
+                if self.orders < 0:
+                    return
                 if all(self._alike(p.wire, q.wire) for p, q in zip(ports, given, strict=True)) and self._twice(ports, given):
                     yield ports, given, rest
 
