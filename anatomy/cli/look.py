@@ -23,7 +23,7 @@ def add(name: str, parser: argparse.ArgumentParser) -> None:
             parser.add_argument("right", metavar="B")
             parser.add_argument("--seed", type=int, default=0)
             parser.add_argument("--seconds", type=float, default=4.0, help="how long to look for a relation")
-            parser.add_argument("--relation", choices=tuple(RELATIONS), help="succeed where this relation is proved, or a stronger one")
+            parser.add_argument("--relation", choices=tuple(RELATIONS), help="succeed where this relation of A to B is proved, or a stronger one")
             add_json(parser)
             parser.set_defaults(run=equal)
         case "render":
@@ -109,7 +109,7 @@ RELATIONS = {"==": "the same function for all weights", "~=": "the same function
 
 def equal(options: argparse.Namespace) -> int:
     from anatomy.rewrites.equality import related
-    from anatomy.rewrites.relate import comparable
+    from anatomy.rewrites.relate import comparable, contains
 
     left, right = load_diagram(options.left), load_diagram(options.right)
     found = related(left, right, options.seed, options.seconds)
@@ -148,6 +148,8 @@ def equal(options: argparse.Namespace) -> int:
     if options.relation is None:
         return 0 if found.proved else 1
     known = found.relation
+    if options.relation == ">=" and known is not None and known.greater == "right":
+        known = contains(left, right, options.seconds)
     if known is None or known.conjecture or known.greater == "right":
         return 1
     return 0 if list(RELATIONS).index(known.relation) <= list(RELATIONS).index(options.relation) else 1

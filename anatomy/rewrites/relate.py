@@ -196,6 +196,19 @@ def checked(diagram: Diagram, fills: tuple[Fill, ...], table: Mapping[str, Poly]
 # more functions ---------------------------------------------------------------------------------
 
 
+def contains(a: Diagram, b: Diagram, seconds: float = 2.0) -> Relation | None:
+    """The relation `a >= b`, or a stronger one, where one is found; what `relate` gives may be the other direction, by fewer restrictions."""
+    if comparable(a, b) or a.holes or b.holes:
+        return None
+    until = monotonic() + seconds
+    try:
+        return _same(a, b) or _absorbed(a, b) or next((found for found in _special(a, b, until) if found is not None), None)
+    except AnatomyError as error:
+        if any(d.code == "E505" for d in error.diagnostics):
+            return None
+        raise
+
+
 def _greater(a: Diagram, b: Diagram, until: float) -> Relation | None:
     """Both directions in turns; where both hold, the one with fewer restrictions."""
     left, right = _special(a, b, until), _special(b, a, until)
@@ -243,7 +256,7 @@ def _special(a: Diagram, b: Diagram, until: float) -> Iterator[Relation | None]:
                 back, conditions = short(witness(goal, first)), goal.absorbed.conditions
                 yield Relation(">=", "left", restrictions, short(forth), back, conditions, conjecture=known is None)
     for special in variants(first.absorbed.diagram, [g.absorbed.diagram for g in goals], until):
-        yield _arrives(here, first, special, goals, b, restrictions)
+        yield None if special is None else _arrives(here, first, special, goals, b, restrictions)
 
 
 def _arrives(

@@ -258,8 +258,8 @@ def joined(a: Diagram, b: Diagram) -> tuple[tuple[str, ...], Diagram] | None:
     return tuple(words), at(a, values)
 
 
-def variants(diagram: Diagram, goals: Sequence[Diagram], until: float) -> Iterator[Special]:
-    """Specialisations of an absorbed diagram that have the weights of a goal, up to names; best first by how many axes of weights differ."""
+def variants(diagram: Diagram, goals: Sequence[Diagram], until: float) -> Iterator[Special | None]:
+    """Specialisations of an absorbed diagram that have the weights of a goal, up to names; best first by how many axes of weights differ; None is a turn without one."""
     seen: set[tuple[int, str]] = set()
     given: set[str] = set()
     heap: list[tuple[int, int, int, int, Special, Move | None, int]] = []
@@ -282,6 +282,8 @@ def variants(diagram: Diagram, goals: Sequence[Diagram], until: float) -> Iterat
         if here[0] == 0 and words not in given:
             given.add(words)
             yield special
+        else:
+            yield None
         if len(special.words) >= MOST:
             continue
         for following in moves(special.diagram, _new(special.diagram, goals[goal])):

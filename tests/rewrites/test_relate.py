@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from anatomy.rewrites.equality import equal, related
-from anatomy.rewrites.relate import comparable, relate
+from anatomy.rewrites.relate import comparable, contains, relate
 from anatomy.rewrites.reparametrise import reparametrised
 from anatomy.rewrites.specialise import specialisations
 from anatomy.target import load_diagram
@@ -148,14 +148,22 @@ def weights(name: str, seed: int) -> W:
 )
 def test_one_has_the_functions_of_the_other_and_the_witness_is_right_by_hand(left: str, right: str, restrictions: set[str] | None) -> None:
     a, b = read(HEADS, left), read(HEADS, right)
-    found = relate(a, b, 20.0)
+    found = contains(a, b, 20.0)
     assert found is not None
     assert (found.relation, found.greater, found.conjecture) == (">=", "left", False)
+    assert relate(a, b, 20.0) is not None
     assert restrictions is None or set(found.restrictions) == restrictions
     for seed in range(2):
         w, x = weights(right, seed), normal(seed + 5, SIZES["n"], SIZES["d"])
         full = computed(found.forth, w, SIZES)
         torch.testing.assert_close(FORMULAS[left](x, full), FORMULAS[right](x, w), rtol=1e-11, atol=1e-11)
+
+
+def test_where_both_contain_each_other_the_one_with_fewer_restrictions_is_told() -> None:
+    # Groups of one query head are heads, and heads that share keys are groups.
+    found = relate(read(HEADS, "mha"), read(HEADS, "gqa"), 20.0)
+    assert found is not None
+    assert (found.greater, found.restrictions) == ("right", ("j = 1",))
 
 
 def test_the_greater_may_stand_on_the_right() -> None:
