@@ -16,8 +16,6 @@ from anatomy.ops import Contract, Expand, Literal, Reduce
 from anatomy.rewrites.apply import swept
 from anatomy.rewrites.decided import decided
 
-Text = str
-
 
 @dataclass(frozen=True)
 class Move:
@@ -101,7 +99,7 @@ def restricted(diagram: Diagram, sizes: Mapping[str, Poly | int]) -> Diagram:
     )
 
 
-def agreed(diagram: Diagram, left: Poly, right: Poly) -> tuple[Move, ...] | None:
+def agreed(left: Poly, right: Poly) -> tuple[Move, ...] | None:
     """The size moves that make two sizes one: a variable becomes the other side; None where there is none."""
     if left == right:
         return ()
@@ -116,7 +114,7 @@ def agreed(diagram: Diagram, left: Poly, right: Poly) -> tuple[Move, ...] | None
         units = [(Move("size", v, "1"),) for p in rest if p == Poly.of(1) for v in sorted((rest[0] * rest[1]).variables())]
         if units:
             return tuple(m for u in units for m in u)
-        return agreed(diagram, rest[0], rest[1])
+        return agreed(rest[0], rest[1])
     return None
 
 
@@ -137,7 +135,7 @@ def fed(diagram: Diagram, name: str, other: str) -> Diagram:
     if len(gone.layout) != len(kept.layout) or diagram.wires[gone.wire].kind != diagram.wires[kept.wire].kind:
         raise fail("E604", f"`{name}` and `{other}` of `{diagram.name}` have different types")
     for a, b in zip(gone.layout, kept.layout, strict=True):
-        diagram = _at(diagram, agreed(diagram, diagram.sizes[a], diagram.sizes[b]), f"`{name}` and `{other}`")
+        diagram = _at(diagram, agreed(diagram.sizes[a], diagram.sizes[b]), f"`{name}` and `{other}`")
     table = {gone.wire: Port(kept.wire, tuple(zip(kept.layout, gone.layout, strict=True)))}
     return decided(_seen(replace(diagram, inputs=tuple(i for i in diagram.inputs if i is not gone)), table))
 
@@ -226,7 +224,7 @@ def valued(diagram: Diagram, key: str, value: str) -> Diagram:
         if [len(a) for a in (weight.lanes, weight.fan_in, weight.fan_out)] != [len(a) for a in (other.lanes, other.fan_in, other.fan_out)]:
             raise fail("E604", f"weights `{key}` and `{value}` have different types")
         for a, b in zip(weight.layout, other.layout, strict=True):
-            diagram = _at(diagram, agreed(diagram, diagram.sizes[a], diagram.sizes[b]), f"`{key}` and `{value}`")
+            diagram = _at(diagram, agreed(diagram.sizes[a], diagram.sizes[b]), f"`{key}` and `{value}`")
         table = {weight.wire: Port(other.wire, tuple(zip(other.layout, weight.layout, strict=True)))}
         return _seen(replace(diagram, weights=rest), table)
     wire = len(diagram.wires)
@@ -296,7 +294,7 @@ def _square(diagram: Diagram, weight: Weight) -> tuple[Move, ...] | None:
             moves.append(Move("size", name, "1"))
             here = restricted(here, {name: 1})
     inside, outside = ((_wide(here, axes) or axes)[-1] for axes in (weight.fan_in, weight.fan_out))
-    more = agreed(here, here.sizes[inside], here.sizes[outside])
+    more = agreed(here.sizes[inside], here.sizes[outside])
     return None if more is None else (*moves, *more)
 
 
@@ -336,7 +334,7 @@ def weight_moves(diagram: Diagram) -> Iterator[Move]:
         elif _square(diagram, weight) is not None:
             yield Move("weight", weight.key, "identity")
         for axis in weight.layout:
-            if diagram.sizes[axis].constant() != 1 and (axis in weight.lanes or len(weight.fan_out) > 1 and axis in weight.fan_out[:-1]):
+            if diagram.sizes[axis].constant() != 1 and (axis in weight.lanes or (len(weight.fan_out) > 1 and axis in weight.fan_out[:-1])):
                 yield Move("weight", weight.key, f"once over {axis}")
 
 
