@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from heapq import heappop, heappush
+from itertools import chain
 from time import monotonic
 
 from anatomy.errors import AnatomyError
@@ -156,6 +157,9 @@ class _Search:
             diagram = next(places, None)
             if diagram is None:
                 continue
+            if place == 0 and built_in(law.rule):
+                self._push(cost + KNOWN, side, 1, before, law, chain([diagram], places))
+                continue
             if place < PLACES:
                 self._push(cost + 1, side, place + 1, before, law, places)
             path = self._reach(side, diagram, (*before.path, (SIDES[side], law.name)))
@@ -225,11 +229,9 @@ class _Search:
         for law in self.laws:
             cost = 2 * distance + len(state.path) + 4 * len(law.made - mine - theirs)
             cost -= 4 * len(law.made & (theirs - mine)) + 4 * len(law.gone & (mine - theirs))
-            if (state.diagram.by_op.keys() | state.form.by_op.keys()) >= law.kinds and built_in(law.rule):
-                cost += KNOWN
             for turn, diagram in enumerate((state.diagram, state.form)):
                 if law.kinds <= kinds(diagram):
-                    self._push(cost + turn, side, 1, state, law, self._places(diagram, law))
+                    self._push(cost + turn, side, 0, state, law, self._places(diagram, law))
 
     def _places(self, diagram: Diagram, law: _Law) -> Iterator[Diagram]:
         """Every diagram that one use of a law leads to."""
