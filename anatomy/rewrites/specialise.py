@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from heapq import heappop, heappush
-from itertools import permutations
+from itertools import permutations, zip_longest
 from time import monotonic
 
 from anatomy.ir.builder import Builder, View
@@ -352,8 +352,14 @@ def _apart(a: Shape, b: Shape) -> Distance:
             count += abs(len(key[1]) - len(other[1]))
             names += len(key[1] ^ other[1])
             del left[key], right[other]
-    mine = sorted((len(k[1]) for k in left), reverse=True)
-    theirs = sorted((len(k[1]) for k in right), reverse=True)
-    for i in range(max(len(mine), len(theirs))):
-        count += abs((mine[i] if i < len(mine) else -1) - (theirs[i] if i < len(theirs) else -1))
+    mine, theirs = ([k[1] for k, c in shape.items() for _ in range(c)] for shape in (left, right))
+    for axes in list(mine):
+        if axes in theirs:
+            mine.remove(axes)
+            theirs.remove(axes)
+    for side in (mine, theirs):
+        side.sort(key=lambda axes: (-len(axes), sorted(axes)))
+    for one, other in zip_longest(mine, theirs):
+        count += abs((-1 if one is None else len(one)) - (-1 if other is None else len(other)))
+        names += len((one or frozenset()) ^ (other or frozenset()))
     return count, names + count
