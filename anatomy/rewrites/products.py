@@ -28,8 +28,8 @@ from anatomy.rewrites.terms import (
 )
 
 TERMS = 64
-FACTORS = 128
-LENGTH = 16
+FACTORS = 256
+LENGTH = 24
 """Terms of a product of sums that are multiplied out, factors in all of them, and in one; a longer product stays one of sums."""
 
 
@@ -125,7 +125,7 @@ class Algebra:
             content, groups = self.split(terms[0])
         found = content
         for group in groups:
-            found = self.times(found, self.atom(self.atoms.ref(group))[0])
+            found = self.times(found, *self.atom(self.atoms.ref(group)))
         return (found,)
 
     def times(self, a: Term, b: Term) -> Term:
