@@ -57,7 +57,7 @@ def plain(diagram: Diagram) -> Diagram:
         group = groups.find((scope, axis))
         return names.setdefault(group, _new(axis, names))
 
-    def port(p: Port, scope: Hashable) -> Port:
+    def seen(p: Port, scope: Hashable) -> Port:
         return Port(p.wire, tuple((name(p.wire, a), name(scope, b)) for a, b in p.renames))
 
     sizes: dict[str, Poly] = {}
@@ -72,14 +72,14 @@ def plain(diagram: Diagram) -> Diagram:
 
     wires = tuple(replace(w, axes=tuple(name(i, a) for a in w.axes), kind=kind(i)) for i, w in enumerate(diagram.wires))
     nodes = tuple(
-        replace(n, own=tuple(name(("box", k), a) for a in n.own), ports=tuple(port(p, ("box", k)) for p in n.ports), frame=())
+        replace(n, own=tuple(name(("box", k), a) for a in n.own), ports=tuple(seen(p, ("box", k)) for p in n.ports), frame=())
         for k, n in enumerate(diagram.nodes)
     )
     weights = tuple(
         replace(w, **{side: tuple(name(w.wire, a) for a in getattr(w, side)) for side in ("lanes", "fan_in", "fan_out")}) for w in diagram.weights
     )
     outputs = tuple(
-        replace(o, port=port(o.port, ("out", k)), layout=tuple(name(("out", k), a) for a in o.layout)) for k, o in enumerate(diagram.outputs)
+        replace(o, port=seen(o.port, ("out", k)), layout=tuple(name(("out", k), a) for a in o.layout)) for k, o in enumerate(diagram.outputs)
     )
     variables = {v: Poly.var(v) for s in sizes.values() for v in s.variables()}
     return replace(diagram, wires=wires, nodes=nodes, weights=weights, outputs=outputs, sizes=sizes | variables, equations=(), defaults=(), where=())

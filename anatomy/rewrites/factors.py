@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from anatomy.ir.poly import Poly
 from anatomy.rewrites.delta import delta
 from anatomy.rewrites.parametric import ONE, Parametric
-from anatomy.rewrites.sums import Factor, Sum, Term
 from anatomy.rewrites.summands import inner, learned, occurrences
+from anatomy.rewrites.sums import Factor, Sum, Term
 
 
 @dataclass
@@ -117,7 +117,7 @@ def _sizes(state: Parametric, hub: Hub) -> tuple[Poly, Poly, Poly]:
     return inside, beyond, before
 
 
-def _product(state: Parametric, axes) -> Poly:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def _product(state: Parametric, axes) -> Poly:  # type: ignore[no-untyped-def]
     size = Poly.of(1)
     for a in axes:
         size = size * state.size(a)
@@ -172,7 +172,7 @@ def _merge(state: Parametric, hub: Hub) -> None:
     state.step(f"{hubbed.key} {verb} {', '.join(state.learners[p].key for p in hub.names)}", forth, back)
 
 
-def _embedded(state: Parametric, hub: Hub, rest, new, axes_of) -> dict[int, Sum]:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def _embedded(state: Parametric, hub: Hub, rest, new, axes_of) -> dict[int, Sum]:  # type: ignore[no-untyped-def]
     """The hub is the identity from `rest` to `summed`, padded with zeros."""
     if hub.summed or rest:
         pad = delta(state, rest, list(hub.summed)) if rest else _first(state, hub.summed)
@@ -198,7 +198,7 @@ def _embedded(state: Parametric, hub: Hub, rest, new, axes_of) -> dict[int, Sum]
     return back
 
 
-def _selected(state: Parametric, hub: Hub, new, axes_of) -> dict[int, Sum]:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def _selected(state: Parametric, hub: Hub, new, axes_of) -> dict[int, Sum]:  # type: ignore[no-untyped-def]
     """The partners pick rows of the hub, each its own ones."""
     back: dict[int, Sum] = {}
     offset: list[Poly] = []
@@ -226,12 +226,12 @@ def _pick(state: Parametric, left: list[str], right: list[str], offset: list[Pol
     return delta(state, left, right, offset)
 
 
-def _first(state: Parametric, axes) -> Sum:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def _first(state: Parametric, axes) -> Sum:  # type: ignore[no-untyped-def]
     """1 at the first place, else 0."""
     return delta(state, [], list(axes))
 
 
-def _either(state: Parametric, hub: Hub, one: dict[int, Sum], other: dict[int, Sum], rest) -> dict[int, Sum]:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def _either(state: Parametric, hub: Hub, one: dict[int, Sum], other: dict[int, Sum], rest) -> dict[int, Sum]:  # type: ignore[no-untyped-def]
     """The first where the sum is at least as long as the rest of the hub, else the second."""
     from fractions import Fraction
 
@@ -247,7 +247,7 @@ def _either(state: Parametric, hub: Hub, one: dict[int, Sum], other: dict[int, S
     }
 
 
-def _replace(state: Parametric, hub: Hub, new, axes_of, rest) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def _replace(state: Parametric, hub: Hub, new, axes_of, rest) -> None:  # type: ignore[no-untyped-def]
     for root, terms in state.roots.items():
         found = []
         for t in terms:

@@ -113,7 +113,7 @@ def _sliced(state: Parametric, wire: int, nodes: Sequence[Node]) -> bool:
     return True
 
 
-def _together(state: Parametric, axis: str, axes: tuple[str, ...], kinds, new) -> Sum:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def _together(state: Parametric, axis: str, axes: tuple[str, ...], kinds, new) -> Sum:  # type: ignore[no-untyped-def]
     """The parts end to end; where they leave something out, it is 0."""
     end = Poly()
     for start, length in kinds:

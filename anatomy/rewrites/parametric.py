@@ -307,7 +307,7 @@ class Parametric:
         whole = out.builder.finish("value", [Output(view.port, learner.axes)])
         return Fill(learner.key, trimmed(swept(whole)))
 
-    def _weights(self, terms: Sum):  # noqa: ANN202
+    def _weights(self, terms: Sum):
         for t in terms:
             for f in t.factors:
                 if f.wire in self.opaque:

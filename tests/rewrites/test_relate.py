@@ -1,17 +1,20 @@
 """Relations of sets of functions, with witnesses that are put in by hand."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
+from anatomy.cli.main import main
 from anatomy.rewrites.equality import equal, related
 from anatomy.rewrites.relate import comparable, contains, relate
 from anatomy.rewrites.reparametrise import reparametrised
-from anatomy.rewrites.specialise import specialisations
+from anatomy.rewrites.specialise import at, specialisations
 from anatomy.target import load_diagram
-from tests.rewrites.witnesses import computed, drawn, normal, read
+from tests.rewrites.witnesses import AXES, computed, drawn, normal, read
 
 W = dict[str, Tensor]
 HEADS = """
@@ -301,10 +304,41 @@ def test_every_specialisation_has_a_witness() -> None:
     names = set()
     for special in specialisations(a, ("p", "q")):
         names.add(special.name)
-        from anatomy.rewrites.specialise import at
-
         again = reparametrised(at(a, special.sizes), special.fills)
         assert equal(again, special.diagram, seconds=0).same_term
         # What is a matrix of ones or zeros reads the inputs still.
         assert [len(i.layout) for i in special.diagram.inputs] == [2, 2]
     assert {"e = 1", "Wq = 0", "Wk.bias = 0", "Wq along e", "e = d, Wq = identity", "e = p * q", "Wk.bias = Wq.bias"} <= names
+
+
+def files(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "t.anat"
+    path.write_text(AXES + text)
+    return str(path)
+
+
+def test_the_command_tells_relations_and_witnesses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pair = ["zoo:luong_concat", "zoo:bahdanau"]
+    assert main(["equal", *pair]) == 1
+    told = capsys.readouterr().out
+    assert "`luong_concat` ~= `bahdanau`" in told
+    assert "score.Wa := cat[d, c -> r](W, U)" in told
+    assert [main(["equal", *pair, "--relation", r]) for r in ("==", "~=", ">=")] == [1, 0, 0]
+    capsys.readouterr()
+    assert main(["equal", "--json", *pair]) == 1
+    data = json.loads(capsys.readouterr().out)
+    assert data["relation"]["relation"] == "~="
+    assert {"weight": "score.Wa", "value": "cat[d, c -> r](W, U)"} in data["relation"]["forth"]
+    assert data["refused"] is None
+    pair = [f"{files(tmp_path, SCORES)}::{name}" for name in ("general", "bare")]
+    assert [main(["equal", *p, "--relation", ">="]) for p in (pair, pair[::-1])] == [0, 0]
+    told = capsys.readouterr().out
+    assert "where e >= min(c, d), it is `~=`" in told
+    assert [main(["equal", *pair, "--relation", "~="])] == [1]
+
+
+def test_the_command_refuses_diagrams_of_other_types(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["equal", "zoo:mha", "zoo:bahdanau", "--relation", ">="]) == 1
+    assert "of different types: `mha` has 1 input, `bahdanau` 2 inputs" in capsys.readouterr().out
+    assert main(["equal", "--json", "zoo:mha", "zoo:bahdanau"]) == 1
+    assert "1 input" in json.loads(capsys.readouterr().out)["refused"]
