@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from time import monotonic
 
 from anatomy.ir.builder import Builder
@@ -20,6 +21,7 @@ from anatomy.ops import (
     Literal,
     Map,
     Mask,
+    Merge,
     Multiply,
     Normalise,
     Power,
@@ -27,6 +29,7 @@ from anatomy.ops import (
     Size,
     Softmax,
     Solve,
+    Split,
     Subtract,
     Where,
 )  # fmt: skip
@@ -45,6 +48,8 @@ from anatomy.rewrites.unrolled import unrolled
 
 SECONDS = 5.0
 BOXES = 5000
+TURNS = 2
+"""Times that lanes are moved again, where writing has made sums over axes along which only lanes are moved."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ class Normal:
 def normal_form(diagram: Diagram) -> tuple[Diagram, tuple[Step, ...]]:
     """The diagram in normal form, with one step for each box that takes part.
 
-    Equal boxes are merged first. Then every box is rewritten once, producers first, by laws of the library used in one
+    Loops with a closed form are unrolled and lanes moved (see `unrolled`, `moved`), and equal boxes merged. Then every box is rewritten once, producers first, by laws of the library used in one
     direction: sums, products, quotients, contractions, means and softmax become sums of `c * sum of products *
     exp(sum)`, with exact coefficients, like terms added, products multiplied out, nested contractions flattened
     (so that brackets do not matter), softmax written as exp and a division, and factors that do not depend on
@@ -118,7 +123,7 @@ def normal(diagram: Diagram, seconds: float = SECONDS, boxes: int = BOXES) -> No
     plain = unrolled(diagram)
     open = taken_apart(plain.diagram)
     apart, laws = moved(merged(open.diagram))
-    found = _Writer(merged(apart), until, boxes).run()
+    found = _Writer(merged(apart) if laws else apart, until, boxes).run()
     if open.loops:
         try:
             found = replace(found, diagram=merged(swept(open.closed(gathered(open, found.diagram)))))
@@ -126,9 +131,39 @@ def normal(diagram: Diagram, seconds: float = SECONDS, boxes: int = BOXES) -> No
             apart, laws = moved(merged(plain.diagram))
             found = _Writer(merged(apart), until, boxes).run()
     before = [*plain.laws, *(("lanes", law) for law in laws)]
-    left = found.steps[0].left if found.steps else -1
-    first = [Step(-1, word, (law,), left + len(before) - k) for k, (word, law) in enumerate(before)]
-    return replace(found, steps=(*first, *found.steps))
+    steps = [*(Step(-1, word, (law,), 0) for word, law in before), *found.steps]
+    for _ in range(TURNS):
+        if open.loops or not found.complete or not _movable(found.diagram):
+            break
+        apart, laws = moved(found.diagram)
+        if not laws:
+            break
+        found = _Writer(merged(apart), until, boxes).run()
+        steps += [*(Step(-1, "lanes", (law,), 0) for law in laws), *found.steps]
+    rest = found.steps[-1].left if found.steps else 0
+    return replace(found, steps=tuple(replace(s, left=rest + len(steps) - k - 1) for k, s in enumerate(steps)))
+
+
+def _movable(diagram: Diagram) -> bool:
+    """Whether some sum is over an axis along which each of its operands only moves lanes: the laws of lanes may then go on."""
+    if not diagram.by_op.keys() & {Gather, Split, Merge}:
+        return False
+    made = diagram.producer
+
+    def only_moves(port: Port, axis: str, depth: int) -> bool:
+        outer = next((a for a, b in port.renames if b == axis), None)
+        if outer is None:
+            return True
+        node = diagram.nodes[made[port.wire][0]] if port.wire in made else None
+        if node is None or depth == 0:
+            return False
+        if isinstance(node.op, Split | Gather | Merge):
+            return outer in node.own or (isinstance(node.op, Gather) and outer not in node.ports[0].axes)
+        return bool(node.ports) and outer not in node.own and all(only_moves(p, outer, depth - 1) for p in node.ports)
+
+    return any(
+        isinstance(n.op, Reduce | Contract) and any(all(only_moves(p, a, 4) for p in n.ports) for a in n.own) for n in diagram.nodes
+    )
 
 
 def _bracketless(diagram: Diagram) -> Diagram:
@@ -239,7 +274,7 @@ class _Writer:
             return None
         if any(self.source.wires[p.wire].kind.name == "mask" for p in node.ports) and not isinstance(op, Where):
             return None
-        if len(node.outs) != 1:
+        if len(node.outs) != 1 or self.source.wires[node.outs[0]].kind != REAL:
             return None
         found = self._one(node)
         return None if found is None else [found]
@@ -248,7 +283,7 @@ class _Writer:
         op, algebra, read = node.op, self.algebra, self._read
         match op:
             case Literal():
-                return number(op.value)
+                return number(op.value) if isinstance(op.value, Fraction) else None
             case Size():
                 return algebra.product([algebra.count(algebra.word(a)) for a in node.own])
             case Add():
@@ -319,7 +354,15 @@ class _Writer:
             if all(self.algebra.word(a) == "1" for a in node.own):
                 self.algebra.used("one_sum")
                 return self.algebra.total(self._read(node.ports[0]), node.own)
-            return self.linear.mapped(op, node.own, self._read(node.ports[0]), [self._ref(node.ports[1])])
+            return self.linear.mapped(op, node.own, self._read(node.ports[0]), [self._index(node.ports[1])])
         if op.algebra == "linear" and len(node.ports) == 1:
             return self.linear.mapped(op, node.own, self._read(node.ports[0]))
         return None
+
+    def _index(self, port: Port) -> Ref:
+        """An index; the only entry of one with an axis of size one is that one."""
+        atoms, ref = self.atoms, self._ref(port)
+        while (box := atoms[ref[0]].box) is not None and isinstance(box.op, Gather) and box.words[int(box.own[0][1:])] == "1":
+            box, table = atoms.under_box(ref)
+            ref = atoms.operand(box, table, 0)
+        return ref

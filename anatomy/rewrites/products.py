@@ -29,7 +29,7 @@ from anatomy.rewrites.terms import (
 
 TERMS = 64
 FACTORS = 256
-LENGTH = 24
+LENGTH = 16
 """Terms of a product of sums that are multiplied out, factors in all of them, and in one; a longer product stays one of sums."""
 
 
