@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from anatomy.ir.poly import Poly
+from anatomy.ops import Compare, Where
 from anatomy.rewrites.delta import delta
 from anatomy.rewrites.parametric import ONE, Parametric
-from anatomy.rewrites.summands import inner, learned, occurrences
-from anatomy.rewrites.sums import Factor, Sum, Term
+from anatomy.rewrites.summands import Place, inner, learned, occurrences
+from anatomy.rewrites.sums import Factor, Sum, Term, number
+
+Places = Mapping[int, list[tuple[Place, Factor]]]
 
 
 @dataclass
@@ -45,7 +49,7 @@ def merge_products(state: Parametric, conditional: bool | frozenset[str]) -> boo
     return False
 
 
-def _hubs(state: Parametric, wire: int, places: dict) -> list[Hub]:  # type: ignore[type-arg]
+def _hubs(state: Parametric, wire: int, places: Places) -> list[Hub]:
     if not places.get(wire):
         return []
     (root, k), f = places[wire][0]
@@ -59,7 +63,7 @@ def _hubs(state: Parametric, wire: int, places: dict) -> list[Hub]:  # type: ign
     return found
 
 
-def _hub(state: Parametric, wire: int, partner: int, places: dict) -> Hub | None:  # type: ignore[type-arg]
+def _hub(state: Parametric, wire: int, partner: int, places: Places) -> Hub | None:
     """The hub whose partner in its first term is `partner`; None where it stands alone, or in different ways."""
     hub: Hub | None = None
     terms: set[tuple[int, int]] = set()
@@ -75,8 +79,12 @@ def _hub(state: Parametric, wire: int, partner: int, places: dict) -> Hub | None
             summed = {b for b in shared & alone if not any(b in x.axes for x in t.factors if x is not f and x is not g)}
             options.append((g, tuple(sorted(own[b] for b in summed)), tuple(sorted(own[b] for b in shared - summed))))
         if hub is not None:
-            options = [o for o in options if (o[1], o[2]) == (hub.summed, hub.lanes) and (o[0].wire not in hub.names or hub.names[o[0].wire] == _named(o[0], own))]
-            options.sort(key=lambda o: o[0].wire not in hub.names)  # type: ignore[union-attr]
+            known = hub
+            options = [
+                (g, summed, lanes) for g, summed, lanes in options
+                if (summed, lanes) == (known.summed, known.lanes) and known.names.get(g.wire, _named(g, own)) == _named(g, own)
+            ]  # fmt: skip
+            options.sort(key=lambda o: o[0].wire not in known.names)
         else:
             options = [o for o in options if o[0].wire == partner]
         if not options:
@@ -117,7 +125,7 @@ def _sizes(state: Parametric, hub: Hub) -> tuple[Poly, Poly, Poly]:
     return inside, beyond, before
 
 
-def _product(state: Parametric, axes) -> Poly:  # type: ignore[no-untyped-def]
+def _product(state: Parametric, axes: Iterable[str]) -> Poly:
     size = Poly.of(1)
     for a in axes:
         size = size * state.size(a)
@@ -137,133 +145,117 @@ def implied(large: Poly, small: Poly) -> bool:
 
 
 def _merge(state: Parametric, hub: Hub) -> None:
-    hubbed = state.learners[hub.wire]
-    rest = [a for a in hubbed.axes if a not in hub.summed and a not in hub.lanes]
-    inside, beyond, before = _sizes(state, hub)
-    new: dict[int, int] = {}
-    forth: dict[int, Sum] = {}
-    back: dict[int, Sum] = {}
-    axes_of: dict[int, tuple[dict[str, str], list[str]]] = {}
-    for partner, names in hub.names.items():
-        learner = state.learners[partner]
-        outer = {a: state.algebra.another(a) for a in rest}
-        kept = [a for a in learner.axes if names.get(a) not in hub.summed]
-        layout = (*kept, *outer.values())
-        key = learner.key if not hub.summed else f"{learner.key}_{hubbed.key.rpartition('.')[2]}"
-        new[partner] = state.fresh(key, layout, partner)
-        axes_of[partner] = (outer, [a for a in learner.axes if a not in names])
-        (one,), (other,) = state.plain(partner, learner.axes), state.plain(hub.wire, hubbed.axes)
-        bound = {a: state.algebra.another(a) for a in hub.summed}
-        lanes = {h: a for a, h in names.items() if h in hub.lanes}
-        one = one.rename({a: bound[h] for a, h in names.items() if h in bound})
-        other = other.rename(bound | outer | lanes)
-        product = state._with(one, (other,))
-        forth[new[partner]] = (replace(product, bound=tuple(bound.values())),)
-    select = not implied(inside, beyond) and implied(inside, before)
-    # Either the hub is an identity, or its partners are, one below the other; each where the sum is long enough for it.
-    if select:
-        back = _selected(state, hub, new, axes_of)
-    else:
-        back = _embedded(state, hub, rest, new, axes_of)
-        if not implied(inside, beyond):
-            back = _either(state, hub, back, _selected(state, hub, new, axes_of), rest)
-    _replace(state, hub, new, axes_of, rest)
-    verb = "with"
-    state.step(f"{hubbed.key} {verb} {', '.join(state.learners[p].key for p in hub.names)}", forth, back)
+    _Product(state, hub).run()
 
 
-def _embedded(state: Parametric, hub: Hub, rest, new, axes_of) -> dict[int, Sum]:  # type: ignore[no-untyped-def]
-    """The hub is the identity from `rest` to `summed`, padded with zeros."""
-    if hub.summed or rest:
-        pad = delta(state, rest, list(hub.summed)) if rest else _first(state, hub.summed)
-    else:
-        pad = ONE
-    back: dict[int, Sum] = {hub.wire: pad}
-    for partner, names in hub.names.items():
-        outer, _ = axes_of[partner]
-        layout = state.learners[new[partner]].axes
-        to = {h: a for a, h in names.items() if h in hub.summed}
-        u = state.plain(new[partner], layout)
-        if not rest and not hub.summed:
-            back[partner] = u
-            continue
-        if len(rest) == len(hub.summed) and [state.size(r) for r in rest] == [state.size(s) for s in hub.summed]:
-            back[partner] = tuple(t.rename({outer[r]: to[s] for r, s in zip(rest, hub.summed, strict=True)}) for t in u)
-            continue
-        inside = {o: state.algebra.another(o) for o in outer.values()}
-        eye = delta(state, [inside[outer[r]] for r in rest], [to[s] for s in hub.summed]) if rest else tuple(t.rename(to) for t in _first(state, hub.summed))
-        (one,) = u
-        (product,) = state.algebra.product([(one.rename(inside),), eye])
-        back[partner] = (replace(product, bound=(*product.bound, *inside.values())),)
-    return back
+class _Product:
+    """New weights for the products of a hub with its partners."""
 
+    def __init__(self, state: Parametric, hub: Hub):
+        self.state, self.hub = state, hub
+        hubbed = state.learners[hub.wire]
+        self.mine = hubbed.axes
+        self.rest = [a for a in self.mine if a not in hub.summed and a not in hub.lanes]
+        self.new: dict[int, int] = {}
+        # For every partner: the axes that the product has from the hub, and those of its own that the hub lacks.
+        self.outer: dict[int, dict[str, str]] = {}
+        self.own: dict[int, list[str]] = {}
+        for partner, names in hub.names.items():
+            learner = state.learners[partner]
+            self.outer[partner] = {a: state.algebra.another(a) for a in self.rest}
+            self.own[partner] = [a for a in learner.axes if a not in names]
+            kept = [a for a in learner.axes if names.get(a) not in hub.summed]
+            key = f"{learner.key}_{hubbed.key.rpartition('.')[2]}" if hub.summed else learner.key
+            self.new[partner] = state.fresh(key, (*kept, *self.outer[partner].values()), partner)
 
-def _selected(state: Parametric, hub: Hub, new, axes_of) -> dict[int, Sum]:  # type: ignore[no-untyped-def]
-    """The partners pick rows of the hub, each its own ones."""
-    back: dict[int, Sum] = {}
-    offset: list[Poly] = []
-    total: list[Term] = []
-    for partner, names in hub.names.items():
-        outer, own = axes_of[partner]
-        to = {h: a for a, h in names.items() if h in hub.summed}
-        back[partner] = _pick(state, own, [to[s] for s in hub.summed], offset)
-        inside = {a: state.algebra.another(a) for a in own}
-        (one,) = state.plain(new[partner], state.learners[new[partner]].axes)
-        lanes = {a: h for a, h in names.items() if h in hub.lanes}
-        one = one.rename(inside | {o: r for r, o in outer.items()} | lanes)
-        (product,) = state.algebra.product([(one,), _pick(state, list(inside.values()), list(hub.summed), offset)])
-        total.append(replace(product, bound=(*product.bound, *inside.values())))
-        offset.append(_product(state, own))
-    back[hub.wire] = state.algebra.collect(total)
-    return back
+    def run(self) -> None:
+        """Either the hub is an identity, or its partners are, one below the other; each where the sum is long enough for it."""
+        state, hub = self.state, self.hub
+        inside, beyond, before = _sizes(state, hub)
+        forth = self._products()
+        if implied(inside, beyond):
+            back = self._embedded()
+        elif implied(inside, before):
+            back = self._selected()
+        else:
+            back = self._either(self._embedded(), self._selected())
+        word = f"{state.learners[hub.wire].key} with {', '.join(state.learners[p].key for p in hub.names)}"
+        for root, terms in state.roots.items():
+            state.roots[root] = tuple(map(self._replaced, terms))
+        state.step(word, forth, back)
 
+    def _products(self) -> dict[int, Sum]:
+        found: dict[int, Sum] = {}
+        state, hub = self.state, self.hub
+        for partner, names in hub.names.items():
+            (one,), (other,) = state.plain(partner, state.learners[partner].axes), state.plain(hub.wire, self.mine)
+            bound = {a: state.algebra.another(a) for a in hub.summed}
+            lanes = {h: a for a, h in names.items() if h in hub.lanes}
+            one = one.rename({a: bound[h] for a, h in names.items() if h in bound})
+            product = state.times(one, other.rename(bound | self.outer[partner] | lanes))
+            found[self.new[partner]] = (replace(product, bound=tuple(bound.values())),)
+        return found
 
-def _pick(state: Parametric, left: list[str], right: list[str], offset: list[Poly]) -> Sum:
-    if not right:
-        return ONE
-    if not offset:
-        return delta(state, left, right) if left else _first(state, right)
-    return delta(state, left, right, offset)
+    def _replaced(self, t: Term) -> Term:
+        hub = self.hub
+        f = next((x for x in t.factors if x.wire == hub.wire), None)
+        if f is None:
+            return t
+        own = dict(f.renames)
+        g = next(x for x in t.factors if x.wire in self.new)
+        renames = [(a, b) for a, b in g.renames if hub.names[g.wire].get(a) not in hub.summed]
+        renames += [(o, own[r]) for r, o in self.outer[g.wire].items()]
+        gone = {own[s] for s in hub.summed}
+        factor = Factor(self.new[g.wire], tuple(sorted(renames)))
+        factors = tuple(factor if x is g else x for x in t.factors if x is not f)
+        return replace(t, factors=factors, bound=tuple(a for a in t.bound if a not in gone))
 
+    # the weights of before --------------------------------------------------------------------
 
-def _first(state: Parametric, axes) -> Sum:  # type: ignore[no-untyped-def]
-    """1 at the first place, else 0."""
-    return delta(state, [], list(axes))
-
-
-def _either(state: Parametric, hub: Hub, one: dict[int, Sum], other: dict[int, Sum], rest) -> dict[int, Sum]:  # type: ignore[no-untyped-def]
-    """The first where the sum is at least as long as the rest of the hub, else the second."""
-    from fractions import Fraction
-
-    from anatomy.ops import Compare, Where
-    from anatomy.rewrites.sums import number
-
-    algebra = state.algebra
-    small = algebra.product([number(Fraction(1)), *(state.counted(a) for a in rest)])
-    large = algebra.product([number(Fraction(1)), *(state.counted(a) for a in hub.summed)])
-    test = state.box(Compare("<="), (), [small, large], ())
-    return {
-        w: state.box(Where(), (), [test, one[w], other[w]], state.learners[w].axes if w in state.learners else ()) for w in one
-    }
-
-
-def _replace(state: Parametric, hub: Hub, new, axes_of, rest) -> None:  # type: ignore[no-untyped-def]
-    for root, terms in state.roots.items():
-        found = []
-        for t in terms:
-            f = next((x for x in t.factors if x.wire == hub.wire), None)
-            if f is None:
-                found.append(t)
+    def _embedded(self) -> dict[int, Sum]:
+        """The hub is the identity from `rest` to what is summed, padded with zeros."""
+        state, hub, rest = self.state, self.hub, self.rest
+        back: dict[int, Sum] = {hub.wire: self._eye(rest, list(hub.summed))}
+        for partner, names in hub.names.items():
+            outer = self.outer[partner]
+            (one,) = state.plain(self.new[partner], state.learners[self.new[partner]].axes)
+            to = {h: a for a, h in names.items() if h in hub.summed}
+            if len(rest) == len(hub.summed) and [state.size(r) for r in rest] == [state.size(s) for s in hub.summed]:
+                back[partner] = (one.rename({outer[r]: to[s] for r, s in zip(rest, hub.summed, strict=True)}),)
                 continue
-            own = dict(f.renames)
-            g = next(x for x in t.factors if x.wire in new)
-            outer, _ = axes_of[g.wire]
-            names = hub.names[g.wire]
-            renames = [(a, b) for a, b in g.renames if names.get(a) not in hub.summed] + [(o, own[r]) for r, o in outer.items()]
-            gone = {own[s] for s in hub.summed}
-            factor = Factor(new[g.wire], tuple(sorted(renames)))
-            found.append(replace(
-                t, factors=tuple(factor if x is g else x for x in t.factors if x is not f),
-                bound=tuple(a for a in t.bound if a not in gone),
-            ))  # fmt: skip
-        state.roots[root] = tuple(found)
+            inside = {o: state.algebra.another(o) for o in outer.values()}
+            eye = self._eye([inside[outer[r]] for r in rest], [to[s] for s in hub.summed])
+            (product,) = state.algebra.product([(one.rename(inside),), eye])
+            back[partner] = (replace(product, bound=(*product.bound, *inside.values())),)
+        return back
+
+    def _selected(self) -> dict[int, Sum]:
+        """The partners pick rows of the hub, each its own ones."""
+        state, hub = self.state, self.hub
+        back: dict[int, Sum] = {}
+        offset: list[Poly] = []
+        total: list[Term] = []
+        for partner, names in hub.names.items():
+            own = self.own[partner]
+            to = {h: a for a, h in names.items() if h in hub.summed}
+            back[partner] = self._eye(own, [to[s] for s in hub.summed], offset)
+            inside = {a: state.algebra.another(a) for a in own}
+            lanes = {a: h for a, h in names.items() if h in hub.lanes}
+            (one,) = state.plain(self.new[partner], state.learners[self.new[partner]].axes)
+            one = one.rename(inside | {o: r for r, o in self.outer[partner].items()} | lanes)
+            (product,) = state.algebra.product([(one,), self._eye(list(inside.values()), list(hub.summed), offset)])
+            total.append(replace(product, bound=(*product.bound, *inside.values())))
+            offset.append(_product(state, own))
+        back[hub.wire] = state.algebra.collect(total)
+        return back
+
+    def _eye(self, left: Sequence[str], right: Sequence[str], offset: Sequence[Poly] = ()) -> Sum:
+        """Without axes on the left, the first place on the right."""
+        return delta(self.state, left, right, offset) if right else ONE
+
+    def _either(self, one: Mapping[int, Sum], other: Mapping[int, Sum]) -> dict[int, Sum]:
+        """The first where the sum is at least as long as the rest of the hub, else the second."""
+        state = self.state
+        small, large = (state.algebra.product([number(1), *map(state.counted, axes)]) for axes in (self.rest, self.hub.summed))
+        test = state.box(Compare("<="), (), [small, large], ())
+        return {w: state.box(Where(), (), [test, one[w], other[w]], state.learners[w].axes) for w in one}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from anatomy.ir.graph import Node
@@ -11,7 +11,7 @@ from anatomy.ops import Cat, Gather, Index, Iota, Merge, Size, Split
 from anatomy.rewrites.decided import positive
 from anatomy.rewrites.delta import delta
 from anatomy.rewrites.parametric import Parametric
-from anatomy.rewrites.sums import Sum
+from anatomy.rewrites.sums import Sum, Term
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,10 @@ def _sliced(state: Parametric, wire: int, nodes: Sequence[Node]) -> bool:
     return True
 
 
-def _together(state: Parametric, axis: str, axes: tuple[str, ...], kinds, new) -> Sum:  # type: ignore[no-untyped-def]
+def _together(
+    state: Parametric, axis: str, axes: tuple[str, ...], kinds: Sequence[tuple[Poly, Poly]],
+    new: Mapping[tuple[Poly, Poly], tuple[int, str, tuple[str, ...]]],
+) -> Sum:  # fmt: skip
     """The parts end to end; where they leave something out, it is 0."""
     end = Poly()
     for start, length in kinds:
@@ -125,7 +128,7 @@ def _together(state: Parametric, axis: str, axes: tuple[str, ...], kinds, new) -
         if len(kinds) == 1:
             return tuple(t.rename({names[0]: axis}) for t in state.plain(new[kinds[0]][0], new[kinds[0]][2]))
         return state.box(Cat(), (*names, axis), [state.plain(new[k][0], new[k][2]) for k in kinds], axes)
-    total: list = []  # type: ignore[type-arg]
+    total: list[Term] = []
     for start, length in kinds:
         fresh, name, layout = new[start, length]
         inside = state.algebra.another(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
@@ -201,12 +201,12 @@ class Parametric:
             for f in t.factors:
                 value = self._put(f.wire, table)
                 if value is None:
-                    here = [self._with(x, (Term(factors=(f,)),)) for x in here]
+                    here = [self.times(x, Term(factors=(f,))) for x in here]
                     continue
                 assert f.power > 0
                 for _ in range(f.power):
                     here = [
-                        self._with(x, (self.algebra.fresh(y).rename(dict(f.renames)),)) for x in here for y in value
+                        self.times(x, self.algebra.fresh(y).rename(dict(f.renames))) for x in here for y in value
                     ]
             found += here
         return self.algebra.collect(found)
@@ -219,8 +219,8 @@ class Parametric:
             return None
         return self.box(box.op, box.own, [self.put(s, table) for s in box.operands], box.axes)
 
-    def _with(self, t: Term, more: Sum) -> Term:
-        (x,) = more
+    def times(self, t: Term, x: Term) -> Term:
+        """The product, in which the names of summed axes stay."""
         product = self.algebra.times(Term(t.coefficient, t.factors), Term(x.coefficient, x.factors))
         return replace(product, bound=(*t.bound, *x.bound))
 

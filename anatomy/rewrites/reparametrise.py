@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from anatomy.ir.builder import Builder, View
-from anatomy.ir.graph import Diagram, Equation, Input, Output
+from anatomy.ir.graph import Diagram, Equation, Input, Kind, Output
 from anatomy.ir.poly import Poly
 
 MARK = "~a"
@@ -106,6 +106,6 @@ def _sized(size: Poly, values: Mapping[str, Poly], table: Mapping[str, str]) -> 
     return size.substitute({v: values.get(v, Poly.var(table.get(v, v))) for v in size.variables()})
 
 
-def _kind(diagram: Diagram, item: Input, table: Mapping[str, str]):
+def _kind(diagram: Diagram, item: Input, table: Mapping[str, str]) -> Kind:
     kind = diagram.wires[item.wire].kind
     return replace(kind, axis=table.get(kind.axis, kind.axis))
