@@ -219,3 +219,11 @@ def unusual(case: Case) -> bool:
     return any(free(n.op) for d in case.sides for n in d.nodes)
 
 
+
+
+def sides(rule: Rule) -> tuple[Diagram, Diagram]:
+    """Both sides with one choice of the numbers and maps that the rule leaves open."""
+    if not rule.variables:
+        return rule.left, rule.right
+    found = Cases(rule, 0).of(exact=False)
+    return found[0].sides if found else (rule.left, rule.right)

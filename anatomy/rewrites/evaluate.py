@@ -10,14 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
-from anatomy.ir.graph import Diagram, Node, Port
+from anatomy.ir.graph import Diagram, Node, Port, Renames
 from anatomy.ir.live import live
 from anatomy.ir.loop import opened
 from anatomy.rewrites.structure import STRUCTURE
 from anatomy.rewrites.tensor import Abstain, Tensor, Unknown, by_rows
 from anatomy.rewrites.values import VALUES
+
+@lru_cache(maxsize=4096)
+def _renaming(renames: Renames) -> dict[str, str]:
+    """What changes its name at a port."""
+    return {a: b for a, b in renames if a != b}
+
 
 BITS = 1000
 """Length of an exact number; greater ones overflow in float64."""
@@ -53,8 +60,8 @@ class Machine:
         return self.diagram.wires[port.wire].kind.name
 
     def seen(self, port: Port) -> Tensor:
-        value = self.wires[port.wire]
-        return value if all(a == b for a, b in port.renames) else value.renamed(dict(port.renames))
+        value, table = self.wires[port.wire], _renaming(port.renames)
+        return value.renamed(table) if table else value
 
     def real_if(self, value: Tensor, port: Port, wanted: bool) -> Tensor:
         if wanted and self.kind(port) == "index":

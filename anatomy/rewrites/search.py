@@ -16,6 +16,8 @@ from anatomy.ir.term import merged
 from anatomy.language.program import Rule
 from anatomy.rewrites.everywhere import everywhere, kinds
 from anatomy.rewrites.finite import Same
+from anatomy.rewrites.cases import sides
+from anatomy.rewrites.instance import formulas, free
 from anatomy.rewrites.library import library
 from anatomy.rewrites.nearness import Profile, apart, differing, profile
 from anatomy.rewrites.normal import normal, written
@@ -253,7 +255,8 @@ def _laws(same: Same) -> tuple[_Law, ...]:
 
 
 def _words(diagram: Diagram) -> frozenset[str]:
-    return frozenset(n.op.word for n in diagram.nodes)
+    """The words of its boxes, but for what a rule leaves open."""
+    return frozenset(n.op.word for n in diagram.nodes if not free(n.op) and not formulas(n.op))
 
 
 @cache
@@ -261,7 +264,8 @@ def _known(same: Same) -> bool:
     rule = same.thing
     assert isinstance(rule, Rule)
     try:
-        return written(normal(rule.left)).form == written(normal(rule.right)).form
+        left, right = sides(rule)
+        return written(normal(left)).form == written(normal(right)).form
     except AnatomyError:
         return False
 

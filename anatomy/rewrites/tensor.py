@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -50,25 +51,41 @@ class Tensor:
         return Tensor(tuple(axes), tuple(known[a] for a in axes), [self.data[i] for i in self.places(axes, known)])
 
 
+Shape = tuple[tuple[str, ...], tuple[int, ...]]
+
+
+@lru_cache(maxsize=4096)
+def _plan(shapes: tuple[Shape, ...]) -> tuple[tuple[str, ...], tuple[int, ...], list[list[int] | None]]:
+    """The axes of a result, and for every operand where its entries stand, None where in order."""
+    sizes: dict[str, int] = {}
+    for axes, shape in shapes:
+        sizes.update(zip(axes, shape, strict=True))
+    axes = tuple(sizes)
+    places = [None if own == axes else Tensor(own, shape, []).places(axes, sizes) for own, shape in shapes]
+    return axes, tuple(sizes.values()), places
+
+
 def together(function: Callable[..., Any], *tensors: Tensor) -> Tensor:
     """Entry by entry, broadcast by name."""
-    first = tensors[0]
-    if all(t.axes == first.axes for t in tensors):
-        return Tensor(first.axes, first.shape, list(map(function, *(t.data for t in tensors))))
-    sizes: dict[str, int] = {}
-    for t in tensors:
-        sizes.update(zip(t.axes, t.shape, strict=True))
-    axes = tuple(sizes)
-    columns = [t.data if t.axes == axes else [t.data[i] for i in t.places(axes, sizes)] for t in tensors]
-    return Tensor(axes, tuple(sizes.values()), list(map(function, *columns)))
+    axes, shape, places = _plan(tuple((t.axes, t.shape) for t in tensors))
+    columns = [t.data if where is None else [t.data[i] for i in where] for t, where in zip(tensors, places, strict=True)]
+    return Tensor(axes, shape, list(map(function, *columns)))
+
+
+@lru_cache(maxsize=4096)
+def _order(axes: tuple[str, ...], shape: tuple[int, ...], own: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[int, ...], int, list[int] | None]:
+    rest = tuple(a for a in axes if a not in own)
+    sizes = dict(zip(axes, shape, strict=True))
+    order = (*rest, *own)
+    places = None if order == axes else Tensor(axes, shape, []).places(order, sizes)
+    return rest, tuple(sizes[a] for a in rest), prod(sizes[a] for a in own), places
 
 
 def rows(x: Tensor, own: Sequence[str]) -> tuple[tuple[str, ...], tuple[int, ...], list[list[Any]]]:
     """The other axes with their sizes, and for each of their points the entries along `own`, row-major."""
-    rest = tuple(a for a in x.axes if a not in own)
-    laid = x.laid((*rest, *own))
-    width = prod(laid.shape[len(rest) :])
-    return rest, laid.shape[: len(rest)], [laid.data[i : i + width] for i in range(0, len(laid.data), width)]
+    rest, shape, width, places = _order(x.axes, x.shape, tuple(own))
+    data = x.data if places is None else [x.data[i] for i in places]
+    return rest, shape, [data[i : i + width] for i in range(0, len(data), width)]
 
 
 def by_rows(x: Tensor, own: Sequence[str], function: Callable[[list[Any]], Any], kept: Mapping[str, int] | None = None) -> Tensor:

@@ -77,7 +77,7 @@ def test_a_rule_turns_its_own_sides_into_each_other(name: str) -> None:
         for result in results:
             sound(result)
         dropped = not {i.name for i, j in zip(b.inputs, a.inputs, strict=True) if b.consumers[i.wire] and not a.consumers[j.wire]}
-        if not reverse or (made is not None and dropped):
+        if not reverse or (made is not None and dropped and not rule.variables):
             assert digest(b) in map(digest, results)
 
 
@@ -107,7 +107,7 @@ def test_random_diagrams_keep_their_functions() -> None:
     for seed in range(40):
         rng = random.Random(seed)
         diagram = random_diagram(rng, rng.randint(4, 12))
-        options = [m for rule in rng.sample(library(), 40) for way in (False, True) for m in matches(diagram, rule, way)]
+        options = [m for rule in rng.sample(library(), 80) for way in (False, True) for m in matches(diagram, rule, way)]
         for match in rng.sample(options, min(2, len(options))):
             result = apply(diagram, match)
             sound(result)
