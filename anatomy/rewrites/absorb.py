@@ -15,6 +15,7 @@ from anatomy.rewrites.normal import normal
 from anatomy.rewrites.parametric import Parametric
 from anatomy.rewrites.reparametrise import Fill, composed
 from anatomy.rewrites.summands import free_summands, scales, totals, unread
+from anatomy.rewrites.written import fills_of, reads_of, written
 
 ROUNDS = 3
 
@@ -62,8 +63,8 @@ def absorbed(diagram: Diagram, conditional: bool | frozenset[str] = False) -> Ab
         open_ = tuple(state.open)
         if not state.moves and fills is not None:
             break
-        forth, back = state.reads(), state.fills()
-        here = state.written() if state.moves else state.diagram
+        forth, back = reads_of(state), fills_of(state)
+        here = written(state) if state.moves else state.diagram
         reads = forth if fills is None else composed(forth, reads)
         fills = back if fills is None else composed(fills, back)
         conditions |= state.conditions

@@ -23,7 +23,8 @@ from anatomy.ir.term import term
 from anatomy.rewrites.absorb import Absorbed, absorbed
 from anatomy.rewrites.normal import Normal, form, normal, written
 from anatomy.rewrites.reparametrise import Fill, chained, composed, reparametrised
-from anatomy.rewrites.specialise import Special, at, distance, joined, specialisations, variants
+from anatomy.rewrites.specialise import Special, at, joined, specialisations
+from anatomy.rewrites.variants import distance, variants
 
 Derivation = tuple[tuple[str, str], ...]
 

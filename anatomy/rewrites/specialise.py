@@ -9,18 +9,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
-from heapq import heappop, heappush
-from itertools import permutations, zip_longest
-from time import monotonic
+from itertools import permutations
 
 from anatomy.ir.builder import Builder, View
 from anatomy.ir.graph import Diagram, Equation, Output, Weight
 from anatomy.ir.poly import Poly
 from anatomy.ops import Compare, Expand, Iota, Literal, Merge, Where
-from anatomy.rewrites.reparametrise import Fill, chained, reparametrised
-
-MOST = 7
-"""Steps of a specialisation that are tried in a row."""
+from anatomy.rewrites.reparametrise import Fill, reparametrised
 
 
 @dataclass(frozen=True)
@@ -68,11 +63,11 @@ def moves(diagram: Diagram, names: Sequence[str] = ()) -> Iterator[Move]:
     """The restrictions of `specialisations`, not yet carried out."""
     inside = inner_sizes(diagram)
     for v in inside:
-        yield Move(f"{_plain(v)} = 1", partial(_at, diagram, f"{_plain(v)} = 1", ((v, Poly.of(1)),)), cost=1)
+        yield Move(f"{stem(v)} = 1", partial(_at, diagram, f"{stem(v)} = 1", ((v, Poly.of(1)),)), cost=1)
     learned = [w for w in diagram.weights if not w.frozen and diagram.consumers[w.wire]]
     for v in inside if len(names) == 2 and not any(n in diagram.sizes for n in names) else ():
         if sum(v in (diagram.sizes[a].as_variable() for a in w.layout) for w in learned) > 1:
-            yield Move(f"{_plain(v)} = {names[0]} * {names[1]}", partial(_divided, diagram, v, (names[0], names[1]), learned))
+            yield Move(f"{stem(v)} = {names[0]} * {names[1]}", partial(_divided, diagram, v, (names[0], names[1]), learned))
     for w in learned:
         for word, value in (("0", 0), ("1", 1)):
             name = f"{w.key} = {word}"
@@ -82,7 +77,7 @@ def moves(diagram: Diagram, names: Sequence[str] = ()) -> Iterator[Move]:
                 for smaller, words, values in _level(diagram, a, b, inside):
                     yield Move(", ".join((*words, f"{w.key} = identity")), partial(_identified, smaller, w.key, a, b, words, values), w.key)
         for a in w.layout:
-            name = f"{w.key} along {_plain(a)}"
+            name = f"{w.key} along {stem(a)}"
             yield Move(name, partial(_filled, diagram, name, w, partial(_repeated, diagram, w, a)), w.key, tuple(x for x in w.layout if x != a))
     for i, w in enumerate(learned):
         for v in learned[:i]:
@@ -117,7 +112,7 @@ def _level(diagram: Diagram, a: str, b: str, inside: Sequence[str]) -> Iterator[
     for v, size in ((mine.as_variable(), theirs), (theirs.as_variable(), mine)):
         if v in inside and v is not None and v not in size.variables():
             values = ((v, size),)
-            yield at(diagram, values), (f"{_plain(v)} = {size}",), values
+            yield at(diagram, values), (f"{stem(v)} = {size}",), values
             return
 
 
@@ -130,7 +125,7 @@ def _divided(diagram: Diagram, v: str, names: tuple[str, str], learned: Sequence
         axes = [a for a in w.layout if diagram.sizes[a].as_variable() == v]
         if len(axes) == 1:
             fills.append(Fill(w.key, _merged(made, w, axes[0], names)))
-    return Special((f"{_plain(v)} = {size}",), reparametrised(made, fills), tuple(fills), ((v, size),))
+    return Special((f"{stem(v)} = {size}",), reparametrised(made, fills), tuple(fills), ((v, size),))
 
 
 def _merged(diagram: Diagram, w: Weight, axis: str, names: tuple[str, str]) -> Diagram:
@@ -144,7 +139,8 @@ def _merged(diagram: Diagram, w: Weight, axis: str, names: tuple[str, str]) -> D
     return builder.finish("value", [Output(view.port, w.layout)])
 
 
-def _plain(name: str) -> str:
+def stem(name: str) -> str:
+    """The name of an axis without path and number."""
     return name.partition("~")[0].rpartition(".")[2]
 
 
@@ -254,112 +250,5 @@ def joined(a: Diagram, b: Diagram) -> tuple[tuple[str, ...], Diagram] | None:
         stand.setdefault(size, v)
         if value != Poly.var(v):
             values[v] = value
-            words.append(f"{_plain(v)} = {str(value).replace('~r', '')}")
+            words.append(f"{stem(v)} = {str(value).replace('~r', '')}")
     return tuple(words), at(a, values)
-
-
-def variants(diagram: Diagram, goals: Sequence[Diagram], until: float) -> Iterator[Special | None]:
-    """Specialisations of an absorbed diagram that have the weights of a goal, up to names; best first by how many axes of weights differ; None is a turn without one."""
-    seen: set[tuple[int, str]] = set()
-    given: set[str] = set()
-    heap: list[tuple[int, int, int, int, Special, Move | None, int]] = []
-    shapes = [_shape(g) for g in goals]
-    count = 0
-    for goal, shape in enumerate(shapes):
-        near = _apart(_shape(diagram), shape)
-        heappush(heap, (*near, 0, -goal, Special((), diagram), None, goal))
-    while heap and monotonic() < until:
-        *_, paid, _, special, move, goal = heappop(heap)
-        if move is not None:
-            special = _then(special, move.make())
-        words = ", ".join(sorted(special.words))
-        if (goal, words) in seen:
-            continue
-        seen.add((goal, words))
-        if move is not None and special.sizes and not move.key:
-            special = _settled(special)
-        here = _apart(_shape(special.diagram), shapes[goal])
-        if here[0] == 0 and words not in given:
-            given.add(words)
-            yield special
-        else:
-            yield None
-        if len(special.words) >= MOST:
-            continue
-        for following in moves(special.diagram, _new(special.diagram, goals[goal])):
-            after = _shape(special.diagram, following.key, following.left) if following.key else _shape(following.make().diagram)
-            near = _apart(after, shapes[goal])
-            if near < here:
-                count += 1
-                cost = paid + following.cost
-                heappush(heap, (near[0] + cost, near[1], cost, count, special, following, goal))
-
-
-def distance(a: Diagram, b: Diagram) -> int:
-    """By how many axes the weights of two diagrams differ."""
-    return _apart(_shape(a), _shape(b))[0]
-
-
-def _settled(special: Special) -> Special:
-    """At its new sizes the weights may depend on each other less."""
-    from anatomy.rewrites.absorb import absorbed
-
-    found = absorbed(special.diagram)
-    return replace(special, diagram=found.diagram, fills=chained(special.fills, found.fills))
-
-
-def _new(diagram: Diagram, goal: Diagram) -> tuple[str, ...]:
-    """Names of inner sizes of a goal that the diagram lacks."""
-    known = {_plain(v) for v in diagram.sizes}
-    return tuple(v for v in inner_sizes(goal) if _plain(v) not in known)[:2]
-
-
-def _then(first: Special, second: Special) -> Special:
-    before = [Fill(f.key, at(f.value, second.sizes)) for f in first.fills]
-    return Special((*first.words, *second.words), second.diagram, chained(before, second.fills), (*first.sizes, *second.sizes))
-
-
-Shape = Mapping[tuple[str, frozenset[str]], int]
-
-
-def _shape(diagram: Diagram, key: str = "", left: tuple[str, ...] | None = None) -> Shape:
-    """The weights by name and axes, one of them with those that are left of it."""
-    found: dict[tuple[str, frozenset[str]], int] = {}
-    for w in diagram.weights:
-        changed = w.key == key
-        if diagram.consumers[w.wire] and not w.frozen and not (changed and left is None):
-            layout = left if changed and left is not None else w.layout
-            axes = frozenset(_plain(a) for a in layout if diagram.sizes[a].constant() != 1)
-            stem = w.key.removesuffix(".bias")
-            name = (stem.rpartition(".")[2] + w.key[len(stem):], axes)
-            found[name] = found.get(name, 0) + 1
-    return found
-
-
-Distance = tuple[int, int]
-
-
-def _apart(a: Shape, b: Shape) -> Distance:
-    """By how many axes weights differ, those of one name matched first; and by how many names of axes."""
-    left, right = dict(a), dict(b)
-    count = names = 0
-    for key in list(left):
-        if key in right:
-            del left[key], right[key]
-    for key in list(left):
-        other = next((k for k in right if k[0] == key[0]), None)
-        if other is not None:
-            count += abs(len(key[1]) - len(other[1]))
-            names += len(key[1] ^ other[1])
-            del left[key], right[other]
-    mine, theirs = ([k[1] for k, c in shape.items() for _ in range(c)] for shape in (left, right))
-    for axes in list(mine):
-        if axes in theirs:
-            mine.remove(axes)
-            theirs.remove(axes)
-    for side in (mine, theirs):
-        side.sort(key=lambda axes: (-len(axes), sorted(axes)))
-    for one, other in zip_longest(mine, theirs):
-        count += abs((-1 if one is None else len(one)) - (-1 if other is None else len(other)))
-        names += len((one or frozenset()) ^ (other or frozenset()))
-    return count, names + count
