@@ -14,9 +14,9 @@ from anatomy.ir.graph import Diagram
 from anatomy.ir.op import Op
 from anatomy.ir.term import merged
 from anatomy.language.program import Rule
+from anatomy.rewrites.cases import sides
 from anatomy.rewrites.everywhere import everywhere, kinds
 from anatomy.rewrites.finite import Same
-from anatomy.rewrites.cases import sides
 from anatomy.rewrites.instance import formulas, free
 from anatomy.rewrites.library import library
 from anatomy.rewrites.nearness import Profile, apart, differing, profile
@@ -83,7 +83,7 @@ def search(a: Diagram, b: Diagram, rules: Sequence[Rule] | None = None, steps: i
     A state is a diagram, known by its normal form, so that laws which the normal form has built in cost nothing. Every
     other `==` law of the library is used in both directions, on the diagram as it is and on its normal form; one
     that would leave an operand free is not. A law waits until its turn comes by an estimate: the distance of
-    the diagram it is used on, less for a law that makes operations which only the other side has. After a few diagrams
+    the diagram it is used on, less for a law of many boxes and for one that makes operations which only the other side has. After a few diagrams
     both ends are also simplified as far as it goes, for laws in places of their own. The budget is in
     diagrams brought to normal form and in seconds; `complete` says that neither ran out, so that
     the laws do not lead from one to the other at all, as far as twelve places for each go.
@@ -111,6 +111,8 @@ class _Law:
     made: frozenset[str]
     shorter: bool
     """Whether it leaves fewer boxes."""
+    telling: int
+    """How much it says that the law applies: large patterns rarely do."""
 
     @property
     def name(self) -> str:
@@ -229,7 +231,7 @@ class _Search:
             self.nearest = distance, side, state
         mine, theirs = (_words(s.diagram) | _words(s.form) for s in (state, goal))
         for law in self.laws:
-            cost = 2 * distance + len(state.path) + 4 * len(law.made - mine - theirs)
+            cost = 2 * distance + len(state.path) - law.telling + 4 * len(law.made - mine - theirs)
             cost -= 4 * len(law.made & (theirs - mine)) + 4 * len(law.gone & (mine - theirs))
             for turn, diagram in enumerate((state.diagram, state.form)):
                 if law.kinds <= kinds(diagram):
@@ -250,7 +252,7 @@ def _laws(same: Same) -> tuple[_Law, ...]:
         pattern, other = (rule.right, rule.left) if reverse else (rule.left, rule.right)
         if pattern.nodes:
             mine, theirs = _words(pattern), _words(other)
-            found.append(_Law(rule, reverse, frozenset(pattern.by_op), mine - theirs, theirs - mine, len(other.nodes) < len(pattern.nodes)))
+            found.append(_Law(rule, reverse, frozenset(pattern.by_op), mine - theirs, theirs - mine, len(other.nodes) < len(pattern.nodes), min(6, len(pattern.nodes) // 3)))
     return tuple(found)
 
 
