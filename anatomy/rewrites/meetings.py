@@ -43,27 +43,27 @@ def same_values(a: Diagram, b: Diagram) -> tuple[str, ...] | None:
     return ("evaluation",) if equal(a, b, seconds=0).evaluation else None
 
 
-def sought(a: Diagram, b: Diagram) -> Sought:
+def sought(a: Diagram, b: Diagram, seconds: float = SEARCH_SECONDS) -> Sought:
     """What a search between two diagrams comes to; the last ones are known."""
-    return _sought(Same(a), Same(b))
+    return _sought(Same(a), Same(b), seconds)
 
 
 @lru_cache(maxsize=8)
-def _sought(a: Same, b: Same) -> Sought:
+def _sought(a: Same, b: Same, seconds: float) -> Sought:
     from anatomy.rewrites.search import search
 
     assert isinstance(a.thing, Diagram)
     assert isinstance(b.thing, Diagram)
-    return search(a.thing, b.thing, seconds=SEARCH_SECONDS)
+    return search(a.thing, b.thing, seconds=seconds)
 
 
-def searched(a: Diagram, b: Diagram) -> tuple[str, ...] | None:
+def searched(a: Diagram, b: Diagram, seconds: float = SEARCH_SECONDS) -> tuple[str, ...] | None:
     """The rules that lead from one diagram to another, to be named behind `by`; None where none were found within the budget."""
     from anatomy.rewrites.equality import equal
 
     if term(a) == term(b):
         return ()
-    found = sought(a, b).derivation
+    found = sought(a, b, seconds).derivation
     if found is None or equal(a, b, seconds=0).evaluation is False:
         return None
     left = [name.removesuffix("^") for side, name in found if side == "left"]

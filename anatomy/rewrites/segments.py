@@ -16,6 +16,10 @@ from anatomy.rewrites.paths import MOST, Found, Make, Meet, Move, nearest, path,
 from anatomy.rewrites.reasons import Checked, Reason, Reasons
 
 
+HELP_SECONDS = 1.0
+"""For a search that is to say in an error what would have done."""
+
+
 @dataclass(frozen=True)
 class Segment:
     """Steps between two diagrams that the text names; those before the last lead to `?`."""
@@ -112,7 +116,8 @@ class Segment:
             why = f"only {MOST} of the diagrams between `{name}` and `{goal}` were tried; name one of them"
         target = self._shown(next(k for k, r in enumerate(self.steps) if r is reason))
         message = f"the step to `{goal if target == '?' or target == '...' else target}` does not follow: {why}"
-        return self.reasons.wrong(message, reason.step, help=self._help(), notes=self._notes())
+        agree = self._agree()
+        return self.reasons.wrong(message, reason.step, help=self._help(agree), notes=self._notes(agree))
 
     def _apart(self, move: Move, found: Found) -> str:
         assert isinstance(move, Meet)
@@ -133,31 +138,33 @@ class Segment:
         found = equal(self.start, self.goal, seconds=0).evaluation
         return "differ at random points" if found is False else "could not be evaluated at common inputs and weights"
 
-    def _help(self) -> str:
-        """The nearest reason that would do: none, one rule, or what a search finds."""
+    def _help(self, agree: bool | None) -> str:
+        """The nearest reason that would do: none, one rule, or what a short search finds; where values differ, no `==` would."""
         name, goal_name = self.name, self.goal_name
         allowed_relation = weakest(r.step.relation for r in self.steps)
         if term(self.start) == term(self.goal) and len(self.steps) == 1:
             return f"`{goal_name}` is `{name}` already: leave out `by`"
-        allowed: Callable[[Rule], bool] = lambda rule: STRENGTH[rule.relation] <= STRENGTH[allowed_relation]  # noqa: E731
+        allowed: Callable[[Rule], bool] = lambda rule: STRENGTH[rule.relation] <= STRENGTH[allowed_relation] and (agree is not False or rule.relation != "==")  # noqa: E731
         rule = nearest(self.start, self.goal, (*self.reasons.own().values(), *library()), allowed)
         if rule is not None:
             return f"one application of `{rule.name}` leads from `{name}` to `{goal_name}`"
         if any(isinstance(m, Meet) and m.word == "search" for r in self.steps for m in r.moves):
             return "name a diagram between, or a rule"
-        found = searched(self.start, self.goal) if not self.start.holes and not self.goal.holes else None
-        if found:
+        if agree and (found := searched(self.start, self.goal, HELP_SECONDS)):
             return f"no rule leads from `{name}` to `{goal_name}` in one application; these do: `by {', '.join(found)}`"
         return f"no rule leads from `{name}` to `{goal_name}` in one application"
 
-    def _notes(self) -> tuple[str, ...]:
+    def _agree(self) -> bool | None:
+        """Whether the two diagrams agree at random points."""
         from anatomy.rewrites.equality import equal
 
         try:
-            found = equal(self.start, self.goal, seconds=0).evaluation
+            return equal(self.start, self.goal, seconds=0).evaluation
         except AnatomyError:
-            found = None
-        match found:
+            return None
+
+    def _notes(self, agree: bool | None) -> tuple[str, ...]:
+        match agree:
             case True:
                 return (f"`{self.name}` and `{self.goal_name}` agree at random points, so a derivation may exist",)
             case False:
