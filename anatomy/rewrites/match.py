@@ -16,7 +16,7 @@ from anatomy.ops import Gather
 from anatomy.rewrites.conditions import Place, unproved
 from anatomy.rewrites.finite import blocking
 from anatomy.rewrites.grouping import Group
-from anatomy.rewrites.instance import Unary, Unfit, free, instance
+from anatomy.rewrites.instance import Unary, Unfit, formulas, free, instance
 from anatomy.rewrites.sizing import sizings
 from anatomy.rewrites.unify import Axes, Search, State
 
@@ -93,7 +93,7 @@ def matches(
     """
     pattern, other = (rule.right, rule.left) if reverse else (rule.left, rule.right)
     needed = {kind for kind, made in pattern.by_op.items() if not rule.variables or not all(free(pattern.nodes[i].op) for i in made)}
-    if not needed <= diagram.by_op.keys() or not _usable(pattern, other):
+    if not needed <= diagram.by_op.keys() or not _usable(pattern, other) or not _determined(rule, pattern, other):
         return
     search = Search(diagram, pattern, _pure(rule), grouped, frozenset(v.name for v in rule.variables if v.kind == "integer"))
     for root, found, rest in search.roots(at):
@@ -129,6 +129,20 @@ def _usable(pattern: Diagram, other: Diagram) -> bool:
         return False
     mine, theirs = _used(pattern), _used(other)
     return all(i.wire in mine or j.wire not in theirs for i, j in zip(pattern.inputs, other.inputs, strict=True))
+
+
+def _determined(rule: Rule, pattern: Diagram, other: Diagram) -> bool:
+    """Whether what stands in the pattern says what each number and map of the other side is."""
+    if not rule.variables:
+        return True
+    mine, theirs = ([q for n in d.nodes for q in formulas(n.op).values()] for d in (pattern, other))
+    known: set[str] = set()
+    for _ in rule.variables:
+        for q in mine:
+            unknown = set(q.names("variable")) - known
+            known |= unknown if len(unknown) == 1 else set()
+    maps = [{n.op.word for n in d.nodes if free(n.op)} for d in (pattern, other)]
+    return maps[1] <= maps[0] and all(set(q.names("variable")) <= known for q in theirs)
 
 
 def _pure(rule: Rule) -> frozenset[str]:
