@@ -89,16 +89,16 @@ def enclose(name: str, x: float) -> tuple[float, float]:
     if x == 0 and name in ("exp", "tanh", "sin", "expm1", "erf"):
         return (1.0, 1.0) if name == "exp" else (0.0, 0.0)
     if math.isinf(x):
-        ends = {"exp": (0.0, INF), "tanh": (-1.0, 1.0), "expm1": (-1.0, INF), "sigmoid": (0.0, 1.0), "log": (-INF, INF)}
+        ends = {"exp": (0.0, INF), "tanh": (-1.0, 1.0), "expm1": (-1.0, INF), "sigmoid": (0.0, 1.0), "log": (-INF, INF), "softplus": (0.0, INF)}
         value = ends[name][x > 0]
         return value, value
     ball = arb(x)
     if name == "sigmoid":
         value = 1 / (1 + (-ball).exp())
         return max(arb_down(value), 0.0), min(arb_up(value), 1.0)
-    value = getattr(ball, name)()
+    value = ball.exp().log1p() if name == "softplus" else getattr(ball, name)()
     low, high = arb_down(value), arb_up(value)
-    if name == "exp":
+    if name in ("exp", "softplus"):
         low = max(low, 0.0)
     return low, high
 
@@ -207,7 +207,7 @@ class Bound:
     bounds, for a set of axes, the sum of absolute values over them at each point of the others; `flow`
     does so for the derivative, from the max-over-tokens norm of the joint input, per input. `form` is the
     value as an affine function of earlier wires, `local` its derivative place by place, `facts` is what theorems may
-    recognise; all three are opaque here.
+    recognise; all three are opaque here. `origin` is the wire that it is, with its axes and their names here.
     """
 
     axes: frozenset[str]
@@ -220,6 +220,7 @@ class Bound:
     form: Any = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     local: Any = None
+    origin: tuple[int, tuple[tuple[str, str], ...]] | None = None
 
     @property
     def features(self) -> frozenset[str]:
@@ -232,7 +233,7 @@ class Bound:
 
     def bare(self) -> Bound:
         """The same without anything that holds for this wire only."""
-        return replace(self, mass={}, flow={}, form=None, facts={}, local=None)
+        return replace(self, mass={}, flow={}, form=None, facts={}, local=None, origin=None)
 
 
 Image = Callable[[Interval], Interval]
@@ -280,6 +281,10 @@ class BoundContext(Protocol):
 
     def product(self, factors: list[Bound], summed: tuple[str, ...] = ()) -> Bound:
         """The product by name, summed over axes: every product and contraction of the language."""
+        ...
+
+    def quotient(self, a: Bound, b: Bound, inverse: Bound) -> Bound:
+        """`a / b`, given `1 / b`."""
         ...
 
     def pointwise(self, x: Bound, name: str, image: Image, slope: Steepness) -> Bound:

@@ -13,7 +13,6 @@ from anatomy.ir.bound import (
     Image,
     Interval,
     Steepness,
-    add,
     div,
     down,
     enclose,
@@ -114,11 +113,6 @@ def _wave(x: Interval) -> Interval:
     return -top, top
 
 
-def _softplus(x: Interval) -> Interval:
-    """max(0, x) <= softplus(x) <= max(0, x) + log 2, and softplus(x) <= exp(x)."""
-    return max(0.0, x[0]), add(max(0.0, x[1]), min(0.6931471805599454, enclose("exp", min(0.0, x[1]))[1]))
-
-
 CURVES: dict[str, tuple[Image, Steepness]] = {
     "exp": (_rising("exp"), lambda x: enclose("exp", x[1])[1]),
     "log": (_rising("log"), lambda x: div(1.0, x[0])),
@@ -133,7 +127,7 @@ CURVES: dict[str, tuple[Image, Steepness]] = {
     # sup gelu' = 1.128904... at sqrt 2, min gelu = -.1699711...; sup silu' = 1.0998393..., min silu = -.2784645...
     "gelu": (_dipping(0.17), lambda x: 1.12891),
     "silu": (_dipping(0.27847), lambda x: 1.09984),
-    "softplus": (_softplus, lambda x: enclose("sigmoid", x[1])[1]),
+    "softplus": (_rising("softplus"), lambda x: enclose("sigmoid", x[1])[1]),
     "elu": (_elu, lambda x: 1.0 if x[1] > 0 else enclose("exp", x[1])[1]),
     "sin": (_wave, lambda x: 1.0),
     "cos": (lambda x: (-1.0, 1.0), lambda x: 1.0),

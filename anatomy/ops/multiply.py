@@ -56,7 +56,7 @@ class Divide(Op):
         a, b = ctx.port(0), ctx.port(1)
         if gap(b.entry) == 0:
             raise ctx.unproved("the denominator is not proved to stay away from 0")
-        return [ctx.product([a, ctx.pointwise(b, "reciprocal", reciprocal, inverse_square)])]
+        return [ctx.quotient(a, b, ctx.pointwise(b, "reciprocal", reciprocal, inverse_square))]
 
     def glyph(self, own: tuple[str, ...]) -> Glyph:
         return Glyph("dot", "÷")

@@ -16,7 +16,7 @@ from anatomy.regularity import affine
 from anatomy.regularity.affine import Base, Form
 from anatomy.regularity.rules import Rules
 from anatomy.regularity.tensor import Ball, TooLarge
-from anatomy.regularity.view import rename, with_tokens
+from anatomy.regularity.view import named, rename, with_tokens
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def compose(diagram: Diagram, sizes: Mapping[str, int], weights: Mapping[str, np
             real.append(item.wire)
             tokens = frozenset(item.layout[:-1])
             bound = Bound(axes, tokens, (-radius, radius), radius, {item.wire: Triple.all(1.0)})
-            bounds[item.wire] = replace(bound, form=affine.itself(Base(item.wire, bound)))
+            bounds[item.wire] = named(replace(bound, form=affine.itself(Base(item.wire, bound))), item.wire)
         else:
             last = float(sizes[wire.kind.axis] - 1) if wire.kind.name == "index" and wire.kind.axis in sizes else INF
             top = 1.0 if wire.kind.name == "mask" else last
@@ -96,7 +96,7 @@ def compose(diagram: Diagram, sizes: Mapping[str, int], weights: Mapping[str, np
         for wire, out in zip(node.outs, outs, strict=True):
             if not out.constant and out.form is None:
                 out = replace(out, form=affine.itself(Base(wire, out)))
-            bounds[wire] = out
+            out = bounds[wire] = named(out, wire)
             after = _size(out.slopes)
             if out.facts.get("method"):
                 method = out.facts["method"]

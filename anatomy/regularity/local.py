@@ -84,6 +84,24 @@ def of_sum(parts: Sequence[Bound], axes: frozenset[str]) -> tuple[Part, ...]:
     return tuple(p for x in parts for p in at(x, axes))
 
 
+def of_mixture(ctx: Rules, terms: Sequence[Bound], summed: frozenset[str]) -> tuple[Part, ...]:
+    """The parts of something whose derivative is a mixture, over some axes, of that of the sum of the terms."""
+    found = []
+    for x in terms:
+        for part in itself(x):
+            fresh = _fresh(ctx, summed & part.linked)
+            found.append(Part(rename(part.source, fresh), part.linked - summed, part.factor))
+    return tuple(found)
+
+
+def _fresh(ctx: Rules, axes: frozenset[str]) -> dict[str, str]:
+    """Names of their own for axes that no longer link."""
+    fresh = {a: f"~{len(ctx.sizes) + k}~{a}" for k, a in enumerate(sorted(axes))}
+    for old, new in fresh.items():
+        ctx.sizes[new] = ctx.sizes[old]
+    return fresh
+
+
 def of_product(ctx: Rules, factors: Sequence[Bound], summed: frozenset[str]) -> tuple[Part, ...] | None:
     """The parts of `sum over summed of prod factors`."""
     whole = frozenset().union(*(f.axes for f in factors))
@@ -102,11 +120,7 @@ def of_product(ctx: Rules, factors: Sequence[Bound], summed: frozenset[str]) -> 
                 float(math.prod(ctx.sizes[a] for a in none)),
                 *(reach(ctx, o, h) for o, h in zip(others, held, strict=True)),
             )
-            fresh = {a: f"~{len(ctx.sizes)}~{a}" for a in bridge}
-            for old, new in fresh.items():
-                ctx.sizes[new] = ctx.sizes[old]
-            source = rename(part.source, fresh)
-            found.append(Part(source, part.linked - summed, size))
+            found.append(Part(rename(part.source, _fresh(ctx, bridge)), part.linked - summed, size))
             if len(found) > MOST:
                 return None
     return tuple(found)

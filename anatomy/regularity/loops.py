@@ -27,7 +27,7 @@ from anatomy.ir.loop import under
 from anatomy.regularity import affine
 from anatomy.regularity.affine import Base
 from anatomy.regularity.rules import Rules
-from anatomy.regularity.view import rename, tighten, widen, with_tokens
+from anatomy.regularity.view import named, rename, tighten, widen, with_tokens
 
 LONGEST = 4096
 """The steps of the longest loop that is bounded."""
@@ -151,12 +151,12 @@ def _step(ctx: Rules, body: Diagram, inputs: Sequence[Bound]) -> list[Bound]:
             bounds[item.wire] = x
             continue
         fresh = replace(x.bare(), slopes={item.wire: Triple.all(1.0)})
-        bounds[item.wire] = replace(fresh, form=affine.itself(Base(item.wire, fresh)))
+        bounds[item.wire] = named(replace(fresh, form=affine.itself(Base(item.wire, fresh))), item.wire)
     for node in body.nodes:
         ports = [rename(bounds[p.wire], dict(p.renames)) for p in node.ports]
         outs = node.op.bound(Rules(node, ports, ctx.sizes))
         for wire, out in zip(node.outs, outs, strict=True):
-            bounds[wire] = out if out.constant or out.form is not None else replace(out, form=affine.itself(Base(wire, out)))
+            bounds[wire] = named(out if out.constant or out.form is not None else replace(out, form=affine.itself(Base(wire, out))), wire)
     results = [rename(bounds[o.port.wire], dict(o.port.renames)) for o in body.outputs]
     lifts = [x.axes for x in inputs]
     wide = []

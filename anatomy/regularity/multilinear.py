@@ -11,11 +11,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from anatomy.ir.bound import (
     Bound,
     Interval,
     Slopes,
     Triple,
+    div,
     hull_of_products,
     magnitude,
     mul,
@@ -80,7 +83,13 @@ def product(ctx: Rules, factors: Sequence[Bound], summed: frozenset[str]) -> Bou
             out = ctx.finish(axes, tokens & axes, entry, min(radius, theorem.radius(axes, tokens & axes, ctx.sizes)), slopes, None)
             return replace(out, facts={"attention": theorem.fold, "method": softmax.NAME})
     out = ctx.finish(axes, tokens & axes, entry, radius, slopes, form)
-    if len(data) >= 2 and len(parts) <= 4:
+    if len(data) == 1 and not summed and known.mid.size and float(np.min(known.mid)) > known.rad and "log" in data[0].facts:
+        from anatomy.regularity.rules import log_image
+
+        factor = ctx.known(known)
+        more = ctx.pointwise(factor, "log", log_image, lambda e: div(1.0, e[0]))
+        out = replace(out, facts={"log": ctx.total([data[0].facts["log"], more])})
+    if (len(data) >= 2 or (summed and parts is data)) and len(parts) <= 4:
         out = replace(out, facts={"product": _fact(ctx, parts, summed), **method})
     return out if out.constant else replace(out, local=of_product(ctx, parts, summed))
 
@@ -118,7 +127,11 @@ def _fact(ctx: Rules, parts: Sequence[Bound], summed: frozenset[str]) -> Product
         ctx.sizes[new] = ctx.sizes[old]
     shallow = []
     for part in parts:
-        kept = {k: v for k, v in part.facts.items() if k == "softmax"}
+        kept = {k: v for k, v in part.facts.items() if k in ("softmax", "log")}
+        inner = part.facts.get("product")
+        if isinstance(inner, Product):
+            bare = [replace(f, facts={k: v for k, v in f.facts.items() if k in ("softmax", "log")}) for f in inner.factors]
+            kept["product"] = Product(tuple(bare), inner.summed)
         shallow.append(rename(replace(part, facts=kept), fresh))
     return Product(tuple(shallow), frozenset(fresh.values()))
 

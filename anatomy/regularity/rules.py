@@ -19,6 +19,9 @@ from anatomy.ir.bound import (
     Triple,
     Unproved,
     add,
+    div,
+    down,
+    enclose,
     magnitude,
     meet,
     mul,
@@ -38,6 +41,11 @@ from anatomy.regularity.tensor import Ball, TooLarge
 from anatomy.regularity.view import Softmax, constant, mask_of, tighten, widen, with_tokens
 
 ZERO = Triple()
+
+
+def log_image(x: Interval) -> Interval:
+    """The logarithm of an interval of positive numbers."""
+    return down(enclose("log", x[0])[0]), up(enclose("log", x[1])[1])
 
 
 class Rules:
@@ -167,6 +175,9 @@ class Rules:
             kept |= frozenset(what.new)
         slopes = slopes_after(what.norms, x.slopes)
         entry = times(x.entry, 1) if what.reach == 1 else (-mul(what.reach, magnitude(x.entry)), mul(what.reach, magnitude(x.entry)))
+        if name == "cumsum":
+            whole = times(x.entry, self.sizes[own[0]])
+            entry = min(x.entry[0], whole[0]), max(x.entry[1], whole[1])  # sums of 1 to all of the entries
         if what.fills:
             entry = min(entry[0], 0.0), max(entry[1], 0.0)
         radius = mul(what.norms.inf, x.radius)
@@ -238,6 +249,31 @@ class Rules:
         self.open(*factors)
         return product(self, factors, frozenset(summed))
 
+    def quotient(self, a: Bound, b: Bound, inverse: Bound) -> Bound:
+        from anatomy.regularity.theorems import features
+
+        out = self.product([a, inverse])
+        found = features.quotient(self, a, b, out.tokens)
+        if found is None:
+            return out
+        slopes, values = found
+        if not any(slopes[key].two < out.slopes[key].two for key in out.slopes if key in slopes):
+            return out
+        # A mean of values lies in their hull; so does its norm, where the weights are the same for all features.
+        grown = root(float(self.points(out.features - (values.features & out.axes))))
+        radius = mul(grown, values.radius)
+        better = replace(out, slopes=slopes_meet(out.slopes, slopes), radius=min(out.radius, radius), entry=meet(out.entry, values.entry))
+        return replace(tighten(better, self.sizes), facts={"method": features.NAME}, form=None)
+
+    def logarithm(self, x: Bound) -> Bound | None:
+        """The logarithm of a positive wire; of an exponential and of a positive multiple of one, what it was made from."""
+        known = x.facts.get("log")
+        if isinstance(known, Bound):
+            return known
+        if x.entry[0] <= 0 or "mask" in x.facts:
+            return None
+        return self.pointwise(x, "log", log_image, lambda e: div(1.0, e[0]))
+
     # nonlinear rules --------------------------------------------------------------------------
 
     def pointwise(self, x: Bound, name: str, image: Image, slope: Steepness) -> Bound:
@@ -254,7 +290,8 @@ class Rules:
             radius = add(mul(at_zero, root(float(self.points(x.features)))), mul(steep, x.radius))
         slopes = slopes_after(Triple.all(steep), x.slopes)
         places = local.scaled(local.parts_of(x), steep)
-        return tighten(Bound(x.axes, x.tokens, image(x.entry), radius, slopes, local=places), self.sizes)
+        out = tighten(Bound(x.axes, x.tokens, image(x.entry), radius, slopes, local=places), self.sizes)
+        return replace(out, facts={"log": replace(x, facts={})}) if name == "exp" else out
 
     def selection(self, parts: list[Bound], over: frozenset[str]) -> Bound:
         self.open(*parts)
@@ -362,13 +399,13 @@ class Rules:
             raise Unproved("the mask depends on the input, so values may jump")
         wide = widen(x, x.axes | mask.axes, x.tokens, self.sizes)
         ball = constant(mask)
-        return replace(wide, form=x.form, facts={"mask": ball if ball is not None else "any"}, local=local.at(x, wide.axes))
+        return replace(wide, origin=None, form=x.form, facts={"mask": ball if ball is not None else "any"}, local=local.at(x, wide.axes))
 
     def unmasked(self, x: Bound) -> tuple[Bound, Bound | None]:
         fact = mask_of(x)
         if fact is None:
             return x, None
-        inside = replace(x, facts={k: v for k, v in x.facts.items() if k != "mask"})
+        inside = replace(x, facts={k: v for k, v in x.facts.items() if k != "mask"}, origin=None)
         return inside, self.known(fact) if isinstance(fact, Ball) else Bound(x.axes, frozenset(), (0.0, 1.0))
 
     def chosen(self, mask: Bound, a: Bound, b: Bound) -> Bound:

@@ -47,6 +47,8 @@ def rename(x: Bound, table: dict[str, str]) -> Bound:
     for key, fact in x.facts.items():
         if isinstance(fact, Product | Softmax | Ball):
             facts[key] = fact.rename(table)
+        elif isinstance(fact, Bound):
+            facts[key] = rename(fact, table)
         elif key != "attention":
             facts[key] = fact
     return replace(
@@ -58,12 +60,18 @@ def rename(x: Bound, table: dict[str, str]) -> Bound:
         form=None if x.form is None else x.form.rename(table),
         facts=facts,
         local=None if x.local is None else tuple(p.rename(table) for p in x.local),
+        origin=x.origin and (x.origin[0], tuple((a, table.get(b, b)) for a, b in x.origin[1])),
     )
 
 
 def constant(x: Bound) -> Ball | None:
     """The value of a wire that is known."""
     return None if x.form is None else x.form.constant
+
+
+def named(x: Bound, wire: int) -> Bound:
+    """The bound of a wire under that number."""
+    return replace(x, origin=(wire, tuple((a, a) for a in sorted(x.axes))))
 
 
 def mask_of(x: Bound) -> Any:

@@ -7,10 +7,12 @@ import math
 import numpy as np
 import pytest
 
+from anatomy.compiler import build
 from anatomy.errors import Source
 from anatomy.ir.graph import Diagram
 from anatomy.language.program import Program
 from anatomy.regularity.compose import compose, sizes_of
+from anatomy.regularity.theorems import features
 from tests.regularity.oracle import holds
 
 SIZES = {"n": 4, "m": 4, "p": 3, "d": 2, "e": 2, "h": 2, "a": 3, "f": 2}
@@ -80,3 +82,35 @@ def test_three_inputs_have_the_closed_form(n: int, m: int) -> None:
     if n <= m:  # else the interpolation of the other norms is sharper
         assert found.two == pytest.approx(closed, rel=1e-9)
     assert found.inf == pytest.approx(1 + rho * key + rho * query, rel=1e-9)
+
+
+FEATURES = {
+    "elu": ("elu(q) + 1", "elu(k) + 1"),
+    "exp": ("exp(q)", "exp(k)"),
+    "softplus": ("softplus(q)", "softplus(k)"),
+    "exp with a norm": ("exp(q - sum[e](square(q)) / 2) / 3", "exp(k - sum[e](square(k)) / 2) / 3"),
+    "another map for keys": ("2 + tanh(q)", "1 + square(k)"),
+    "scaled by head": ("exp(q) * (1 + iota[h])", "exp(k)"),
+}
+
+
+@pytest.mark.parametrize("radius", [0.4, 2.0])
+@pytest.mark.parametrize("name", FEATURES)
+def test_bounds_hold_for_features(name: str, radius: float) -> None:
+    fq, fk = FEATURES[name]
+    core = f"a2 = {fq} b = {fk} y = dot[e](a2, dot[m](b, v)) / dot[e](a2, sum[m](b)) "
+    text = f"x: [n, d]) -> [n, d] {{ {HEAD}{core}out lin O[h, f -> d](y) }}"
+    for seed in range(2):
+        assert holds(diagram(text), {**SIZES, "n": 5, "m": 5}, radius, np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("below", ["dot[e](exp(q), sum[m](exp(-k)))", "dot[e](exp(-q), sum[m](exp(k)))", "dot[e](exp(q), sum[m](exp(k) * 2))", "dot[e](exp(q), mean[m](exp(k)))"])
+def test_another_denominator_is_no_mean(below: str) -> None:
+    """The theorem holds for one denominator only; with others its constant could be too small."""
+    text = f"x: [n, d]) -> [n, h, f] {{ {HEAD}y = dot[e](exp(q), dot[m](exp(k), v)) / ({below}) out y + 0 * sum[m](s) }}"
+    d = diagram(text)
+    net = build(d, {k: v for k, v in SIZES.items() if k in d.sizes})
+    weights = {k: v.double().numpy() for k, v in net.state_dict().items()}
+    found = compose(d, sizes_of(d, SIZES), weights, 1.0)
+    assert all(b.facts.get("method") != features.NAME for b in found.bounds.values())
+    assert holds(d, SIZES, 1.0, np.random.default_rng(0))

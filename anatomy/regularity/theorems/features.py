@@ -1,0 +1,81 @@
+"""Attention by positive features: a quotient of two sums that share their features is a weighted mean.
+
+Statement. With positive features a_ir and b_jr,
+
+    y_i = (sum_r a_ir sum_j b_jr v_j) / (sum_r a_ir sum_j b_jr) = sum_j P_ij v_j,   P_i = softmax over j of s_ij = log sum_r a_ir b_jr,
+
+so that the theorem on weighted means (`kernel`) holds with
+
+    |ds_ij| <= max_r |d log a_ir| + max_r |d log b_jr|,   max_j s_ij - min_j s_ij <= max_(r, j) log b_jr - min_(r, j) log b_jr.
+
+Proof. ds_ij = sum_r c_r (d log a_ir + d log b_jr) with c_r = a_ir b_jr / sum_r a_ir b_jr, weights that add up to 1; and a quotient
+of two such sums with one a lies between the least and the greatest b_jr / b_j'r. Source: theorem G1 of this project for features
+of bounded logarithmic derivative (elu + 1, exp, softplus have |(log phi)'| <= 1).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from anatomy.ir.bound import Bound, Slopes
+from anatomy.regularity.local import of_mixture
+from anatomy.regularity.theorems import kernel
+from anatomy.regularity.view import Product, Softmax, with_tokens
+
+if TYPE_CHECKING:
+    from anatomy.regularity.rules import Rules
+
+NAME = "theorem on positive features"
+
+
+def quotient(ctx: Rules, above: Bound, below: Bound, tokens: frozenset[str]) -> tuple[Slopes, Bound] | None:
+    """The derivative of `above / below`, by tokens, and the values of which it is a mean with weights of their own at each of
+    their tokens; None where they are not such sums.
+    """
+    sums, total = above.facts.get("product"), below.facts.get("product")
+    if not isinstance(sums, Product) or not isinstance(total, Product) or len(sums.factors) != 2 or len(total.factors) != 2:
+        return None
+    for a, pairs in (sums.factors, sums.factors[::-1]):
+        inner = pairs.facts.get("product")
+        if not isinstance(inner, Product) or len(inner.factors) != 2:
+            continue
+        for b, v in (inner.factors, inner.factors[::-1]):
+            for c, t in (total.factors, total.factors[::-1]):
+                if _shared(a, b, sums.summed, inner.summed, c, t, total.summed):
+                    found = _mean(ctx, a, b, v, sums.summed, inner.summed, tokens)
+                    if found is not None:
+                        return found, with_tokens(v, v.axes & (a.axes | b.axes), ctx.sizes)
+    return None
+
+
+def _mean(ctx: Rules, a: Bound, b: Bound, v: Bound, features: frozenset[str], keys: frozenset[str], tokens: frozenset[str]) -> Slopes | None:
+    logs = ctx.logarithm(a), ctx.logarithm(b)
+    if logs[0] is None or logs[1] is None or not features <= a.axes & b.axes or keys & a.axes:
+        return None
+    axes = (a.axes | b.axes) - features
+    low, high = logs[1].entry
+    score = Bound(axes, axes, (0.0, np.nextafter(high - low, np.inf)), slopes={**a.slopes, **b.slopes}, local=of_mixture(ctx, [logs[0], logs[1]], features))
+    return kernel.mean(ctx, Softmax(keys, score, None), v, tokens)
+
+
+def _shared(
+    a: Bound, b: Bound, features: frozenset[str], keys: frozenset[str], c: Bound, t: Bound, again: frozenset[str]
+) -> bool:
+    """Whether the denominator is the numerator with ones in the place of values."""
+    inner = t.facts.get("product")
+    if not isinstance(inner, Product) or len(inner.factors) != 1:
+        return False
+    table: dict[str, str] = {}
+    for x, y in ((a, c), (b, inner.factors[0])):
+        if x.origin is None or y.origin is None or x.origin[0] != y.origin[0]:
+            return False
+        there = dict(y.origin[1])
+        for axis, name in x.origin[1]:
+            if table.setdefault(name, there[axis]) != there[axis]:
+                return False
+    one_to_one = len(set(table.values())) == len(table)
+    return one_to_one and all((name in features, name in keys) == (to in again, to in inner.summed) for name, to in table.items()) and all(
+        name == to for name, to in table.items() if name not in features | keys
+    )
