@@ -179,7 +179,7 @@ def test_values_of_random_diagrams_stay() -> None:
 
 def test_both_sides_of_laws_stay() -> None:
     moves = {Cat, Gather, Halves, Merge, Split}
-    sides = [d for r in library() for d in (r.left, r.right) if moves & d.by_op.keys()]
+    sides = [d for r in library() if not r.variables for d in (r.left, r.right) if moves & d.by_op.keys()]
     assert len(sides) > 40
     for d in sides:
         assert equal(d, moved(d)[0], seconds=0).evaluation is not False
