@@ -93,7 +93,7 @@ def test_no_example_holds_with_another_rule_or_without_a_step(file, monkeypatch)
                 if not changed and not wrong.diagnostics:
                     assert any("normal" in line.by for line in wrong.lines), "only the normal form may do without a step"
                 else:
-                    assert [d.code for d in wrong.diagnostics] in (["E323"], ["E605"]), (name, step.text, changed)
+                    assert [d.code for d in wrong.diagnostics] in ([c] for c in ("E323", "E605", "E402", "E401", "E604")), (name, step.text, changed)
 
 
 def test_the_matrix_that_is_the_identity_makes_general_scores_plain_ones():
