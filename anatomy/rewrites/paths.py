@@ -6,8 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from anatomy.ir.graph import Diagram
+from anatomy.ir.live import live
+from anatomy.ir.loop import boxes
+from anatomy.ir.op import Op
 from anatomy.ir.term import term
 from anatomy.language.program import Rule
+from anatomy.ops import Expand
 from anatomy.rewrites.everywhere import everywhere
 from anatomy.rewrites.match import Match
 
@@ -153,11 +157,20 @@ def _met(meet: Meet, left: list[State], right: list[State], at: int) -> Found:
 
 def nearest(start: Diagram, goal: Diagram, rules: Iterable[Rule], weakest: Callable[[Rule], bool]) -> Rule | None:
     """The first of some rules of which one application leads from `start` to `goal`."""
-    here, there = term(start).digest, term(goal).digest
+    ends = [(a, _operations(b), term(b).digest, back) for a, b, back in ((start, goal, False), (goal, start, True))]
     for rule in rules:
-        if weakest(rule) and (there in step([State(start, here)], rule) or here in step([State(goal, there)], rule, back=True)):
-            return rule
+        if not weakest(rule):
+            continue
+        for diagram, operations, key, back in ends:
+            if any(_operations(d) == operations and term(d).digest == key for _, d in applications(diagram, rule, back)):
+                return rule
     return None
+
+
+def _operations(diagram: Diagram) -> frozenset[Op]:
+    """What stays the same where equal boxes are merged and repeats slide."""
+    alive = [diagram.nodes[k] for k in live(diagram)]
+    return frozenset(n.op for n in boxes(diagram, alive) if n.op.body is None and not isinstance(n.op, Expand))
 
 
 def place(diagram: Diagram, rule: Rule, goal: str, back: bool = False) -> frozenset[int]:
