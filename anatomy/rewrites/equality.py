@@ -91,7 +91,7 @@ def related(a: Diagram, b: Diagram, seed: int = 0, seconds: float = 4.0) -> Equa
     >>> program = Program.of(Source("two.anat", text))
     >>> found = related(program.get("a"), program.get("b"))
     >>> found.normal_form, found.relation.relation, [f.text for f in found.relation.forth]
-    (False, '~=', ['w := 1 + -1 * v'])
+    (False, '~=', ['w := -1 * v + 1'])
     """
     from anatomy.rewrites.relate import Relation, comparable, relate
 
