@@ -158,8 +158,10 @@ def test_a_box_that_is_kept_computes_the_same_numbers():
             sizes = {v: 2 + k for k, v in enumerate(free)}
             full = {x: int(p.evaluate(sizes)) for x, p in {**a.sizes, **b.sizes}.items()}
             given = [torch.randn([full[x] for x in i.layout], dtype=torch.float64, generator=generator) for i in a.inputs]
-            here = {w.key: torch.randn([full[x] for x in w.layout], dtype=torch.float64, generator=generator) for w in a.weights}
-            there = {b.weights[c.after[0][1]].key: here[a.weights[c.before[0][1]].key] for c in books.changes if c.kind == "kept" and c.before[0][0] == "weight"}
+            drawn = [torch.randn([full[x] for x in w.layout], dtype=torch.float64, generator=generator) for w in a.weights]
+            here = {key: value for w, value in zip(a.weights, drawn, strict=True) for key in w.keys}
+            kept = [(c.before[0][1], c.after[0][1]) for c in books.changes if c.kind == "kept" and c.before[0][0] == "weight"]
+            there = {key: drawn[i] for i, j in kept for key in b.weights[j].keys}
             for c in books.changes:
                 if c.kind == "kept" and c.before[0][0] == "node" and c.before[0][1] not in line.before and c.after[0][1] not in line.after:
                     (_, i), (_, j) = c.before[0], c.after[0]
