@@ -146,6 +146,12 @@ def _paired(mine: Reduced, theirs: Reduced) -> bool:
     return all(a.weights[i].frozen == b.weights[j].frozen for i, j in zip(mine.form.weights, theirs.form.weights, strict=True))
 
 
+def _fits(mine: Reduced, theirs: Reduced) -> bool:
+    """No frozen weight of the first would have to be a learned one of the second."""
+    a, b = mine.absorbed.diagram, theirs.absorbed.diagram
+    return not any(a.weights[i].frozen > b.weights[j].frozen for i, j in zip(mine.form.weights, theirs.form.weights, strict=True))
+
+
 def sizes(mine: Reduced, theirs: Reduced) -> dict[str, Poly]:
     """The size variables of the first in those of the second."""
     return {x: Poly.var(y) for x, y in zip(mine.form.sizes, theirs.form.sizes, strict=True)}
@@ -250,7 +256,7 @@ def _special(a: Diagram, b: Diagram, until: float) -> Iterator[Relation | None]:
     first = reduced(here)
     goals = wider(b, first.absorbed.diagram)
     for goal in goals[1:]:
-        if first.form == goal.form and goal.absorbed.conditions:
+        if first.form == goal.form and goal.absorbed.conditions and _fits(first, goal):
             forth = witness(first, goal)
             known = checked(here, forth, sizes(first, goal), b)
             if known is not False:
@@ -265,7 +271,7 @@ def _arrives(
 ) -> Relation | None:  # fmt: skip
     last = reduced(special.diagram)
     for goal in goals:
-        if last.form != goal.form:
+        if last.form != goal.form or not _fits(last, goal):
             continue
         inner = chained(special.fills, witness(last, goal), sizes(last, goal))
         outer = composed(tuple(Fill(f.key, at(f.value, special.sizes)) for f in first.absorbed.fills), inner, sizes(last, goal))

@@ -87,7 +87,7 @@ def _shape(diagram: Diagram, key: str = "", left: tuple[str, ...] | None = None)
     found: dict[tuple[str, frozenset[str]], int] = {}
     for w in diagram.weights:
         changed = w.key == key
-        if diagram.consumers[w.wire] and not w.frozen and not (changed and left is None):
+        if diagram.consumers[w.wire] and not (changed and left is None):
             layout = left if changed and left is not None else w.layout
             axes = frozenset(stem(a) for a in layout if diagram.sizes[a].constant() != 1)
             bare = w.key.removesuffix(".bias")

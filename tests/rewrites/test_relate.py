@@ -285,10 +285,12 @@ def test_what_is_not_the_same_is_never_said_to_be() -> None:
 def test_a_frozen_weight_stands_for_no_learned_one() -> None:
     text = "diagram free(x: [n, d]) -> [n, d] { weight s: [d] ~ normal(1) out exp(x * s) } "
     text += "diagram ice(x: [n, d]) -> [n, d] { frozen weight s: [d] ~ normal(1) out exp(x * s) }"
-    found = relate(read(text, "free"), read(text, "ice"))
-    assert found is None or (found.relation, found.greater) == (">=", "left")
-    found = relate(read(text, "ice"), read(text, "free"))
-    assert found is None or (found.relation, found.greater) == (">=", "right")
+    free, ice = read(text, "free"), read(text, "ice")
+    found, other = relate(free, ice, 60.0), relate(ice, free, 60.0)
+    assert found is not None
+    assert other is not None
+    assert [(r.relation, r.greater) for r in (found, other)] == [(">=", "left"), (">=", "right")]
+    assert contains(ice, free) is None
 
 
 def test_diagrams_of_other_types_are_told_apart() -> None:
