@@ -52,8 +52,7 @@ def _divides(value: Quantity) -> bool:
 
 def literal(body: Expressions, value: Quantity, at: s.Node) -> list[View | None]:
     """A number that is left open, as a wire."""
-    views = list(body.add(Literal(), (), (), at))
-    return opened(body, {"value": value}, views)
+    return opened(body, {"value": value}, [*body.add(Literal(), (), (), at)])
 
 
 def mapped(body: Expressions, e: s.Call) -> list[View | None]:
@@ -64,7 +63,10 @@ def mapped(body: Expressions, e: s.Call) -> list[View | None]:
     return [None] if view is None else list(body.add(Map(e.name.text), (), [view], e, e.args))
 
 
-def made(kind: type[Op], word: str, options: Mapping[str, object], given: Mapping[str, Quantity], points: list[dict[str, Fraction]], own: list[str], views: list[View]) -> Op:
+def made(
+    kind: type[Op], word: str, options: Mapping[str, object], given: Mapping[str, Quantity],
+    points: list[dict[str, Fraction]], own: list[str], views: list[View],
+) -> Op:  # fmt: skip
     """The operation at the first point at which it exists."""
     op = None
     for point in points:
@@ -83,6 +85,3 @@ def opened(body: Expressions, given: Mapping[str, Quantity], views: list[View | 
     nodes = body.builder.nodes
     nodes[-1] = replace(nodes[-1], op=replace(nodes[-1].op, **given))  # type: ignore[type-var]
     return views
-
-
-

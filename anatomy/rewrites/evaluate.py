@@ -20,6 +20,7 @@ from anatomy.rewrites.structure import STRUCTURE
 from anatomy.rewrites.tensor import Abstain, Tensor, Unknown, by_rows
 from anatomy.rewrites.values import VALUES
 
+
 @lru_cache(maxsize=4096)
 def _renaming(renames: Renames) -> dict[str, str]:
     """What changes its name at a port."""

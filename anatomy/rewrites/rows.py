@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from itertools import product
 
 from anatomy.ir.graph import Diagram, Node, Port
 from anatomy.ir.poly import Poly
+from anatomy.ops import Literal
 from anatomy.rewrites.finite import lows
 from anatomy.rewrites.grouping import Group
 
@@ -154,8 +156,8 @@ class Rows:
                 return known[0] - known[1]
             case "*":
                 return known[0] * known[1]
-        number = getattr(node.op, "value", None)
-        return Poly.of(int(number)) if getattr(number, "denominator", 0) == 1 else None
+        number = node.op.value if isinstance(node.op, Literal) else None
+        return Poly.of(int(number)) if isinstance(number, Fraction) and number.denominator == 1 else None
 
 
 def product_of(sizes: Sequence[Poly]) -> Poly:

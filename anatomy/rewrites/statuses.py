@@ -60,7 +60,8 @@ def as_json(rules: Iterable[Checked]) -> list[dict[str, Any]]:
         row["rule"] = {
             "name": v.rule, "relation": v.relation, "status": v.status, "reason": v.reason, "error": v.error,
             "sizes": [dict(sizes) for sizes in v.sizes], "lifts": [[list(some) for some in turn] for turn in v.lifts],
-            "masked": list(v.masked), "witness": _witness(v),
+            "masked": list(v.masked), "rows": [[name, list(axes)] for name, axes in v.rows], "numbers": [dict(c) for c in v.numbers],
+            "witness": _witness(v),
         }  # fmt: skip
         rows.append(row)
     return rows
@@ -72,7 +73,7 @@ def _witness(v: Verification) -> dict[str, Any] | None:
         return None
     return {
         "sizes": dict(w.sizes), "inputs": {name: list(row) for name, row in w.inputs.items()}, "at": dict(w.at),
-        "what": w.what, "left": _number(w.left), "right": _number(w.right), "lifted": [list(some) for some in w.lifted],
+        "what": w.what, "left": _number(w.left), "right": _number(w.right), "lifted": [list(some) for some in w.lifted], "chosen": dict(w.chosen),
     }  # fmt: skip
 
 
