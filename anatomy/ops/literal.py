@@ -32,7 +32,7 @@ class Literal(Op):
 
     def lower(self, emit: Emitter) -> list[Operand]:
         value = self.value
-        code = str(value.numerator) if value.denominator == 1 else repr(float(value))
+        code = str(value.numerator) if value.denominator == 1 and abs(value) < 2**63 else repr(float(value))
         return [Operand(code, scalar=True, bare=value >= 0)]
 
     def bound(self, ctx: BoundContext) -> list[Bound]:

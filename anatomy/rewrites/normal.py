@@ -21,7 +21,6 @@ from anatomy.ops import (
     Literal,
     Map,
     Mask,
-    Merge,
     Multiply,
     Normalise,
     Power,
@@ -48,7 +47,7 @@ from anatomy.rewrites.unrolled import unrolled
 
 SECONDS = 5.0
 BOXES = 5000
-TURNS = 2
+TURNS = 1
 """Times that lanes are moved again, where writing has made sums over axes along which only lanes are moved."""
 
 
@@ -79,6 +78,8 @@ def normal_form(diagram: Diagram) -> tuple[Diagram, tuple[Step, ...]]:
     exp(sum)`, with exact coefficients, like terms added, products multiplied out, nested contractions flattened
     (so that brackets do not matter), softmax written as exp and a division, and factors that do not depend on
     an axis taken out of its sum. A linear map of an axis is applied to what depends on the axis.
+    Running sums, and loops whose state is affine in itself, are sums over the past (`unrolled`); any other loop has a body
+    in normal form, with what does not depend on its state gathered in front of it (`gathered`).
     The measure is the number of boxes of the merged diagram that are not yet rewritten (`Step.left`); a law used in a step
     looks at finished boxes only, so that each step lowers the measure by one. Work in a step is bounded:
     a product of more than 64 terms stays a product.
@@ -146,23 +147,26 @@ def normal(diagram: Diagram, seconds: float = SECONDS, boxes: int = BOXES) -> No
 
 def _movable(diagram: Diagram) -> bool:
     """Whether some sum is over an axis along which each of its operands only moves lanes: the laws of lanes may then go on."""
-    if not diagram.by_op.keys() & {Gather, Split, Merge}:
+    if not diagram.by_op.keys() & {Gather, Split}:
         return False
     made = diagram.producer
 
-    def only_moves(port: Port, axis: str, depth: int) -> bool:
+    def only_moves(port: Port, axis: str, own: set[str], depth: int) -> bool:
         outer = next((a for a, b in port.renames if b == axis), None)
         if outer is None:
             return True
         node = diagram.nodes[made[port.wire][0]] if port.wire in made else None
         if node is None or depth == 0:
             return False
-        if isinstance(node.op, Split | Gather | Merge):
-            return outer in node.own or (isinstance(node.op, Gather) and outer not in node.ports[0].axes)
-        return bool(node.ports) and outer not in node.own and all(only_moves(p, outer, depth - 1) for p in node.ports)
+        summed = {a for a, b in port.renames if b in own}
+        if isinstance(node.op, Split) and outer in node.own:
+            return set(node.own[1:]) <= summed
+        if isinstance(node.op, Gather) and outer not in node.ports[0].axes:
+            return diagram.sizes[outer] == diagram.sizes[node.own[0]]
+        return bool(node.ports) and outer not in node.own and all(only_moves(p, outer, summed, depth - 1) for p in node.ports)
 
     return any(
-        isinstance(n.op, Reduce | Contract) and any(all(only_moves(p, a, 4) for p in n.ports) for a in n.own) for n in diagram.nodes
+        isinstance(n.op, Reduce | Contract) and any(all(only_moves(p, a, set(n.own), 4) for p in n.ports) for a in n.own) for n in diagram.nodes
     )
 
 

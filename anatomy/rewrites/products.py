@@ -29,7 +29,7 @@ from anatomy.rewrites.terms import (
 
 TERMS = 64
 FACTORS = 256
-LENGTH = 16
+LENGTH = 24
 """Terms of a product of sums that are multiplied out, factors in all of them, and in one; a longer product stays one of sums."""
 
 
@@ -120,7 +120,9 @@ class Algebra:
         """A sum as one factor, apart from what all of its terms share."""
         if len(terms) > 1:
             content, rest = self.primitive(terms)
-            groups = [rest]
+            # Numbers stay inside: outside they would grow with every product of products.
+            groups = [scaled(rest, content.coefficient)]
+            content = content._replace(coefficient=1)
         else:
             content, groups = self.split(terms[0])
         found = content
