@@ -15,7 +15,6 @@ from anatomy.rewrites.meetings import MEETINGS, SEARCH_SECONDS, searched, sought
 from anatomy.rewrites.paths import MOST, Found, Make, Meet, Move, nearest, path, place
 from anatomy.rewrites.reasons import Checked, Reason, Reasons
 
-
 HELP_SECONDS = 1.0
 """For a search that is to say in an error what would have done."""
 
