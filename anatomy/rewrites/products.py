@@ -127,7 +127,8 @@ class Algebra:
             content, groups = self.split(terms[0])
         found = content
         for group in groups:
-            found = self.times(found, *self.atom(self.atoms.ref(group)))
+            for one in self.atom(self.atoms.ref(group)):
+                found = self.times(found, one)
         return (found,)
 
     def times(self, a: Term, b: Term) -> Term:

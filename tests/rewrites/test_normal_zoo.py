@@ -44,7 +44,7 @@ def test_it_is_complete_and_every_step_lowers_the_measure(name: str) -> None:
     found = reached(name)
     assert found.complete
     left = [s.left for s in found.steps]
-    assert left and left[-1] == 0
+    assert left[-1] == 0
     assert all(a == b + 1 for a, b in pairwise(left))
 
 
