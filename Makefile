@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 ORACLES := .venv/.oracles
 
-.PHONY: demo test test-slow oracles oracle-packages check golden bench clean
+.PHONY: demo test test-slow oracles oracle-packages check golden bench map clean
 
 demo: $(READY)
 	@$(BIN)/python examples/demo.py
@@ -33,6 +33,10 @@ check: $(READY)
 golden: $(READY)
 	@ANATOMY_UPDATE_GOLDEN=1 $(BIN)/python -m pytest -m "not slow" -k golden
 	@git --no-pager diff --stat -- tests/golden || true
+
+# Which mechanisms of the zoo are one, and which become which: minutes, unless it was computed before.
+map: $(READY)
+	@$(BIN)/python -m zoo.map
 
 bench: $(READY)
 	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

@@ -8,14 +8,15 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anatomy.cli.output import add_json, emit
 from anatomy.errors import fail
-from anatomy.library import record
-from anatomy.library.atlas import Atlas, build
 from anatomy.library.entry import entries
 from anatomy.target import zoo_folder
+
+if TYPE_CHECKING:
+    from anatomy.library.atlas import Atlas
 
 SUFFIXES = (".svg", ".png", ".pdf", ".dot", ".html", ".json", ".md")
 
@@ -29,6 +30,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from anatomy.library import record
+
     for name in options.output:
         if Path(name).suffix.lower() not in SUFFIXES:
             raise fail("E701", f"a map cannot be saved as `{name}`", help=f"its suffix is one of {', '.join(SUFFIXES)}")
@@ -45,6 +48,8 @@ def run(options: argparse.Namespace) -> int:
 
 def current() -> Atlas | None:
     """The map that comes with the zoo, if it is of the zoo's texts as they are."""
+    from anatomy.library import record
+
     path = zoo_folder() / "map.json"
     if not path.is_file():
         return None
@@ -56,6 +61,8 @@ def computed(jobs: int) -> Atlas:
     """The map, computed; what was computed before is not computed again."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from anatomy.library.atlas import build
 
     columns = (TextColumn("{task.description:<16}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as progress:
@@ -71,6 +78,8 @@ def computed(jobs: int) -> Atlas:
 
 def told(atlas: Atlas) -> list[str]:
     """The edges between mechanisms in lines, then how many there are of the rest."""
+    from anatomy.library import record
+
     names = {e.name for e in entries()}
     lines = []
     for kind, heading in record.KINDS.items():
@@ -87,6 +96,7 @@ def told(atlas: Atlas) -> list[str]:
 
 def save(atlas: Atlas, path: Path) -> None:
     """Write the map in the format that the suffix names. Raises AnatomyError E701, E702 or E703."""
+    from anatomy.library import record
     from anatomy.library.chart import chart
     from anatomy.render.pdf import pdf
     from anatomy.render.png import png
@@ -118,6 +128,8 @@ STYLE = "body{font:14px Arial,Helvetica,sans-serif;margin:2em;color:#222}td{padd
 
 def _page(picture: str, atlas: Atlas) -> str:
     """The picture and a table of all edges in one file that needs no other."""
+    from anatomy.library import record
+
     rows = "".join(
         f"<tr><td>{html.escape(e.left)}</td><td>{html.escape(e.relation)}</td><td>{html.escape(e.right)}</td>"
         f"<td>{html.escape(', '.join(e.steps))}</td><td>{html.escape(record.why(e))}</td></tr>"

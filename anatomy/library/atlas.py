@@ -15,8 +15,8 @@ from typing import Any
 
 from anatomy.errors import AnatomyError
 from anatomy.library import shelf
-from anatomy.library.entry import entries, entry
-from anatomy.library.forms import Form, closed, key, lifted_key, survey
+from anatomy.library.entry import entries
+from anatomy.library.forms import Form, closed, entry, key, lifted_key, survey
 from anatomy.library.hunt import Face, by_size, by_weight
 from anatomy.library.proof import Proof, proved
 
@@ -132,7 +132,7 @@ def _hunt(task: tuple[str, Sequence[Form], Sequence[tuple[str, Face]]]) -> list[
         made: dict[Form, None] = {}
         for form in forms:
             diagram = form.diagram()
-            made.update(dict.fromkeys(by_size(form, diagram, others)))
+            made.update(dict.fromkeys(f for f in by_size(form, diagram, others) if not form.open or len(f.moves) == len(form.moves) + 1))
             if not form.open:
                 made.update(dict.fromkeys(by_weight(form, diagram, others)))
         known = [[f.open, f.moves] for f in made]
@@ -227,7 +227,8 @@ class _Building:
         goals = list(zip(self.names, faces, strict=True))
         passed: dict[str, list[Form]] = {n: [] for n in self.names}
         for form in self.keys:
-            if closed(form) and len(form.moves) == len(form.open):
+            # Scores that are not normalised are another mechanism, whose sizes are its own affair.
+            if closed(form) and len(form.moves) == len(form.open) and "normaliser" not in form.open:
                 passed[form.entry].append(form)
         tasks = [(n, passed[n], goals) for n in self.names]
         guesses = [f for found in _mapped(self.pool, _hunt, tasks, self.told, "moves") for f in found]

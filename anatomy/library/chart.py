@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from anatomy.library.atlas import Atlas, Edge, Node
-from anatomy.library.entry import entries, entry
+from anatomy.library.entry import entries
+from anatomy.library.forms import entry
 from anatomy.library.record import KINDS, why
 from anatomy.render import palette as p
 from anatomy.render.dot import plain

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations
 from typing import Any
 
@@ -14,11 +15,14 @@ from anatomy.ir.graph import Diagram
 from anatomy.ir.live import live
 from anatomy.ir.op import Problem
 from anatomy.language.program import Program
-from anatomy.library.entry import Entry, entry
+from anatomy.library.entry import Entry
+from anatomy.library.entry import entry as looked_up
 from anatomy.rewrites.normal import normal, written
 from anatomy.rewrites.relate import reduced
 from anatomy.rewrites.special import Move, hole_moves, moved
 
+entry = cache(looked_up)
+"""The mechanism of a name, read once: a map is of the texts as they are when it is begun."""
 SECONDS = 30.0
 """For one normal form; what takes longer has no key, and equals only itself."""
 OPENED = 5

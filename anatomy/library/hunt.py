@@ -16,10 +16,12 @@ from anatomy.ir.op import Problem
 from anatomy.library.forms import Form, profile
 from anatomy.rewrites.special import Move, feed_moves, moved, size_moves
 
-FREED = 3
+FREED = 2
 """Weights of one mechanism that another lacks."""
-GUESSES = 16
-"""Ways to give values to the weights that a goal lacks."""
+LARGER = 16
+"""Boxes that a mechanism has more than a goal that its weights could make of it."""
+BOXES = 44
+"""Boxes of the largest diagram that is looked at; beyond, a normal form takes seconds."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,12 @@ class Face:
     words: frozenset[str]
     holes: str
     weights: tuple[tuple[str, int], ...]
+    boxes: int = 0
 
     @staticmethod
     def of(diagram: Diagram) -> Face:
         ends, words, holes = profile(diagram).split(" | ")
-        return Face(ends, frozenset(words.split()), holes, tuple((w.key, _rank(diagram, w)) for w in diagram.weights if not _bias(w.key) and diagram.consumers[w.wire]))
+        return Face(ends, frozenset(words.split()), holes, tuple((w.key, _rank(diagram, w)) for w in diagram.weights if not _bias(w.key) and diagram.consumers[w.wire]), len(diagram.nodes))
 
     def can_be(self, goal: Face) -> bool:
         return self.ends == goal.ends and self.holes == goal.holes and goal.words <= self.words
@@ -54,6 +57,8 @@ def ranks(face: Face) -> Counter[int]:
 
 def by_size(form: Form, diagram: Diagram, goals: Sequence[Face]) -> Iterator[Form]:
     """One or two restrictions of sizes, and one input for two, where a goal has weights of as many axes."""
+    if len(diagram.nodes) > BOXES:
+        return
     first: list[tuple[Move, Diagram, bool]] = []
     for move in (*size_moves(diagram), *feed_moves(diagram)):
         made = after(diagram, move)
@@ -84,18 +89,19 @@ def by_weight(form: Form, diagram: Diagram, goals: Sequence[Face]) -> Iterator[F
     mine = Face.of(diagram)
     here = dict(mine.weights)
     seen: set[tuple[str, ...]] = set()
+    if len(diagram.nodes) > BOXES:
+        return
     for goal in goals:
         theirs = dict(goal.weights)
-        if not mine.can_be(goal) or not theirs.keys() <= here.keys():
+        if not mine.can_be(goal) or not theirs.keys() <= here.keys() or mine.boxes - goal.boxes > LARGER:
             continue
         extra = [k for k in here if k not in theirs]
         fewer = [k for k in theirs if theirs[k] < here[k]]
         if any(theirs[k] > here[k] for k in theirs) or not 0 < len(extra) + len(fewer) <= FREED:
             continue
         choices = [list(_values(diagram, k, theirs.keys())) for k in extra] + [list(_once(diagram, k, here[k] - theirs[k])) for k in fewer]
-        for count, chosen in enumerate(product(*choices)):
-            if count >= GUESSES:
-                break
+        # All of them nothing, or all the identity, or all shared: what is done to one is done to its likes.
+        for chosen in zip(*choices, strict=False) if fewer == [] or extra == [] else product(*choices):
             if chosen not in seen:
                 seen.add(chosen)
                 yield Form(form.entry, form.open, (*form.moves, *chosen))

@@ -10,8 +10,7 @@ from anatomy.ir.op import Problem
 from anatomy.ir.term import term
 from anatomy.language.filling import fill_one
 from anatomy.language.program import Program
-from anatomy.library.entry import entry
-from anatomy.library.forms import Form
+from anatomy.library.forms import Form, entry
 from anatomy.rewrites.normal import form as normal_form
 from anatomy.rewrites.relate import checked, reduced, relate, sizes, witness
 from anatomy.rewrites.special import valued

@@ -7,8 +7,8 @@ from hashlib import blake2b
 from typing import Any
 
 from anatomy.library.atlas import Atlas, Check, Edge, Node, plain
-from anatomy.library.entry import entries, entry
-from anatomy.library.forms import Form
+from anatomy.library.entry import entries
+from anatomy.library.forms import Form, entry
 from anatomy.library.proof import Proof, proved
 
 KINDS = {

@@ -304,6 +304,7 @@ def _square(diagram: Diagram, weight: Weight) -> tuple[Move, ...] | None:
 def size_moves(diagram: Diagram) -> Iterator[Move]:
     """Each free inner size 1, or that of another; each window at least as long as what it slides over."""
     outer = frozenset().union(*(diagram.sizes[a].variables() for i in diagram.inputs for a in i.layout[:1]))
+    shown = frozenset().union(*(diagram.sizes[a].variables() for i in diagram.inputs for a in i.layout))
     held = {v for w in diagram.wires for a in w.axes for v in diagram.sizes[a].variables()}
     free = sorted(diagram.free_sizes())
     counted = sorted(outer)
@@ -317,7 +318,7 @@ def size_moves(diagram: Diagram) -> Iterator[Move]:
                 yield Move("least", name, v)
         else:
             for other in free:
-                if other < name or (other in outer and other != name):
+                if other in outer and name not in shown:
                     yield Move("size", name, other)
         if name in defaults and len(defaults[name].terms) == 1:
             yield Move("size", name, str(defaults[name]))
