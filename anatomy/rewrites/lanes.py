@@ -35,7 +35,7 @@ def moved(diagram: Diagram) -> tuple[Diagram, tuple[str, ...]]:
     >>> from anatomy.language.program import Program
     >>> text = "axis d, e, l diagram f(x: [d], y: [e]) -> [] where l = d + e { out sum[l](exp(cat[d, e -> l](x, y))) }"
     >>> [node.op.word for node in moved(Program.of(Source("f.anat", text)).get("f"))[0]]
-    ['exp', 'sum', 'exp', 'sum', '+']
+    ['exp', 'exp', 'sum', 'sum', '+']
     """
     if not diagram.by_op.keys() & set(MOVES):
         return diagram, ()
