@@ -80,7 +80,7 @@ def confluence(names: Sequence[str] = STRUCTURAL, every: int = 1) -> Report:
     all of its parameters and on the first alone. With `every` only each so-manieth peak is looked at. All of them take about 20 s.
 
     >>> print(confluence(("sum_sum", "sum_mul")))
-    2 laws, 9 critical peaks, 20 steps, 0 that do not meet
+    2 laws, 6 critical peaks, 10 steps, 0 that do not meet
     """
     rules = [law(name) for name in names]
     apart: dict[tuple[str, str, str], None] = {}

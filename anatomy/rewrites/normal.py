@@ -73,16 +73,18 @@ class Normal:
 def normal_form(diagram: Diagram) -> tuple[Diagram, tuple[Step, ...]]:
     """The diagram in normal form, with one step for each box that takes part.
 
-    Loops with a closed form are unrolled and lanes moved (see `unrolled`, `moved`), and equal boxes merged. Then every box is rewritten once, producers first, by laws of the library used in one
-    direction: sums, products, quotients, contractions, means and softmax become sums of `c * sum of products *
-    exp(sum)`, with exact coefficients, like terms added, products multiplied out, nested contractions flattened
-    (so that brackets do not matter), softmax written as exp and a division, and factors that do not depend on
-    an axis taken out of its sum. A linear map of an axis is applied to what depends on the axis.
-    Running sums, and loops whose state is affine in itself, are sums over the past (`unrolled`); any other loop has a body
-    in normal form, with what does not depend on its state gathered in front of it (`gathered`).
-    The measure is the number of boxes of the merged diagram that are not yet rewritten (`Step.left`); a law used in a step
-    looks at finished boxes only, so that each step lowers the measure by one. Work in a step is bounded:
-    a product of more than 64 terms stays a product.
+    Loops with a closed form are unrolled and lanes moved (see `unrolled`, `moved`), and equal boxes merged. Then every box is
+    rewritten once, producers first, by laws of the library used in one direction: sums, products, quotients, contractions, means,
+    roots and softmax become sums of `c * sum over axes of a product of powers`, with exact coefficients, like terms added,
+    products multiplied out and nested contractions flattened (so that brackets do not matter); exp of a sum is a product of powers of
+    exponentials, softmax is exp and a division, and what does not depend on an axis leaves its sum. A linear map of an axis is
+    applied to what depends on the axis. What stands below a line or in a function is one atom, known by what it is and not by the names
+    of its axes. Where the result has sums over lanes that are only moved, lanes are moved and boxes rewritten once more.
+
+    The measure is the number of boxes that are not yet rewritten, in this turn and the next (`Step.left`); a law used in a step
+    looks at finished boxes only, so that each step lowers the measure by one. Work in a step is bounded: a product of
+    more than 64 terms, or of terms of more than 24 factors, stays a product of sums; it then depends on the brackets.
+    The structural laws lead to one form whichever is used first: `confluence` looks at all critical pairs.
 
     The laws hold for finite reals and denominators other than 0. What a mask may have made -inf is never cancelled.
 

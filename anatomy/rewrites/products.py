@@ -123,8 +123,10 @@ class Algebra:
             # Numbers stay inside: outside they would grow with every product of products.
             groups = [scaled(rest, content.coefficient)]
             content = content._replace(coefficient=1)
-        else:
+        elif terms:
             content, groups = self.split(terms[0])
+        else:
+            return terms
         found = content
         for group in groups:
             for one in self.atom(self.atoms.ref(group)):
