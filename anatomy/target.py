@@ -1,4 +1,4 @@
-"""Addresses: `FILE.anat::name`, `FILE.anat` with one diagram, `zoo:name`, `zoo:spaces/name`."""
+"""Addresses: `FILE.anat::name`, `FILE.anat` with one diagram or one of the file's name, `zoo:name`, `zoo:spaces/name`."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def resolve(target: str) -> tuple[Program, str | None]:
 
 
 def load_diagram(target: str) -> Diagram:
-    """The diagram that a target addresses; a file alone must declare exactly one."""
+    """The diagram that a target addresses; a file alone declares one, or one that has the file's name."""
     program, name = resolve(target)
     return program.get(name or only(program, s.DiagramDecl, target))
 
@@ -65,11 +65,13 @@ def load_space(target: str) -> SpaceDefinition:
 
 
 def only(program: Program, kind: type[s.Node], target: str) -> str:
-    """The name of the one declaration of a kind; the diagnostics of the file come first."""
+    """The name of the one declaration of a kind, or of that with the file's name; the diagnostics of the file come first."""
     names = program.names(kind)
     what = "space" if kind is s.SpaceDecl else "diagram"
     if len(names) == 1:
         return names[0]
+    if (stem := Path(target).stem) in names:
+        return stem
     errors = [d for d in program.check() if d.severity == "error"]
     if errors:
         raise AnatomyError(*errors)

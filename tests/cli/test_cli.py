@@ -193,3 +193,10 @@ def test_show_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert data["causal"] is None
     assert data["length_generic"] is True
     assert data["sizes"] == {"d": "e * h", "m": "n"}
+
+
+def test_a_file_stands_for_the_diagram_of_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["hash", "zoo/kernel/linear.anat"]) == 0
+    first = capsys.readouterr().out
+    assert main(["hash", "zoo:linear"]) == 0
+    assert first.split()[0] == capsys.readouterr().out.split()[0]
