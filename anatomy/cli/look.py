@@ -221,7 +221,8 @@ def _reasons(found: Equality) -> list[str]:
             lines.append("  (^: from right to left)")
     elif found.evaluation and not found.proved:
         lines.append("\nNo derivation is known: this is a conjecture, not a proof.")
-    if found.sought is not None and found.sought.words:
+    related = found.relation is not None and not found.relation.conjecture
+    if found.sought is not None and found.sought.words and not related:
         lines.append(found.sought.words if found.evaluation else f"\nNo derivation was found. {found.sought.words}")
     if found.counterexample is not None:
         c = found.counterexample

@@ -37,6 +37,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the examples and an `anatomy` command on the path, shared by the blocks in order."""
     place = tmp_path_factory.mktemp("readme")
     shutil.copytree(ROOT / "examples", place / "examples")
+    (place / "zoo").symlink_to(ROOT / "zoo")  # derivations name zoo files beside them
     binary = place / "bin"
     binary.mkdir()
     script = binary / "anatomy"
