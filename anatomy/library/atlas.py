@@ -300,9 +300,14 @@ class _Building:
         kept: dict[str, None] = {}
         for k in sorted(real):
             over = [held for held in least if k in held]
+            count = {held: len(min(self.classes[least[held]], key=_order).open) for held in over}
+            related = any(j in real for j in self.ways.get(k, ())) or any(k in self.ways[j] for j in real if j in self.ways)
+            most = 1 if related else min(count.values(), default=0)
             for held in over:
-                if not any(wide[other] < wide[held] for other in over) or not any(wide[other] > wide[held] for other in least):
+                if count[held] <= most and not any(wide[other] < wide[held] and count[other] <= most for other in over):
                     kept.setdefault(least[held])
+        if least:
+            kept.setdefault(least[max(least, key=lambda held: (sum(g in below[least[held]] for g in kept), -len(min(self.classes[least[held]], key=_order).open)))])
         return [*sorted(real), *shared, *kept]
 
     def _tops(self, found: set[str], below: Mapping[str, set[str]], up: bool = False) -> set[str]:
