@@ -341,7 +341,8 @@ class _Building:
                     edges.append(Edge(first.entry, other.entry, proof.relation, "same", (), (), (Check(first, other, proof),)))
         touched = {n for e in edges for n in (e.left, e.right)}
         lone = tuple(m for k in kept for m in nodes[k].members if names[k] not in touched and m not in touched)
-        return Atlas(tuple(nodes.values()), tuple(sorted(edges, key=lambda e: (e.kind, e.left, e.right))), tuple(sorted(lone)))
+        shown = tuple(n for n in nodes.values() if n.members or n.name in touched)
+        return Atlas(shown, tuple(sorted(edges, key=lambda e: (e.kind, e.left, e.right))), tuple(sorted(lone)))
 
     def _checks(self, left: str, right: str, path: Sequence[tuple[Form, Form]]) -> Iterator[tuple[Form, Form]]:
         """Along a path: what is made is what the next step starts from, and the last is what stands at the end; parts are put in as said."""

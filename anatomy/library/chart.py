@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from anatomy.library.atlas import Atlas, Edge, Node
 from anatomy.library.entry import entries
@@ -73,8 +73,38 @@ class _Chart:
                 continue
             look = LOOK[e.kind] | {"label": plain(self.words(e)), "edgetooltip": self.tip(e), "labeltooltip": self.tip(e)}
             lines.append(f"{self.at(e.left)} -> {self.at(e.right)} [{', '.join(f'{k}={_quoted(v)}' for k, v in look.items())}]")
-        lines += [f"legend [label=<{self.legend()}>]", f"alone [label=<{self.apart()}>]", "}"]
+        lines += [f"legend [label=<{self.legend()}>]", f"alone [label=<{self.apart()}>]", *self.stacked(), "}"]
         return "\n".join(lines) + "\n"
+
+    def stacked(self) -> Iterator[str]:
+        """Invisible edges: what is not tied to the greatest part stands below it, and what has no edge below all."""
+        home = {n.name: self.inside.get(n.name, n.name) for n in self.atlas.nodes}
+        links = [(home[e.left], home[e.right]) for e in self.atlas.edges if e.left in home and e.right in home]
+        lone = set(self.atlas.alone)
+        groups: list[set[str]] = []
+        for name in dict.fromkeys(h for n, h in home.items() if n not in lone):
+            joined = [g for g in groups if any({a, b} & g and name in (a, b) for a, b in links)]
+            groups = [g for g in groups if g not in joined] + [set().union({name}, *joined)]
+        groups.sort(key=lambda g: (-len(g), sorted(g)))
+        depth: dict[str, int] = {}
+        for _ in range(len(home)):
+            for a, b in links:
+                if a != b and depth.get(b, 0) < depth.get(a, 0) + 1 <= len(groups[0]):
+                    depth[b] = depth.get(a, 0) + 1
+
+        def ends(group: set[str], last: bool) -> str:
+            return self.number[sorted(group, key=lambda n: (-depth.get(n, 0) if last else depth.get(n, 0), n))[0]]
+
+        hidden = "[style=invis, weight=0]"
+        if groups:
+            yield f"legend -> {ends(groups[0], False)} [style=invis, weight=5]"
+            bottom = ends(groups[0], True)
+            for group in groups[1:]:
+                tops = [n for n in sorted(group) if not any(b == n and a != n for a, b in links)] or sorted(group)[:1]
+                for n in tops:
+                    yield f"{bottom} -> {self.number[n]} {hidden}"
+                yield f"{ends(group, True)} -> alone {hidden}"
+            yield f"{bottom} -> alone {hidden}"
 
     def at(self, name: str) -> str:
         return f"{self.number[self.inside[name]]}:{self.number[name]}" if name in self.inside else self.number[name]
@@ -94,7 +124,7 @@ class _Chart:
             cells = "".join(self.chip(m, node) for m in node.members)
             if len(node.members) == 1:
                 return _table(f"<TR>{cells}</TR>", border=0, padding=0)
-            joint = "≡" if all(e.relation == "==" for e in self.atlas.edges if e.kind == "same" and e.left == node.members[0]) else "≅"
+            joint = "==" if all(e.relation == "==" for e in self.atlas.edges if e.kind == "same" and e.left == node.members[0]) else "~="
             parts = f'<TD BORDER="0">{joint}</TD>'.join(self.chip(m, node) for m in node.members)
             return _table(f"<TR>{parts}</TR>", border=1, padding=2, colour=p.INK)
         for k in range(0, len(chips), across):
