@@ -11,8 +11,8 @@ from anatomy.ir.equations import Settled
 from anatomy.ir.op import Op
 from anatomy.ir.poly import Poly
 from anatomy.ops import Add, Contract, Divide, Expand, Literal, Map, Multiply, Reduce, Size
-from anatomy.rewrites.ratios import exponent_over
 from anatomy.rewrites.positions import Positions
+from anatomy.rewrites.ratios import exponent_over
 from anatomy.rewrites.sums import Factor, Key, Sum, Term, identity, number, parts, powers, scaled
 
 MOST = 64
