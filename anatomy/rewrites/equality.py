@@ -19,6 +19,7 @@ from anatomy.ir.poly import Poly
 from anatomy.ir.term import term
 from anatomy.rewrites.normal import normal, written
 from anatomy.rewrites.search import Found, search
+from anatomy.rewrites.trial import largest_place
 
 if TYPE_CHECKING:
     import torch
@@ -33,6 +34,8 @@ TOLERANCE = 1e-8
 Derivation = tuple[tuple[str, str], ...]
 """Laws, each with the side that it is applied to, "left" or "right"."""
 PRIMES: tuple[int, ...] = (2, 3, 5, 7, 11, 13)
+FAR = 400
+"""The greatest position that sizes go beyond, where one is named."""
 LARGEST = 200_000
 """Entries of a wire at which a size assignment is too large for a test."""
 
@@ -250,7 +253,7 @@ class _Sizes:
         return free(self.ends) == free(self.all) and len(self.ends.rest) >= len(self.all.rest)
 
     def assignments(self, rng: random.Random) -> Iterator[tuple[dict[str, int], dict[str, int]]]:
-        """Sizes of all axes on both sides: all 1, coprime, and mixed ones, as far as the equations allow."""
+        """Sizes of all axes on both sides: all 1, coprime, and mixed ones, and those beyond every position that is named, as far as the equations allow."""
         polys = [self.of(side, axis) for side in (0, 1) for axis in self.sides[side].sizes]
         polys = [self.all.of(p) for p in polys]
         names = sorted({v for p in (*polys, *self.all.rest) for v in p.variables()})
@@ -274,7 +277,16 @@ class _Sizes:
             found.append(values)
             yield sides[0], sides[1]
             if len(found) == 4 or not names:
-                return
+                break
+        place = largest_place(*self.sides)
+        if not max((n for v in found for n in v.values()), default=0) < place + 1 <= FAR:
+            return
+        for name in names:
+            values = {**dict.fromkeys(names, 2), name: place + 2}
+            sides = tuple({x: self.all.of(self.of(k, x)).evaluate(values) for x in d.sizes} for k, d in enumerate(self.sides))
+            fits = all(1 <= p.evaluate(values) <= LARGEST for p in polys) and not any(p.evaluate(values) for p in self.all.rest)
+            if fits and all(_volume(d, s) <= LARGEST for d, s in zip(self.sides, sides, strict=True)):
+                yield sides[0], sides[1]
 
 
 def _volume(diagram: Diagram, sizes: Mapping[str, int]) -> int:
@@ -336,7 +348,8 @@ def _agree(
     generator = torch.Generator().manual_seed(seed)
     decided = False
     with torch.no_grad():
-        for scale in (1.0, 0.3):
+        masks = any(a.wires[i.wire].kind.name == "mask" for i in a.inputs)
+        for scale, truth in ((1.0, None), (0.3, None), *(((1.0, False), (1.0, True)) if masks else ())):
             states: tuple[dict[str, torch.Tensor], ...] = ({}, {})
             for pair in pairs:
                 shape = [sizes[0][x] for x, _ in pair.axes]
@@ -346,7 +359,7 @@ def _agree(
                 states[1].update(dict.fromkeys(pair.right.keys, value.permute(order)))
             for module, state in zip(modules, states, strict=True):
                 module.load_state_dict(state, strict=False)
-            inputs = [_input(a, k, sizes[0], scale, generator) for k in range(len(a.inputs))]
+            inputs = [_input(a, k, sizes[0], scale, generator, truth) for k in range(len(a.inputs))]
             results = [module(*inputs) for module in modules]
             pairs_of = zip(*(r if isinstance(r, tuple) else (r,) for r in results), strict=True)
             for left, right in pairs_of:
@@ -374,8 +387,8 @@ def _apart(left: torch.Tensor, right: torch.Tensor) -> float:
 
 
 def _input(
-    diagram: Diagram, k: int, sizes: Mapping[str, int], scale: float, generator: torch.Generator
-) -> torch.Tensor:
+    diagram: Diagram, k: int, sizes: Mapping[str, int], scale: float, generator: torch.Generator, truth: bool | None = None
+) -> torch.Tensor:  # fmt: skip
     import torch
 
     item = diagram.inputs[k]
@@ -383,7 +396,8 @@ def _input(
     shape = [sizes[x] for x in item.layout]
     match kind.name:
         case "mask":
-            return torch.rand(shape, generator=generator) < 0.7
+            drawn = torch.rand(shape, generator=generator) < 0.7
+            return drawn if truth is None else torch.full_like(drawn, truth)
         case "index":
             return torch.randint(sizes[kind.axis], shape, generator=generator)
         case _:

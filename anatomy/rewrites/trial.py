@@ -29,11 +29,13 @@ LIFT = 2
 
 @dataclass(frozen=True)
 class Draw:
-    """How the entries of an input are drawn: `generic` with a scale, `small` integers but 0, `ties` of 0 and 1, masks all true or all false."""
+    """How the entries of an input are drawn: `generic` with a scale, `small` integers but 0, `ties` of 0 and 1, `marks`, masks all true or all false."""
 
     how: str = "generic"
     scale: float = 1.0
     masks: bool | None = None
+    marks: tuple[float, ...] = ()
+    """Reals at which the sides may have a corner or a jump."""
 
 
 def assignments(
@@ -86,12 +88,39 @@ def assignments(
 
 
 def largest_integer(*diagrams: Diagram) -> int:
-    """The greatest integer up to 100 that a literal or an attribute mentions: a window, a delay, a position."""
+    """The greatest integer up to 400 that a literal or an attribute mentions: a window, a delay, a position."""
     found = [0]
     for node in (n for d in diagrams for n in boxes(d, d.nodes)):
         if is_dataclass(node.op) and node.op.body is None:
-            found += [int(abs(v)) for v in vars(node.op).values() if isinstance(v, int | Fraction) and abs(v) <= 100]
+            found += [int(abs(v)) for v in vars(node.op).values() if isinstance(v, int | Fraction) and abs(v) <= 400]
     return max(found)
+
+
+def largest_place(*diagrams: Diagram) -> int:
+    """The greatest integer of an attribute, or of a literal where positions or sizes are read too: what larger sizes might show."""
+    nodes = [n for d in diagrams for n in boxes(d, d.nodes) if is_dataclass(n.op) and n.op.body is None]
+    places = any(n.op.word in ("iota", "size") for n in nodes)
+    values = [(n.op.word, v) for n in nodes for v in vars(n.op).values() if isinstance(v, int | Fraction) and not isinstance(v, bool)]
+    return max((int(abs(v)) for word, v in values if v == int(v) and (places or word == "shift")), default=0)
+
+
+STEEP = frozenset({"exp", "logsumexp", "softmax", "softplus", "sigmoid", "silu", "elu", "tanh", "power", "^"})
+"""Boxes in which great numbers overflow or are lost."""
+
+
+def marks(*diagrams: Diagram) -> tuple[float, ...]:
+    """0, the literals, what lies 1 beside them and twice as far: a rule may be false there alone, or beyond.
+
+    >>> from anatomy.errors import Source
+    >>> from anatomy.language.program import Program
+    >>> marks(Program.of(Source("f.anat", "axis n diagram f(x: [n]) -> [n] { out min(x, 20) }")).get("f"))
+    (-40.0, -21.0, -20.0, -19.0, 0.0, 19.0, 20.0, 21.0, 40.0)
+    """
+    nodes = [n for d in diagrams for n in boxes(d, d.nodes)]
+    most = 20 if any(n.op.word in STEEP for n in nodes) else 10**6
+    values = {float(v) for n in nodes if is_dataclass(n.op) and n.op.body is None for v in vars(n.op).values() if isinstance(v, Fraction) and abs(v) <= most}
+    found = {0.0} | {sign * x for v in values for x in (v, v + 1, v - 1, 2 * v) for sign in (1, -1)}
+    return tuple(sorted(x + 0.0 for x in found))[:200]
 
 
 def volume(diagram: Diagram, sizes: Mapping[str, int]) -> int:
@@ -162,6 +191,8 @@ def entry(numbers: Any, rng: random.Random, draw: Draw) -> Any:
             return (float(rng.choice((-3, -2, -1, 1, 2, 3))), 0.0)
         case _ if draw.how == "ties":
             return (float(rng.randint(0, 1)), 0.0)
+        case _ if draw.how == "marks":
+            return (rng.choice(draw.marks), 0.0)
         case _:
             return (draw.scale * rng.gauss(0, 1), rng.gauss(0, 1))
 

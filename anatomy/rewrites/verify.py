@@ -33,6 +33,10 @@ ZEROS = (Draw("ties"),) * 3
 """Where one side alone may have no value."""
 BRIEF = 100
 """Points of a box from which on, as with lifts, only the first two draws are made."""
+FEW = 12
+"""Entries of all inputs up to which points of the sides' own are drawn as well: 0, literals and what lies beside them."""
+OFTEN = 24
+"""How many of these."""
 PARTIAL = frozenset({"log", "sqrt", "power"})
 """Functions that are not defined everywhere; for these a test in float64 follows the exact one."""
 UNDEFINED = frozenset({"Divide", "Power", "Normalise", "Solve"})
@@ -119,6 +123,9 @@ class _Verifier:
             sampled.append("numbers")
         if sampled:
             return self._result("tested", reason=f"exact in the reals; {' and '.join(sampled)} were sampled")
+        most, place = max((n for c in self.tried for n in c.shown.values()), default=0), trial.largest_place(self.rule.left, self.rule.right)
+        if place > most > 0:
+            return self._result("tested", reason=f"exact in the reals; sizes up to {most} were tried, and the rule mentions {place}")
         names = sorted(name.split()[-1] for name in self.opaque)
         return self._result("proved-mod-p", error=error, reason=f"for any function as {', '.join(names)}" if names else "")
 
@@ -266,7 +273,7 @@ class _Verifier:
                 continue
             added = trial.sized_lifts(some)
             brief = some or trial.volume(case.left, case.sizes[0]) > BRIEF
-            for number, draw in enumerate(only or (draws[:2] if brief else draws)):
+            for number, draw in enumerate(only or (draws[:2] if brief else (*draws, *self._marked(case)))):
                 rng = random.Random(f"{self.seed} {turn} {number}")
                 given = case.inputs(numbers, rng, draw, added)
                 pairs = self._both(numbers, case, given, added)
@@ -283,6 +290,15 @@ class _Verifier:
         if not compared and not only:
             raise Abstain("both sides are undefined at all points tried")
         return None
+
+    def _marked(self, case: Case) -> tuple[Draw, ...]:
+        entries = sum(prod(case.sizes[0][a] for a in i.layout) for i in self.rule.left.inputs)
+        if entries > FEW:
+            return ()
+        ends = {float(x) for d in case.domains.values() for x in (d.low, d.high) if x is not None}
+        marks = (*trial.marks(*case.sides), *sorted(ends))
+        alike = [Draw("marks", marks=(marks[k * len(marks) // (OFTEN // 3)],)) for k in range(OFTEN // 3)]
+        return (*alike, *(Draw("marks", marks=marks),) * (OFTEN - len(alike)))
 
     def _witness(
         self, case: Case, some: Lifts, given: Mapping[str, Tensor], at: dict[str, int],

@@ -177,3 +177,15 @@ def test_inner_sizes_are_one_size() -> None:
     assert compare(text, other) == Equality(False, False, True, True)
     assert compare(text, other.replace("* 1", "* size[h]")).evaluation is False
     assert compare(text, text.replace("[h]", "[r]")) == Equality(True, True, True, True)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "mask"), [(", p: mask[n, m]", "p"), ("", "n != 40"), ("", "m >= 60 or n < 60")], ids=["data", "a position", "late"]
+)
+def test_a_quotient_is_no_softmax_where_rows_may_be_empty(inputs: str, mask: str) -> None:
+    found = compare(
+        f"diagram f(s: [n, m]{inputs}, v: [m, e]) -> [n, e] {{ w = softmax[m](s) * where({mask}, 1, 0) out dot[m](w, v) / sum[m](w) }}",
+        f"diagram f(s: [n, m]{inputs}, v: [m, e]) -> [n, e] {{ out dot[m](softmax[m](mask({mask}, s)), v) }}",
+    )
+    assert found.evaluation is False
+    assert not found.proved

@@ -332,3 +332,29 @@ def test_random_seeds_do_not_matter_for_true_rules():
     seeds = [random.Random(0).randrange(10**6) for _ in range(20)]
     assert {verify(rule(TESTED[0]), seed).status for seed in seeds} == {"tested"}
     assert {verify(rule(PROVED[1]), seed).status for seed in seeds} == {"proved-mod-p"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(x: []): abs(sign(x)) == 1",
+        "(x: []): where(x != 0, x, 7) == x",
+        "(x: []): min(x, 20) == x",
+        "(x: []): relu(x - 50) == 0",
+        "(x: []): where(x == 0.5, 1, 0) == 0",
+        "(x: [], y: []): where(x == y, 1, 0) == 0",
+        "(x: [], y: [], z: []): where(x == y and y == z, 1, 0) == 0",
+        "(x: []) where 0 <= x: sign(x) == 1",
+        "(x: []) where x <= 3: where(x == 3, 1, 0) == 0",
+        "(x: [n]): where(n == 200, 0, x) == x",
+        "(x: [n]): shift[n](x, 150) == 0 * x",
+    ],
+)
+def test_a_rule_that_is_false_at_few_points_only_is_refused(text):
+    assert verify(rule(text)).status == "false"
+
+
+def test_what_larger_sizes_might_show_is_not_called_proved():
+    found = verify(rule("(x: [n]): where(n == 5000, 0, x) == x"))
+    assert found.status == "tested"
+    assert "the rule mentions 5000" in found.reason
