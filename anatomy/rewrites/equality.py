@@ -342,14 +342,14 @@ def _agree(
     a: Diagram, modules: tuple[nn.Module, nn.Module], sizes: tuple[dict[str, int], dict[str, int]],
     pairs: list[_Pair], seed: int,
 ) -> bool | Counterexample | None:  # fmt: skip
-    """Whether the modules agree at random points, or one where they do not; None where nothing but nan came out."""
+    """Whether the modules agree at random points and where all is 0, or one where they do not; None where nothing but nan came out."""
     import torch
 
     generator = torch.Generator().manual_seed(seed)
     decided = False
     with torch.no_grad():
         masks = any(a.wires[i.wire].kind.name == "mask" for i in a.inputs)
-        for scale, truth in ((1.0, None), (0.3, None), *(((1.0, False), (1.0, True)) if masks else ())):
+        for scale, truth in ((1.0, None), (0.3, None), *(((1.0, False), (1.0, True)) if masks else ()), (0.0, None)):
             states: tuple[dict[str, torch.Tensor], ...] = ({}, {})
             for pair in pairs:
                 shape = [sizes[0][x] for x, _ in pair.axes]

@@ -189,3 +189,10 @@ def test_a_quotient_is_no_softmax_where_rows_may_be_empty(inputs: str, mask: str
     )
     assert found.evaluation is False
     assert not found.proved
+
+
+@pytest.mark.parametrize("body", ["(x + 1 / t) - 1 / t", "softmax[n](x + log(abs(t))) * 0 + x", "x + (1 / t - 1 / t)"])
+def test_what_has_no_value_at_zero_is_not_cancelled(body: str) -> None:
+    found = compare(f"diagram f(x: [n], t: []) -> [n] {{ out {body} }}", "diagram f(x: [n], _t: []) -> [n] { out x }")
+    assert found.evaluation is False
+    assert not found.proved
