@@ -117,7 +117,7 @@ def marks(*diagrams: Diagram) -> tuple[float, ...]:
     (-40.0, -21.0, -20.0, -19.0, 0.0, 19.0, 20.0, 21.0, 40.0)
     """
     nodes = [n for d in diagrams for n in boxes(d, d.nodes)]
-    most = 20 if any(n.op.word in STEEP for n in nodes) else 10**6
+    most = 100 if any(n.op.word in STEEP for n in nodes) else 10**6
     values = {float(v) for n in nodes if is_dataclass(n.op) and n.op.body is None for v in vars(n.op).values() if isinstance(v, Fraction) and abs(v) <= most}
     found = {0.0} | {sign * x for v in values for x in (v, v + 1, v - 1, 2 * v) for sign in (1, -1)}
     return tuple(sorted(x + 0.0 for x in found))[:200]

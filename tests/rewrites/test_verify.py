@@ -341,6 +341,7 @@ def test_random_seeds_do_not_matter_for_true_rules():
         "(x: []): where(x != 0, x, 7) == x",
         "(x: []): min(x, 20) == x",
         "(x: []): relu(x - 50) == 0",
+        "(x: []): exp(min(x, 30)) == exp(x)",
         "(x: []): where(x == 0.5, 1, 0) == 0",
         "(x: [], y: []): where(x == y, 1, 0) == 0",
         "(x: [], y: [], z: []): where(x == y and y == z, 1, 0) == 0",
