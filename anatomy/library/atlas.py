@@ -16,7 +16,7 @@ from typing import Any
 from anatomy.errors import AnatomyError
 from anatomy.library import shelf
 from anatomy.library.entry import entries
-from anatomy.library.forms import Form, closed, entry, key, lifted_key, survey
+from anatomy.library.forms import Form, closed, entry, key, lifted_key, survey, narrowed
 from anatomy.library.hunt import Face, by_size, by_weight
 from anatomy.library.proof import Proof, proved
 
@@ -418,7 +418,9 @@ def steps(path: Sequence[tuple[Form, Form]]) -> Iterator[str]:
 def _edge(left: str, right: str, path: Sequence[tuple[Form, Form]], checks: tuple[Check, ...]) -> Edge:
     done = (*steps(path), *(w for c in checks if c.proof.by == "witness" for w in c.proof.forth if not plain(w)))
     sizes = tuple(s for s in done if " := " not in s)
-    restrictions = tuple(dict.fromkeys((*sizes, *(f"~= if {r}" for c in checks for r in c.proof.restrictions))))
+    made = [m for _, m in path if m.entry == path[0][0].entry and m.open == path[0][0].open]
+    tied = narrowed(path[0][0], made[-1]) if made else ()
+    restrictions = tuple(dict.fromkeys((*sizes, *tied, *(f"~= if {r}" for c in checks for r in c.proof.restrictions))))
     if any(source.open for source, _ in path):
         kind = "fill"
     else:

@@ -159,7 +159,8 @@ class _Chart:
         if e.kind == "fill":
             found = [s.replace(" := identity", " := id") for s in e.steps if s.endswith(":= identity") or " := " not in s]
             return _few(found)
-        return _few([s.partition(" and ")[0].replace(" := identity", " := id") for s in e.steps])
+        tied = [r for r in e.restrictions if r not in e.steps and "~=" not in r]
+        return _few([s.partition(" and ")[0].replace(" := identity", " := id") for s in e.steps]) + (f", if {', '.join(tied)}" if tied else "")
 
     def tip(self, e: Edge) -> str:
         done = "".join(f"\\n  {plain(s)}" for s in e.steps)

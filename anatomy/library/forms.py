@@ -14,6 +14,7 @@ from anatomy.ir.canonical import Canonical
 from anatomy.ir.graph import Diagram
 from anatomy.ir.live import live
 from anatomy.ir.op import Problem
+from anatomy.ir.poly import Poly
 from anatomy.language.program import Program
 from anatomy.library.entry import Entry
 from anatomy.library.entry import entry as looked_up
@@ -53,6 +54,18 @@ class Form:
             for one in text.split(" and "):
                 here = moved(here, Move.read(one, here))
         return here
+
+
+def narrowed(source: Form, made: Form) -> tuple[str, ...]:
+    """What must hold of the sizes of a mechanism where moves on weights or sizes make one form of it from another.
+
+    >>> narrowed(Form("luong_general"), Form("luong_general", (), ("score.Wa := identity",)))
+    ('d = c',)
+    """
+    before, after = source.diagram(), made.diagram()
+    own = [v for v in sorted(before.free_sizes()) if before.sizes.get(v) == Poly.var(v) and v in after.sizes]
+    # `w >= n` is put in as w + n - 1 for w, which says no more than the move does.
+    return tuple(f"{v} = {after.sizes[v]}" for v in own if v not in after.sizes[v].variables())
 
 
 def _opened(found: Entry, parts: tuple[str, ...]) -> Diagram:

@@ -14,14 +14,14 @@ from anatomy.library import record
 from anatomy.library.atlas import Atlas, build
 from anatomy.library.chart import chart
 from anatomy.library.entry import entries
-from anatomy.library.forms import Form
+from anatomy.library.forms import Form, narrowed
 from anatomy.library.proof import filled_in, greater, prove
 from zoo import map as made
 
 
 @pytest.fixture(scope="module")
 def atlas() -> Atlas:
-    return record.read(json.loads(made.DATA.read_text("utf-8")))
+    return record.read(json.loads(made.made.DATA.read_text("utf-8")))
 
 
 def test_the_map_is_of_the_present_files() -> None:
@@ -62,7 +62,7 @@ def test_every_edge_is_proved_again(atlas: Atlas) -> None:
 
 @pytest.mark.slow
 def test_the_map_is_what_its_files_make() -> None:
-    assert record.data(build()) == json.loads(made.DATA.read_text("utf-8"))
+    assert record.data(build()) == json.loads(made.made.DATA.read_text("utf-8"))
 
 
 KNOWN = [
@@ -117,8 +117,20 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main(["zoo", "map"]) == 0
     assert "sliding_window == causal_mha   mask.w >= n" in capsys.readouterr().out
     assert main(["zoo", "map", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == json.loads(made.DATA.read_text("utf-8"))
+    assert json.loads(capsys.readouterr().out) == json.loads(made.made.DATA.read_text("utf-8"))
     for suffix in (".svg", ".html", ".md", ".dot", ".json"):
         assert main(["zoo", "map", "-o", str(tmp_path / f"map{suffix}")]) == 0
         assert (tmp_path / f"map{suffix}").stat().st_size > 1000
     assert main(["zoo", "map", "-o", str(tmp_path / "map.xyz")]) != 0
+
+
+def test_edges_by_values_of_weights_state_the_sizes_that_they_need() -> None:
+    """An identity is square: Linformer is full attention at one length only."""
+    found = {(e.left, e.right): e for e in record.read(json.loads(made.DATA.read_text("utf-8"))).edges}
+    assert found["linformer", "mha"].restrictions == ("n = p",)
+    assert found["talking_heads", "mha"].restrictions == ("g = j", "h = j")
+    assert found["luong_general", "luong_dot"].restrictions == ("d = c",)
+    for edge in found.values():
+        for check in edge.checks[:1]:
+            if edge.kind == "weights" and check.left.moves and check.left.entry == edge.left:
+                assert set(narrowed(Form(edge.left), check.left)) <= set(edge.restrictions)
