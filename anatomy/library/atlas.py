@@ -16,7 +16,7 @@ from typing import Any
 from anatomy.errors import AnatomyError
 from anatomy.library import shelf
 from anatomy.library.entry import entries
-from anatomy.library.forms import Form, closed, entry, key, lifted_key, survey, narrowed
+from anatomy.library.forms import Form, closed, entry, key, lifted_key, narrowed, survey
 from anatomy.library.hunt import Face, by_size, by_weight
 from anatomy.library.proof import Proof, proved
 

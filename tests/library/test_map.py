@@ -21,7 +21,7 @@ from zoo import map as made
 
 @pytest.fixture(scope="module")
 def atlas() -> Atlas:
-    return record.read(json.loads(made.made.DATA.read_text("utf-8")))
+    return record.read(json.loads(made.DATA.read_text("utf-8")))
 
 
 def test_the_map_is_of_the_present_files() -> None:
@@ -62,7 +62,7 @@ def test_every_edge_is_proved_again(atlas: Atlas) -> None:
 
 @pytest.mark.slow
 def test_the_map_is_what_its_files_make() -> None:
-    assert record.data(build()) == json.loads(made.made.DATA.read_text("utf-8"))
+    assert record.data(build()) == json.loads(made.DATA.read_text("utf-8"))
 
 
 KNOWN = [
@@ -117,7 +117,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main(["zoo", "map"]) == 0
     assert "sliding_window == causal_mha   mask.w >= n" in capsys.readouterr().out
     assert main(["zoo", "map", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == json.loads(made.made.DATA.read_text("utf-8"))
+    assert json.loads(capsys.readouterr().out) == json.loads(made.DATA.read_text("utf-8"))
     for suffix in (".svg", ".html", ".md", ".dot", ".json"):
         assert main(["zoo", "map", "-o", str(tmp_path / f"map{suffix}")]) == 0
         assert (tmp_path / f"map{suffix}").stat().st_size > 1000
