@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from anatomy.cli.output import add_json, emit, report
 from anatomy.errors import fail
 from anatomy.errors.printer import as_json
+from anatomy.language.program import Program
 from anatomy.rewrites.derive import Derivation, derive
 from anatomy.target import resolve
 
@@ -55,10 +57,10 @@ def run(options: argparse.Namespace) -> int:
 
         Film.suffix(options.film)
     if options.json:
-        emit([as_data(d, options.fill) for d in found])
+        emit([{**as_data(d, options.fill), "tested": tested(program, d)} for d in found])
     else:
         for derivation in found:
-            listing(derivation, options.fill)
+            listing(derivation, options.fill, tested(program, derivation))
             report(derivation.diagnostics)
     if options.film and not found[0].diagnostics:
         from anatomy.rewrites.film import Film
@@ -94,8 +96,19 @@ def as_data(d: Derivation, fill: bool) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def listing(d: Derivation, fill: bool) -> None:
-    """The steps of a derivation that holds, one a line."""
+def tested(program: Program, d: Derivation) -> list[str]:
+    """The rules among its reasons that are tested, in float64 at many sizes, and not proved."""
+    from anatomy.language import syntax as s
+    from anatomy.rewrites.library import library
+    from anatomy.rewrites.verify import verify
+
+    words = sorted({word.removesuffix("^") for line in d.lines for word in line.by})
+    known = {r.name: r for r in library()} | {n: r for n in program.names(s.RuleDecl) if (r := program.rule(n)) is not None}
+    return [w for w in words if w in known and verify(known[w]).status == "tested"]
+
+
+def listing(d: Derivation, fill: bool, rests: Sequence[str] = ()) -> None:
+    """The steps of a derivation that holds, one a line, and the rules that it rests on without a proof."""
     if d.diagnostics:
         print(f"{d.name}: does not hold")
         return
@@ -116,3 +129,5 @@ def listing(d: Derivation, fill: bool) -> None:
             print("".join(f"       {text}".rstrip() + "\n" for text in unparse(line.diagram).splitlines()), end="")
     for k, condition in enumerate(d.conditions):
         print(("  where " if not k else "    and ") + condition)
+    if rests:
+        print(f"  by rules that are tested, not proved: {', '.join(rests)}")

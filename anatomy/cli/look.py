@@ -143,7 +143,7 @@ def equal(options: argparse.Namespace) -> int:
         words = {True: "yes", False: "no", None: "not decided"}
         for key, value in rows.items():
             print(f"{key:<12} {words[value]:<12} {meaning[key]}")
-        for line in (*_reasons(found), *_relation(found, left, right, why)):
+        for line in (*_reasons(found, _partial(left) or _partial(right)), *_relation(found, left, right, why)):
             print(line)
     if options.relation is None:
         return 0 if found.proved else 1
@@ -208,7 +208,12 @@ def and_(words: tuple[str, ...]) -> str:
     return " and ".join(words)
 
 
-def _reasons(found: Equality) -> list[str]:
+def _partial(diagram: Diagram) -> bool:
+    """Whether something in it has no value everywhere: a quotient, a power, a logarithm, a mask."""
+    return any(n.op.word in ("/", "^", "log", "sqrt", "mask", "logsumexp", "l1norm", "l2norm") for n in diagram.nodes)
+
+
+def _reasons(found: Equality, partial: bool) -> list[str]:
     """A derivation or a counterexample in words."""
     lines = []
     if found.derivation and not found.same_term:
@@ -219,6 +224,8 @@ def _reasons(found: Equality) -> list[str]:
                 lines.append(f"  {side:<6} {', '.join(names)}")
         if any(rule.endswith("^") for _, rule in found.derivation):
             lines.append("  (^: from right to left)")
+        if partial:
+            lines.append("  wherever both are finite: no denominator is 0, no row of a mask is empty")
     elif found.evaluation and not found.proved:
         lines.append("\nNo derivation is known: this is a conjecture, not a proof.")
     related = found.relation is not None and not found.relation.conjecture

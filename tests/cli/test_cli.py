@@ -200,3 +200,19 @@ def test_a_file_stands_for_the_diagram_of_its_name(capsys: pytest.CaptureFixture
     first = capsys.readouterr().out
     assert main(["hash", "zoo:linear"]) == 0
     assert first.split()[0] == capsys.readouterr().out.split()[0]
+
+
+def test_a_derivation_says_which_of_its_rules_are_only_tested(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["derive", "examples/derivations/linear_attention.anat::causal_softmaxed"]) == 0
+    assert "by rules that are tested, not proved: exp_mask" in capsys.readouterr().out
+    assert main(["derive", "examples/derivations/linear_attention.anat::linear", "--json"]) == 0
+    assert '"tested": []' in capsys.readouterr().out
+
+
+def test_equal_says_where_the_laws_hold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "two.anat"
+    file.write_text("axis n diagram a(x: [n], y: [n]) -> [n] { out (x + 1) / y } diagram b(x: [n], y: [n]) -> [n] { out x / y + 1 / y } diagram c(x: [n], _y: [n]) -> [n] { out x + x }")
+    assert main(["equal", f"{file}::a", f"{file}::b"]) == 0
+    assert "no denominator is 0" in capsys.readouterr().out
+    main(["equal", f"{file}::c", f"{file}::c"])
+    assert "denominator" not in capsys.readouterr().out
