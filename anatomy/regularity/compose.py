@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,10 @@ from anatomy.errors import AnatomyError
 from anatomy.ir.bound import INF, Bound, Slopes, Triple, Unproved, add, mul, root
 from anatomy.ir.graph import Diagram, Node
 from anatomy.ir.solve import solve
-from anatomy.regularity import affine
-from anatomy.regularity.affine import Base, Form
-from anatomy.regularity.rules import Rules
+from anatomy.regularity.affine import Form
 from anatomy.regularity.tensor import Ball, TooLarge
-from anatomy.regularity.view import named, rename, with_tokens
+from anatomy.regularity.view import rename, with_tokens
+from anatomy.regularity.wires import results, wired
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ def compose(diagram: Diagram, sizes: Mapping[str, int], weights: Mapping[str, np
             real.append(item.wire)
             tokens = frozenset(item.layout[:-1])
             bound = Bound(axes, tokens, (-radius, radius), radius, {item.wire: Triple.all(1.0)})
-            bounds[item.wire] = named(replace(bound, form=affine.itself(Base(item.wire, bound))), item.wire)
+            bounds[item.wire] = wired(bound, item.wire)
         else:
             last = float(sizes[wire.kind.axis] - 1) if wire.kind.name == "index" and wire.kind.axis in sizes else INF
             top = 1.0 if wire.kind.name == "mask" else last
@@ -86,17 +85,13 @@ def compose(diagram: Diagram, sizes: Mapping[str, int], weights: Mapping[str, np
     responsible, greatest, method = None, 0.0, "composition"
     for node in diagram.nodes:
         try:
-            ports = [rename(bounds[p.wire], dict(p.renames)) for p in node.ports]
-            outs = node.op.bound(Rules(node, ports, sizes))
+            ports, outs = results(node, bounds, sizes)
         except Unproved as why:
             raise Stuck(place(node), str(why)) from None
         except TooLarge:
             raise Stuck(place(node), "a constant is too large to be made explicit") from None
         before = max((_size(p.slopes) for p in ports), default=0.0)
-        for wire, out in zip(node.outs, outs, strict=True):
-            if not out.constant and out.form is None:
-                out = replace(out, form=affine.itself(Base(wire, out)))
-            out = bounds[wire] = named(out, wire)
+        for out in outs:
             after = _size(out.slopes)
             if out.facts.get("method"):
                 method = out.facts["method"]

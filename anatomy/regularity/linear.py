@@ -9,13 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from anatomy.ir.bound import Triple, arb_up, root
+from anatomy.ir.bound import Interval, Triple, arb_up, magnitude, mul, root, times
 from anatomy.regularity.tensor import UNIT, Ball, guard
 
 
 @dataclass(frozen=True)
 class Linear:
-    """`apply` per output on tensors that have the needed axes; `norms` of the map; growth of an entry."""
+    """`apply` per output on tensors that have the needed axes; `norms` of the map; growth of an entry.
+
+    With `most`, every result is a sum of from 1 to that many entries.
+    """
 
     gone: tuple[str, ...]
     new: tuple[str, ...]
@@ -24,6 +27,16 @@ class Linear:
     reach: float = 1.0
     fills: bool = False
     """Entries may become 0."""
+    most: int = 1
+
+    def image(self, x: Interval) -> Interval:
+        """Where the entries of a result lie."""
+        if self.most > 1:
+            whole = times(x, self.most)
+            x = min(x[0], whole[0]), max(x[1], whole[1])
+        elif self.reach != 1:
+            x = -mul(self.reach, magnitude(x)), mul(self.reach, magnitude(x))
+        return (min(x[0], 0.0), max(x[1], 0.0)) if self.fills else x
 
 
 def describe(name: str, own: tuple[str, ...], sizes: dict[str, int], tokens: frozenset[str], options: dict[str, Any]) -> Linear:
@@ -62,7 +75,7 @@ def describe(name: str, own: tuple[str, ...], sizes: dict[str, int], tokens: fro
             # The running sum has singular values 1 / (2 sin((2k - 1) pi / (4n + 2))), k = 1..n.
             two = arb_up(1 / (2 * (arb.pi() / (4 * points + 2)).sin())) if points > 1 else 1.0
             norms = Triple.of(float(points), two, float(points)) if axis in tokens else Triple.all(two)
-            return Linear(own, own, (lambda b: _cumsum(b, axis),), norms, float(points))
+            return Linear(own, own, (lambda b: _cumsum(b, axis),), norms, most=points)
         case "fft_re" | "fft_im":
             # Re F = (F + conj F) / 2 with F / sqrt(N) unitary, so its norm is at most sqrt(N).
             over_tokens = float(math.prod(sizes[a] for a in own if a in tokens))

@@ -89,17 +89,9 @@ def of_mixture(ctx: Rules, terms: Sequence[Bound], summed: frozenset[str]) -> tu
     found = []
     for x in terms:
         for part in itself(x):
-            fresh = _fresh(ctx, summed & part.linked)
-            found.append(Part(rename(part.source, fresh), part.linked - summed, part.factor))
+            source = rename(part.source, ctx.fresh(summed & part.linked))
+            found.append(Part(source, part.linked - summed, part.factor))
     return tuple(found)
-
-
-def _fresh(ctx: Rules, axes: frozenset[str]) -> dict[str, str]:
-    """Names of their own for axes that no longer link."""
-    fresh = {a: f"~{len(ctx.sizes) + k}~{a}" for k, a in enumerate(sorted(axes))}
-    for old, new in fresh.items():
-        ctx.sizes[new] = ctx.sizes[old]
-    return fresh
 
 
 def of_product(ctx: Rules, factors: Sequence[Bound], summed: frozenset[str]) -> tuple[Part, ...] | None:
@@ -120,7 +112,7 @@ def of_product(ctx: Rules, factors: Sequence[Bound], summed: frozenset[str]) -> 
                 float(math.prod(ctx.sizes[a] for a in none)),
                 *(reach(ctx, o, h) for o, h in zip(others, held, strict=True)),
             )
-            found.append(Part(rename(part.source, _fresh(ctx, bridge)), part.linked - summed, size))
+            found.append(Part(rename(part.source, ctx.fresh(bridge)), part.linked - summed, size))
             if len(found) > MOST:
                 return None
     return tuple(found)

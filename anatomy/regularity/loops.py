@@ -24,10 +24,9 @@ from dataclasses import replace
 from anatomy.ir.bound import Bound, Interval, Slopes, Triple, Unproved, add, mul, root, slopes_after, slopes_sum
 from anatomy.ir.graph import Diagram
 from anatomy.ir.loop import under
-from anatomy.regularity import affine
-from anatomy.regularity.affine import Base
 from anatomy.regularity.rules import Rules
-from anatomy.regularity.view import named, rename, tighten, widen, with_tokens
+from anatomy.regularity.view import rename, tighten, widen, with_tokens
+from anatomy.regularity.wires import results, wired
 
 LONGEST = 4096
 """The steps of the longest loop that is bounded."""
@@ -61,20 +60,20 @@ def loop(ctx: Rules) -> list[Bound]:
     keys = [i.wire for i in body.inputs]
     moved = [_stacked(p, step, tokens, sizes) for p in ports[carries:]]
     stacked = _solved(out, keys, carries, n, [b.slopes for b in start], moved)
-    results: list[Bound] = []
+    found: list[Bound] = []
     for k in range(carries):
         entry, radius = hull[k]
-        results.append(tighten(Bound(states[k] | {step}, tokens & states[k] | {step}, entry, radius, stacked[k]), sizes))
+        found.append(tighten(Bound(states[k] | {step}, tokens & states[k] | {step}, entry, radius, stacked[k]), sizes))
     for o in out[carries:]:
         slopes: Slopes = {}
         for key, before in zip(keys, (*stacked, *moved), strict=True):
             if key in o.slopes:
                 slopes = slopes_sum(slopes, slopes_after(o.slopes[key], before))
-        results.append(tighten(Bound(o.axes | {step}, o.tokens | {step}, o.entry, o.radius, slopes), sizes))
+        found.append(tighten(Bound(o.axes | {step}, o.tokens | {step}, o.entry, o.radius, slopes), sizes))
     for k in range(carries):
         entry, radius = _joined(hull[k], (out[k].entry, out[k].radius))
-        results.append(tighten(Bound(states[k], tokens & states[k], entry, radius, stacked[k]), sizes))
-    return results
+        found.append(tighten(Bound(states[k], tokens & states[k], entry, radius, stacked[k]), sizes))
+    return found
 
 
 def _stacked(x: Bound, step: str, tokens: frozenset[str], sizes: dict[str, int]) -> Slopes:
@@ -147,22 +146,13 @@ def _step(ctx: Rules, body: Diagram, inputs: Sequence[Bound]) -> list[Bound]:
     """One step of the body: the derivatives of its results by each of its inputs."""
     bounds: dict[int, Bound] = {}
     for item, x in zip(body.inputs, inputs, strict=True):
-        if x.constant:
-            bounds[item.wire] = x
-            continue
-        fresh = replace(x.bare(), slopes={item.wire: Triple.all(1.0)})
-        bounds[item.wire] = named(replace(fresh, form=affine.itself(Base(item.wire, fresh))), item.wire)
+        bounds[item.wire] = x if x.constant else wired(replace(x.bare(), slopes={item.wire: Triple.all(1.0)}), item.wire)
     for node in body.nodes:
-        ports = [rename(bounds[p.wire], dict(p.renames)) for p in node.ports]
-        outs = node.op.bound(Rules(node, ports, ctx.sizes))
-        for wire, out in zip(node.outs, outs, strict=True):
-            bounds[wire] = named(out if out.constant or out.form is not None else replace(out, form=affine.itself(Base(wire, out))), wire)
-    results = [rename(bounds[o.port.wire], dict(o.port.renames)) for o in body.outputs]
-    lifts = [x.axes for x in inputs]
+        results(node, bounds, ctx.sizes)
     wide = []
-    for k, r in enumerate(results):
-        axes = lifts[k] if k < ctx.node.op.carries else r.axes
-        tokens = inputs[k].tokens if k < ctx.node.op.carries else r.tokens
+    for k, output in enumerate(body.outputs):
+        r = rename(bounds[output.port.wire], dict(output.port.renames))
         ctx.open(r)
-        wide.append(with_tokens(widen(r, axes, tokens, ctx.sizes), tokens & axes, ctx.sizes))
+        like = inputs[k] if k < ctx.node.op.carries else r
+        wide.append(with_tokens(widen(r, like.axes, like.tokens, ctx.sizes), like.tokens, ctx.sizes))
     return wide

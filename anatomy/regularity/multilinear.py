@@ -18,7 +18,6 @@ from anatomy.ir.bound import (
     Interval,
     Slopes,
     Triple,
-    div,
     hull_of_products,
     magnitude,
     mul,
@@ -84,11 +83,9 @@ def product(ctx: Rules, factors: Sequence[Bound], summed: frozenset[str]) -> Bou
             return replace(out, facts={"attention": theorem.fold, "method": softmax.NAME})
     out = ctx.finish(axes, tokens & axes, entry, radius, slopes, form)
     if len(data) == 1 and not summed and known.mid.size and float(np.min(known.mid)) > known.rad and "log" in data[0].facts:
-        from anatomy.regularity.rules import log_image
-
-        factor = ctx.known(known)
-        more = ctx.pointwise(factor, "log", log_image, lambda e: div(1.0, e[0]))
-        out = replace(out, facts={"log": ctx.total([data[0].facts["log"], more])})
+        more = ctx.logarithm(ctx.known(known))
+        if more is not None:
+            out = replace(out, facts={"log": ctx.total([data[0].facts["log"], more])})
     if (len(data) >= 2 or (summed and parts is data)) and len(parts) <= 4:
         out = replace(out, facts={"product": _fact(ctx, parts, summed), **method})
     return out if out.constant else replace(out, local=of_product(ctx, parts, summed))
@@ -122,9 +119,7 @@ def _flat(factors: Sequence[Bound]) -> list[Bound]:
 
 
 def _fact(ctx: Rules, parts: Sequence[Bound], summed: frozenset[str]) -> Product:
-    fresh = {a: f"~{len(ctx.sizes)}~{a}" for a in summed}
-    for old, new in fresh.items():
-        ctx.sizes[new] = ctx.sizes[old]
+    fresh = ctx.fresh(summed)
     shallow = []
     for part in parts:
         kept = {k: v for k, v in part.facts.items() if k in ("softmax", "log")}

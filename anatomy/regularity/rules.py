@@ -20,7 +20,6 @@ from anatomy.ir.bound import (
     Unproved,
     add,
     div,
-    down,
     enclose,
     magnitude,
     meet,
@@ -30,11 +29,10 @@ from anatomy.ir.bound import (
     slopes_after,
     slopes_meet,
     slopes_sum,
-    times,
     up,
 )
 from anatomy.ir.graph import Node
-from anatomy.regularity import affine, linear, local, selecting, tensor
+from anatomy.regularity import affine, arranging, linear, local, selecting, tensor
 from anatomy.regularity.affine import Form
 from anatomy.regularity.rows import counts, decide, peak, row_counts, simplex, softmax_of
 from anatomy.regularity.tensor import Ball, TooLarge
@@ -43,9 +41,9 @@ from anatomy.regularity.view import Softmax, constant, mask_of, tighten, widen, 
 ZERO = Triple()
 
 
-def log_image(x: Interval) -> Interval:
+def _log(x: Interval) -> Interval:
     """The logarithm of an interval of positive numbers."""
-    return down(enclose("log", x[0])[0]), up(enclose("log", x[1])[1])
+    return enclose("log", x[0])[0], enclose("log", x[1])[1]
 
 
 class Rules:
@@ -64,6 +62,12 @@ class Rules:
 
     def points(self, axes: Any) -> int:
         return math.prod(self.sizes[a] for a in axes)
+
+    def fresh(self, axes: frozenset[str]) -> dict[str, str]:
+        """Names that occur nowhere else for axes that are summed away."""
+        table = {a: f"~{len(self.sizes) + k}~{a}" for k, a in enumerate(sorted(axes))}
+        self.sizes.update({new: self.sizes[old] for old, new in table.items()})
+        return table
 
     def unproved(self, why: str) -> Unproved:
         return Unproved(why)
@@ -163,83 +167,10 @@ class Rules:
         return add(norm, mul(ball.rad, root(float(self.points(inner)))))
 
     def linear(self, x: Bound, name: str, **options: Any) -> tuple[Bound, ...]:
-        self.open(x)
-        own = self.node.own
-        if name == "merge" and not frozenset(own[:-1]) <= x.tokens:
-            x = with_tokens(x, x.tokens - frozenset(own), self.sizes)
-        tokens = x.tokens | frozenset(own) if name == "expand" else x.tokens
-        what = linear.describe(name, own, self.sizes, tokens, options)
-        axes = (x.axes - frozenset(what.gone)) | frozenset(what.new)
-        kept = frozenset(a for a in tokens if a in axes)
-        if what.gone != what.new and tokens.intersection(what.gone):
-            kept |= frozenset(what.new)
-        slopes = slopes_after(what.norms, x.slopes)
-        entry = times(x.entry, 1) if what.reach == 1 else (-mul(what.reach, magnitude(x.entry)), mul(what.reach, magnitude(x.entry)))
-        if name == "cumsum":
-            whole = times(x.entry, self.sizes[own[0]])
-            entry = min(x.entry[0], whole[0]), max(x.entry[1], whole[1])  # sums of 1 to all of the entries
-        if what.fills:
-            entry = min(entry[0], 0.0), max(entry[1], 0.0)
-        radius = mul(what.norms.inf, x.radius)
-        outs = []
-        needed = {"split": own[:1], "halves": own[:1], "unfold": own[:1], "merge": own[:-1]}.get(name, own)
-        for function in what.apply:
-            form = None
-            if x.form is not None:
-                try:
-                    form = x.form if name == "expand" else affine.apply(x.form, needed, function, self.sizes)
-                except TooLarge:
-                    form = None
-            outs.append(self.finish(axes, kept, entry, radius, slopes, form))
-        return tuple(outs)
+        return arranging.arranged(self, x, name, **options)
 
     def join(self, parts: list[Bound]) -> Bound:
-        *given, whole = self.node.own
-        names = given if len(given) > 1 else given * len(parts)
-        if any("mask" in p.facts for p in parts):
-            bare = [replace(p, facts={k: v for k, v in p.facts.items() if k != "mask"}) for p in parts]
-            return replace(self.join(bare), facts={"mask": self._masks(parts, names, whole)})
-        as_token = all(n in p.tokens for n, p in zip(names, parts, strict=True) if not p.constant)
-        rest = frozenset().union(*(p.axes - {n} for n, p in zip(names, parts, strict=True)))
-        tokens = frozenset().union(*(p.tokens - {n} for n, p in zip(names, parts, strict=True)))
-        wide = [
-            widen(p, rest | {n}, tokens | ({n} if as_token else frozenset()), self.sizes)
-            for n, p in zip(names, parts, strict=True)
-        ]
-        slopes: Slopes = {}
-        for p in wide:
-            slopes = slopes_sum(slopes, p.slopes)
-        radius = max(p.radius for p in wide) if as_token else add(*(p.radius for p in wide))
-        entry = min(p.entry[0] for p in wide), max(p.entry[1] for p in wide)
-        axes, tokens = rest | {whole}, tokens | ({whole} if as_token else frozenset())
-        form: Form | None = Form()
-        before = 0
-        for n, p in zip(names, parts, strict=True):
-            try:
-                if form is None or p.form is None:
-                    form = None
-                    break
-                start = before
-                piece = affine.apply(
-                    p.form, (n,), lambda b, n=n, s=start: linear.pad(b, n, whole, s, self.sizes[whole]), self.sizes
-                )
-                form = piece if before == 0 else affine.total(form, piece, self.sizes)
-            except TooLarge:
-                form = None
-            before += self.sizes[n]
-        return self.finish(axes, tokens, entry, radius, slopes, form)
-
-    def _masks(self, parts: list[Bound], names: list[str], whole: str) -> Any:
-        """What is allowed of operands laid end to end; "any" where one of the masks is not known."""
-        total, before = None, 0
-        for n, p in zip(names, parts, strict=True):
-            mask = p.facts.get("mask", tensor.scalar(1.0))
-            if not isinstance(mask, Ball):
-                return "any"
-            piece = linear.pad(mask.spread(self.sizes, [n]), n, whole, before, self.sizes[whole])
-            total = piece if total is None else tensor.plus(total.spread(self.sizes, piece.axes), piece.spread(self.sizes, total.axes))
-            before += self.sizes[n]
-        return total
+        return arranging.joined(self, parts)
 
     # products ---------------------------------------------------------------------------------
 
@@ -272,7 +203,7 @@ class Rules:
             return known
         if x.entry[0] <= 0 or "mask" in x.facts:
             return None
-        return self.pointwise(x, "log", log_image, lambda e: div(1.0, e[0]))
+        return self.pointwise(x, "log", _log, lambda e: div(1.0, e[0]))
 
     # nonlinear rules --------------------------------------------------------------------------
 
