@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from anatomy.regularity import Norm, Regularity
+    from anatomy.regularity.growth import Measured
     from anatomy.render import Picture
     from anatomy.rewrites.equality import Equality
     from anatomy.spaces import Space
@@ -107,21 +108,29 @@ def regularity(
     norm: Norm = "frobenius",
     seed: int = 0,
     module: nn.Module | None = None,
+    growth: bool | Measured = True,
 ) -> Regularity:
     """Verdict, sound upper bound and empirical lower bound of the diagram's Lipschitz constant.
 
     The domain is every token in the L2 ball of the given radius (`math.inf`: the whole space), the norm is
     Frobenius in and out or `max_token`. Weights are the module's, or drawn by the initialisers with the seed.
+    `growth` is False, True (the order of the bound) or `QUICK` or `THOROUGH` of `anatomy.regularity.growth` (measured too).
     """
     from anatomy.compiler import build
     from anatomy.regularity import check
+    from anatomy.regularity.growth import token_variables
 
     if module is None:
         import torch
 
-        module = build(diagram, sizes, seed=seed, dtype=torch.float64)
+        lengths = token_variables(diagram)
+        free = {a: n for a, n in sizes.items() if a not in lengths}
+        try:
+            module = build(diagram, free, seed=seed, dtype=torch.float64)  # the same weights at every length
+        except AnatomyError:
+            module = build(diagram, sizes, seed=seed, dtype=torch.float64)
     weights, function = numeric(module)
-    return check(diagram, sizes, weights, radius, norm, function, seed)
+    return check(diagram, sizes, weights, radius, norm, function, seed, growth)
 
 
 def numeric(module: nn.Module) -> tuple[dict[str, Any], Any]:

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict
 from anatomy.errors import fail
 from anatomy.ir.bound import INF
 from anatomy.ir.graph import Diagram
+from anatomy.regularity import growth as growing
 from anatomy.regularity.compose import Composition, Stuck, compose, sizes_of
-from anatomy.regularity.theorems import softmax
 
 Verdict = Literal[
     "globally_lipschitz", "lipschitz_on_domain", "not_globally_lipschitz", "not_lipschitz_on_domain", "unknown"
@@ -49,13 +49,14 @@ def check(
     norm: Norm = "frobenius",
     function: Callable[..., Any] | None = None,
     seed: int = 0,
-    growth: bool = True,
+    growth: bool | growing.Measured = True,
 ) -> Regularity:
     """The regularity of a diagram where each token of each real input has Euclidean norm at most `radius`.
 
     The last axis of an input holds features, the others count tokens; the derivative is joint over all real inputs.
     Norms: "frobenius" in and out, or "max_token", the largest token norm in and out. `radius` may be `math.inf`.
-    `function` maps float64 tensors in header order to the outputs; without it there is no lower bound.
+    `function` maps float64 tensors in header order to the outputs; without it there is no lower bound. `growth` is False,
+    True for the order of the bound in every number of tokens and in the radius, or how much of it is measured too.
 
     Raises `AnatomyError` E901 when a lower bound exceeds the upper one, E902 when the question itself is malformed.
     """
@@ -103,7 +104,7 @@ def check(
         ratio=None if finite is None or not lower else math.nextafter(finite / lower, INF),
         method=here.method,
         responsible=here.responsible,
-        growth=_growth(diagram, sizes, full, weights, radius, norm, here, upper) if growth else {},
+        growth=_growth(diagram, sizes, full, weights, radius, norm, function, seed, growth) if growth else {},
         certificate=proof,
     )
 
@@ -211,50 +212,21 @@ def _inputs(diagram: Diagram, sizes: Mapping[str, int]) -> tuple[list[tuple[int,
 
 
 def _growth(
-    diagram: Diagram, given: Mapping[str, int], full: Mapping[str, int], weights: Mapping[str, np.ndarray], radius: float,
-    norm: Norm, here: Composition, upper: float,
+    diagram: Diagram, given: Mapping[str, int], full: Mapping[str, int], weights: Mapping[str, np.ndarray], radius: float, norm: Norm,
+    function: Callable[..., Any] | None, seed: int, effort: bool | growing.Measured,
 ) -> dict[str, dict[str, Any]]:  # fmt: skip
-    """Exponents of the upper bound in the number of tokens and in the radius: by the rule, and by a fit."""
-    known = here.method == softmax.NAME and norm == "frobenius"
-    table: dict[str, dict[str, Any]] = {}
-    if math.isfinite(upper) and upper > 0 and radius not in (0.0, INF):
-        points = [(radius, upper)]
-        for factor in (2.0, 4.0):
-            try:
-                points.append((radius * factor, _constant(compose(diagram, full, weights, radius * factor), norm)))
-            except Stuck:
-                break
-        table["radius"] = {"symbolic": "R^2, then exp" if known else None, "fitted": _slope(points)}
-    for axis in _token_variables(diagram):
-        points = [(float(full[axis]), upper)]
-        for factor in (2, 4):
-            trial = dict(given) | {axis: full[axis] * factor}
-            try:
-                sizes = sizes_of(diagram, trial)
-                points.append((float(sizes[axis]), _constant(compose(diagram, sizes, weights, radius), norm)))
-            except Stuck:
-                break
-        table[axis] = {"symbolic": "min(sqrt(n), exp)" if known else None, "fitted": _slope(points)}
-    return table
+    def attained(sizes: Mapping[str, int], r: float, starts: int, steps: int, k: int) -> float:
+        from anatomy.regularity.estimate import estimate
 
+        assert function is not None
+        try:
+            shapes, fixed = _inputs(diagram, sizes_of(diagram, sizes))
+            return estimate(function, shapes, r, norm, seed + k, starts, steps, fixed).value
+        except (Stuck, ValueError, RuntimeError):
+            return math.nan  # the function is made for one size only
 
-def _token_variables(diagram: Diagram) -> list[str]:
-    """Free sizes that count tokens and that no weight has."""
-    held = {v for w in diagram.weights for a in w.layout for v in diagram.sizes[a].variables()}
-    names = []
-    for item in diagram.inputs:
-        for axis in item.layout[:-1]:
-            name = diagram.sizes[axis].as_variable()
-            if name is not None and name not in held and name not in names:
-                names.append(name)
-    return names
-
-
-def _slope(points: list[tuple[float, float]]) -> float | None:
-    """Least squares of log bound on log size."""
-    good = [(math.log(a), math.log(b)) for a, b in points if a > 0 and 0 < b < INF]
-    if len(good) < 2:
-        return None
-    mx, my = (sum(p[k] for p in good) / len(good) for k in (0, 1))
-    spread = sum((p[0] - mx) ** 2 for p in good)
-    return round(sum((p[0] - mx) * (p[1] - my) for p in good) / spread, 4) if spread else None
+    measured = isinstance(effort, growing.Measured) and function is not None
+    return growing.growth(
+        diagram, given, full, weights, radius, lambda found: _constant(found, norm), attained if measured else None,
+        effort if isinstance(effort, growing.Measured) else growing.QUICK,
+    )  # fmt: skip

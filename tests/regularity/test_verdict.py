@@ -150,8 +150,8 @@ def test_the_result_is_json_with_the_promised_fields() -> None:
     assert set(data) == {
         "verdict", "domain", "norm", "upper", "lower", "ratio", "method", "responsible", "growth", "certificate",
     }  # fmt: skip
-    assert set(data["growth"]["n"]) == {"symbolic", "fitted"}
-    assert set(data["growth"]["radius"]) == {"symbolic", "fitted"}
+    for growth in (data["growth"]["n"], data["growth"]["radius"]):
+        assert {"symbolic", "fitted", "interval", "bound"} <= set(growth)
     assert data["certificate"]["frobenius"] == data["upper"]
     assert data["certificate"]["max_token"] > 0
     assert data["lower"] <= data["upper"]
@@ -160,12 +160,15 @@ def test_the_result_is_json_with_the_promised_fields() -> None:
 def test_fixed_mixing_does_not_grow_with_the_radius() -> None:
     _, weights, given = module("fixed")
     found = check(variant("fixed"), given, weights)
-    assert found.growth["radius"]["fitted"] == pytest.approx(0.0, abs=1e-6)
+    assert found.growth["radius"]["bound"] == pytest.approx(0.0, abs=1e-6)
+    assert found.growth["radius"]["symbolic"] == "1"
     assert "n" not in found.growth, "a weight carries n, so other lengths have no meaning"
 
 
 def test_unnormalised_linear_attention_grows_linearly_with_length() -> None:
     _, weights, given = module("linear_sum", n=4)
     growth = check(variant("linear_sum"), given, weights).growth
-    assert growth["n"]["fitted"] == pytest.approx(1.0, abs=1e-6)
-    assert growth["radius"]["fitted"] == pytest.approx(2.0, abs=1e-6)
+    assert growth["n"]["bound"] == pytest.approx(1.0, abs=1e-6)
+    assert growth["n"]["symbolic"] == "n"
+    assert growth["radius"]["bound"] == pytest.approx(2.0, abs=1e-6)
+    assert growth["radius"]["symbolic"] == "R^2"
