@@ -24,16 +24,19 @@ class Unproved(Exception):
 # scalars: every basic operation of float64 is correctly rounded, so one step outwards encloses it ------
 
 
-def up(x: float) -> float:
+def defined(x: float) -> float:
+    """The same, or a refusal of what is not a number: comparisons would let it pass."""
     if x != x:
         raise Unproved("a bound is not a number")
-    return math.nextafter(x, INF)
+    return x
+
+
+def up(x: float) -> float:
+    return math.nextafter(defined(x), INF)
 
 
 def down(x: float) -> float:
-    if x != x:
-        raise Unproved("a bound is not a number")
-    return math.nextafter(x, -INF)
+    return math.nextafter(defined(x), -INF)
 
 
 def add(*terms: float) -> float:
@@ -41,7 +44,7 @@ def add(*terms: float) -> float:
     total = 0.0
     for term in terms:
         total = term if total == 0 else total if term == 0 else up(total + term)
-    return total
+    return defined(total)
 
 
 def mul(*factors: float) -> float:
@@ -51,7 +54,7 @@ def mul(*factors: float) -> float:
     """
     total = 1.0
     for factor in factors:
-        if total == 0 or factor == 0:
+        if total == 0 or defined(factor) == 0:
             return 0.0
         total = factor if total == 1 else total if factor == 1 else up(total * factor)
     return total
@@ -109,10 +112,16 @@ Interval = tuple[float, float]
 
 
 def hull_of_products(a: Interval, b: Interval) -> Interval:
-    ends = [0.0 if 0.0 in (x, y) else x * y for x in a for y in b]
-    if any(e != e for e in ends):
-        return -INF, INF
-    return _out(min(ends), max(ends))
+    ends = [_product(x, y) for x in a for y in b]
+    return min(e[0] for e in ends), max(e[1] for e in ends)
+
+
+def _product(x: float, y: float) -> Interval:
+    """`x y`, rounded both ways; what underflows keeps its sign."""
+    if 0.0 in (x, y):
+        return 0.0, 0.0
+    p = x * y
+    return (max(down(p), 0.0), up(p)) if (x > 0) == (y > 0) else (down(p), min(up(p), 0.0))
 
 
 def plus(a: Interval, b: Interval) -> Interval:
@@ -128,10 +137,6 @@ def times(a: Interval, count: int) -> Interval:
 
 def meet(a: Interval, b: Interval) -> Interval:
     return max(a[0], b[0]), min(a[1], b[1])
-
-
-def _out(low: float, high: float) -> Interval:
-    return (low if low in (0.0, -INF) else down(low)), (high if high in (0.0, INF) else up(high))
 
 
 def magnitude(a: Interval) -> float:

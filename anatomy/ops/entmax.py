@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar
 
-from anatomy.ir.bound import Bound, BoundContext
+from anatomy.ir.bound import Bound, BoundContext, down, up
 from anatomy.ir.code import Emitter, Operand, by_rows
 from anatomy.ir.glyph import Glyph
 from anatomy.ir.op import Op, Problem
@@ -75,7 +75,8 @@ class Entmax(Op):
         x, own = ctx.port(0), frozenset(ctx.node.own)
         least, most = ctx.keys(x, own)
         if self.alpha is not None:
-            low = high = float(self.alpha)
+            near = float(self.alpha)
+            low, high = (near, near) if Fraction(near) == self.alpha else (down(near), up(near))
         else:
             if not ctx.port(1).constant:
                 raise ctx.unproved("its alpha depends on the input")

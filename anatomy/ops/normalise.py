@@ -74,7 +74,7 @@ class Normalise(Op):
         # layernorm, rmsnorm, l2norm: D = (I - c c^T / s^2) / s up to that scale, a contraction over s.
         # l1norm: D = I / s - x sign(x)^T / s^2, of norm at most (1 + sqrt(points)) / s.
         least = 0.0 if self.which == "layernorm" else gap(x.entry)
-        eps = down(float(self.eps)) if self.eps else 0.0
+        eps = max(0.0, down(float(self.eps)))
         if self.which == "l1norm":
             floor = max(eps, down(least * points))
             slope, radius, top = div(add(1.0, width), floor), 1.0, 1.0

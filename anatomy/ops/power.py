@@ -11,6 +11,9 @@ from anatomy.ir.glyph import Glyph
 from anatomy.ir.op import Op
 from anatomy.ops.elementwise import CURVES
 
+GREATEST = 1024
+"""The greatest exponent that is taken as a product; beyond it a power is `exp(b log a)`."""
+
 
 @dataclass(frozen=True)
 class Power(Op):
@@ -29,7 +32,7 @@ class Power(Op):
     def bound(self, ctx: BoundContext) -> list[Bound]:
         a, b = ctx.port(0), ctx.port(1)
         exponent = ctx.single(b)
-        if exponent is not None and exponent >= 0 and exponent == int(exponent):
+        if exponent is not None and 0 <= exponent <= GREATEST and exponent == int(exponent):
             return [ctx.pointwise(a, f"power {int(exponent)}", *integer_power(int(exponent)))]
         if a.entry[0] <= 0:
             raise ctx.unproved("the base of a power is not proved to be positive")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from anatomy.ir.bound import Interval, Triple, mul, up
+from anatomy.ir.bound import Interval, Triple, arb_up, mul, up
 
 
 def slope(keys: float, alpha: float) -> Triple:
@@ -18,9 +18,11 @@ def slope(keys: float, alpha: float) -> Triple:
     """
     if keys <= 1:
         return Triple()
-    b = 2.0 - alpha
-    r = up(up((keys - 1.0) ** up((1.0 - b) / (1.0 + b))) * (1 + 1e-12))
-    sums = min(2.0, up(up(2.0 * (r / (1.0 + r)) ** (1.0 + b)) * (1 + 1e-12)))
+    b = 2.0 - alpha  # exact, as 1 <= alpha <= 2
+    from flint import arb
+
+    r = arb(keys - 1.0) ** ((1 - arb(b)) / (1 + arb(b)))
+    sums = min(2.0, arb_up(2 * (r / (1 + r)) ** (1 + arb(b))))
     if b == 0:
         sums = min(sums, up(2.0 * (1.0 - math.nextafter(1.0 / keys, 0.0))))
     return Triple.of(sums, min(1.0, sums), sums)

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from anatomy.ir.bound import Interval, Triple, arb_up, magnitude, mul, root, times
+from anatomy.ir.bound import Interval, Triple, Unproved, add, arb_up, magnitude, mul, root, times
+from anatomy.regularity.constants import fourier
 from anatomy.regularity.tensor import UNIT, Ball, guard
 
 
@@ -81,7 +82,7 @@ def describe(name: str, own: tuple[str, ...], sizes: dict[str, int], tokens: fro
             over_tokens = float(math.prod(sizes[a] for a in own if a in tokens))
             each = root(float(math.prod(sizes[a] for a in own if a not in tokens)))
             inf = math.nextafter(over_tokens * each, math.inf)
-            return Linear(own, own, (lambda b: _fft(b, own, name),), Triple.of(inf, root(float(points)), inf), float(points))
+            return Linear(own, own, (lambda b: fourier(b, own, name.removeprefix("fft_")),), Triple.of(inf, root(float(points)), inf), float(points))
     raise AssertionError(name)
 
 
@@ -130,20 +131,12 @@ def _unfold(b: Ball, axis: str, window: str, count: int, step: int, centred: boo
 def _cumsum(b: Ball, axis: str) -> Ball:
     at = b.axes.index(axis)
     n = b.mid.shape[at]
-    mid = np.cumsum(b.mid, axis=at)
+    with np.errstate(over="ignore"):
+        mid = np.cumsum(b.mid, axis=at)
+    if not np.all(np.isfinite(mid)):
+        raise Unproved("a sum of constants overflows")
     exact = b.rad == 0 and bool(np.all(np.rint(b.mid) == b.mid)) and b.top * n < 2.0**52
-    return Ball(b.axes, mid, 0.0 if exact else n * (b.rad + 2 * n * UNIT * b.top) * 1.001)
-
-
-def _fft(b: Ball, own: tuple[str, ...], name: str) -> Ball:
-    guard(b.mid.size)
-    dims = [b.axes.index(a) for a in own]
-    points = math.prod(b.mid.shape[d] for d in dims)
-    whole = np.fft.fftn(b.mid, axes=dims)
-    mid = whole.real if name == "fft_re" else whole.imag
-    # An FFT of N points loses at most about 5 log2 N units of ||x||_2 <= N max|x|; 40 of them are allowed here.
-    error = points * b.rad + 40 * (math.log2(points) + 1) * UNIT * points * b.top
-    return Ball(b.axes, np.ascontiguousarray(mid), error * 1.001)
+    return Ball(b.axes, mid, 0.0 if exact else mul(float(n), add(b.rad, mul(2.0 * n, UNIT, b.top))))
 
 
 def pad(b: Ball, part: str, whole: str, before: int, size: int) -> Ball:
@@ -157,36 +150,3 @@ def pad(b: Ball, part: str, whole: str, before: int, size: int) -> Ball:
     index[at] = slice(before, before + count)
     out[tuple(index)] = b.mid
     return Ball(tuple(whole if a == part else a for a in b.axes), out, b.rad)
-
-
-FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "exp": np.exp, "log": np.log, "sqrt": np.sqrt, "abs": np.abs, "sign": np.sign, "floor": np.floor, "tanh": np.tanh,
-    "sigmoid": lambda x: 1 / (1 + np.exp(-x)), "relu": lambda x: np.maximum(x, 0.0),
-    "gelu": lambda x: x * 0.5 * (1 + np.vectorize(math.erf, otypes=[float])(x / math.sqrt(2.0))),
-    "silu": lambda x: x / (1 + np.exp(-x)), "softplus": lambda x: np.logaddexp(x, 0.0),
-    "elu": lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0.0))), "sin": np.sin, "cos": np.cos, "square": np.square,
-    "reciprocal": lambda x: 1 / x,
-}  # fmt: skip
-
-
-def evaluate(name: str, b: Ball, slope: float) -> Ball | None:
-    """A function of one real on a constant tensor; None where the value is not finite.
-
-    The library functions are taken to be right to 64 units in the last place of the greater of value and
-    argument's contribution, well above what their makers claim.
-    """
-    with np.errstate(all="ignore"):
-        mid = np.power(b.mid, int(name.split()[1])) if name.startswith("power ") else FUNCTIONS[name](b.mid)
-    if not np.all(np.isfinite(mid)):
-        return None
-    exact = b.rad == 0 and (name in ("abs", "sign", "floor", "relu") or (name == "square" and _small_whole(b.mid)))
-    spread = 0.0 if b.rad == 0 else slope * b.rad
-    if not math.isfinite(spread):
-        return None
-    top = float(np.max(np.abs(mid), initial=0.0))
-    floor = 1.0 if name in ("sin", "cos", "tanh", "gelu", "silu", "elu", "log") else 0.0
-    return Ball(b.axes, mid, 0.0 if exact else (spread + 64 * UNIT * max(top, floor)) * 1.001 + 1e-300)
-
-
-def _small_whole(x: np.ndarray) -> bool:
-    return bool(np.all(np.rint(x) == x)) and float(np.max(np.abs(x), initial=0.0)) < 2.0**26

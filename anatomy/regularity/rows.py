@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from anatomy.ir.bound import INF, Bound, Triple, add, enclose, mul, slopes_after, up
-from anatomy.regularity import tensor
+from anatomy.ir.bound import INF, Bound, Triple, enclose, mul, slopes_after, up
+from anatomy.regularity import constants, tensor
 from anatomy.regularity.tensor import Ball
 from anatomy.regularity.view import tighten, with_tokens
 
@@ -57,18 +57,9 @@ def softmax_of(ball: Ball, allowed: Ball | None, own: frozenset[str], sizes: dic
     ball = ball.spread(sizes, own)
     if allowed is not None:
         ball = ball.spread(sizes, allowed.axes)
-    mid = ball.mid
-    if allowed is not None:
-        mid = np.where(allowed.order(ball.axes).mid > 0.5, mid, -np.inf)
+    kept = None if allowed is None else np.broadcast_to(allowed.order(ball.axes).mid > 0.5, ball.mid.shape)
     dims = tuple(ball.axes.index(a) for a in own)
-    top = np.max(mid, axis=dims, keepdims=True)
-    weights = np.exp(mid - np.where(np.isfinite(top), top, 0.0))
-    norm = np.sum(weights, axis=dims, keepdims=True)
-    out = np.divide(weights, norm, out=np.zeros_like(weights), where=norm > 0)
-    points = math.prod(sizes[a] for a in own)
-    # Scores off by rad change every weight by a factor within e^(+-2 rad).
-    reach = add(mul(2.0, ball.rad), mul(8.0, tensor.UNIT, add(ball.top, 1.0)))
-    return Ball(ball.axes, out, add(max(0.0, up(enclose("expm1", reach)[1])), mul(4.0, float(points + 64), tensor.UNIT)))
+    return constants.softmax(ball, kept, dims, math.prod(sizes[a] for a in own))
 
 
 def decide(name: str, balls: list[Ball], sizes: dict[str, int]) -> Ball | None:

@@ -32,7 +32,7 @@ from anatomy.ir.bound import (
     up,
 )
 from anatomy.ir.graph import Node
-from anatomy.regularity import affine, arranging, linear, local, selecting, tensor
+from anatomy.regularity import affine, arranging, constants, local, selecting, tensor
 from anatomy.regularity.affine import Form
 from anatomy.regularity.rows import counts, decide, peak, row_counts, simplex, softmax_of
 from anatomy.regularity.tensor import Ball, TooLarge
@@ -44,6 +44,12 @@ ZERO = Triple()
 def _log(x: Interval) -> Interval:
     """The logarithm of an interval of positive numbers."""
     return enclose("log", x[0])[0], enclose("log", x[1])[1]
+
+
+def _between_wholes(ball: Ball) -> bool:
+    """Whether no entry may lie on both sides of a whole number; the ends are rounded outwards."""
+    low, high = np.nextafter(ball.mid - ball.rad, -INF), np.nextafter(ball.mid + ball.rad, INF)
+    return not np.any(np.floor(low) != np.floor(high))
 
 
 class Rules:
@@ -91,7 +97,10 @@ class Rules:
 
     def number(self, value: Any) -> Bound:
         exact = Fraction(value)
-        near = float(exact)
+        try:
+            near = float(exact)
+        except OverflowError:
+            raise Unproved("a constant is not finite") from None
         rad = 0.0 if Fraction(near) == exact else up(abs(near) * 2 * tensor.UNIT)
         return self.known(tensor.scalar(near, rad))
 
@@ -212,7 +221,7 @@ class Rules:
         steep = slope(x.entry)
         ball = constant(x)
         if ball is not None:
-            value = linear.evaluate(name, ball, steep)
+            value = constants.evaluate(name, ball, steep)
             if value is not None:
                 return self.known(value, x.axes)
         radius = INF
@@ -355,6 +364,6 @@ class Rules:
         self.open(x)
         ball = constant(x)
         last = float(self.sizes[axis] - 1)
-        if ball is not None and (ball.rad == 0 or not np.any(np.floor(ball.mid - ball.rad) != np.floor(ball.mid + ball.rad))):
+        if ball is not None and (ball.rad == 0 or _between_wholes(ball)):
             return self.known(Ball(ball.axes, np.clip(np.floor(ball.mid), 0.0, last)), x.axes)
         return Bound(x.axes, x.tokens, (0.0, last), INF, {key: Triple.all(INF) for key in x.slopes})

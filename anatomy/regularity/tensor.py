@@ -83,7 +83,7 @@ def identity(a: str, b: str, size: int) -> Ball:
 
 
 def _whole(*arrays: np.ndarray) -> bool:
-    """All entries are integers that float64 holds exactly, with room for a product."""
+    """All entries are integers that float64 holds exactly, with room for a sum of two."""
     return all(bool(np.all(np.rint(x) == x)) and (not x.size or float(np.max(np.abs(x))) < 2.0**52) for x in arrays)
 
 
@@ -102,9 +102,10 @@ def times(a: Ball, b: Ball, summed: Iterable[str] = ()) -> Ball:
     )  # fmt: skip
     if not np.all(np.isfinite(mid)):
         raise Unproved("a product of constants overflows")
-    if a.rad == 0 and b.rad == 0 and _whole(a.mid, b.mid, mid):
-        return Ball(out, mid)
     top_a, top_b = a.top, b.top
+    # Whole numbers are exact where no partial sum can pass 2^53, in whatever order it is taken.
+    if a.rad == 0 and b.rad == 0 and _whole(a.mid, b.mid) and mul(float(terms), top_a, top_b) < 2.0**53:
+        return Ball(out, mid)
     gamma = mul(2.0, float(terms + 2), UNIT)
     error = add(mul(top_a, b.rad), mul(a.rad, top_b), mul(gamma, top_a, top_b))
     return Ball(out, mid, mul(float(terms), error))

@@ -114,7 +114,7 @@ def _match(fact: Softmax, v: Bound, known: Ball, m: str, sizes: dict[str, int]) 
     v_offset = 0.0
     if offsets[2] is not None:
         wide = offsets[2].spread(sizes, (*heads, *value_axes))
-        v_offset = add(mul(float(tensor.frobenius(wide.mid, wide.mid.ndim)), float(known.top)), wide.rad * wide.mid.size)
+        v_offset = mul(known.top, add(float(tensor.frobenius(wide.mid, wide.mid.ndim)), mul(wide.rad, root(float(wide.mid.size)))))
     rows = _rows(fact.allowed, next(iter(own_tokens), None), m, sizes)
     return Attention(
         (bases[0], bases[1], bases[2]), next(iter(own_tokens), ""), natural, heads, value_axes, scores.order(["h", "d", "c"]), tilt,

@@ -251,8 +251,10 @@ class Attention:
         left = np.einsum("hdo,d->ho", values.mid, u)
         right = np.einsum("hde,d->he", self.scores.mid.swapaxes(1, 2), u)
         total = np.einsum("ho,he->oe", left, right)
-        # Entries below this may come from rounding alone.
-        noise = 1e-9 * float(np.sum(np.abs(left)) * np.sum(np.abs(right)))
+        # Entries below this may come from rounding alone, here or in the two products of weights.
+        length, width = float(np.sum(np.abs(u))), values.mid.shape[0] * max(values.mid.shape[2], self.scores.mid.shape[1])
+        off = width * length * max(values.rad * float(np.max(np.abs(right), initial=0.0)), self.scores.rad * float(np.max(np.abs(left), initial=0.0)))
+        noise = 1e-9 * float(np.sum(np.abs(left)) * np.sum(np.abs(right))) + 4 * off + 4 * width * length**2 * values.rad * self.scores.rad
         return bool(np.max(np.abs(total), initial=0.0) > noise > 0)
 
 
