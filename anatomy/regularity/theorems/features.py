@@ -15,7 +15,8 @@ of bounded logarithmic derivative (elu + 1, exp, softplus have |(log phi)'| <= 1
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,7 +31,11 @@ if TYPE_CHECKING:
 NAME = "theorem on positive features"
 
 
-def quotient(ctx: Rules, above: Bound, below: Bound, tokens: frozenset[str]) -> tuple[Slopes, Bound] | None:
+Mean = Callable[[Any, Softmax, Bound, frozenset[str]], Slopes | None]
+"""A theorem on weighted means, as `kernel.mean`."""
+
+
+def quotient(ctx: Rules, above: Bound, below: Bound, tokens: frozenset[str], mean: Mean = kernel.mean) -> tuple[Slopes, Bound] | None:
     """The derivative of `above / below`, by tokens, and the values of which it is a mean with weights of their own at each of
     their tokens; None where they are not such sums.
     """
@@ -44,20 +49,22 @@ def quotient(ctx: Rules, above: Bound, below: Bound, tokens: frozenset[str]) -> 
         for b, v in (inner.factors, inner.factors[::-1]):
             for c, t in (total.factors, total.factors[::-1]):
                 if _shared(a, b, sums.summed, inner.summed, c, t, total.summed):
-                    found = _mean(ctx, a, b, v, sums.summed, inner.summed, tokens)
+                    found = _mean(ctx, a, b, v, sums.summed, inner.summed, tokens, mean)
                     if found is not None:
                         return found, with_tokens(v, v.axes & (a.axes | b.axes), ctx.sizes)
     return None
 
 
-def _mean(ctx: Rules, a: Bound, b: Bound, v: Bound, features: frozenset[str], keys: frozenset[str], tokens: frozenset[str]) -> Slopes | None:
+def _mean(
+    ctx: Rules, a: Bound, b: Bound, v: Bound, features: frozenset[str], keys: frozenset[str], tokens: frozenset[str], mean: Mean
+) -> Slopes | None:
     logs = ctx.logarithm(a), ctx.logarithm(b)
     if logs[0] is None or logs[1] is None or not features <= a.axes & b.axes or keys & a.axes:
         return None
     axes = (a.axes | b.axes) - features
     low, high = logs[1].entry
     score = Bound(axes, axes, (0.0, np.nextafter(high - low, np.inf)), slopes={**a.slopes, **b.slopes}, local=of_mixture(ctx, [logs[0], logs[1]], features))
-    return kernel.mean(ctx, Softmax(keys, score, None), v, tokens)
+    return mean(ctx, Softmax(keys, score, None), v, tokens)
 
 
 def _shared(
