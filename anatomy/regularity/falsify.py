@@ -12,7 +12,8 @@ from typing import Any
 
 import torch
 
-from anatomy.regularity.estimate import Flat, Function, Shape, _starts, estimate
+from anatomy.regularity.ascent.starts import starts
+from anatomy.regularity.estimate import Flat, Function, Shape, estimate
 
 STEPS = (1e-2, 1e-4, 1e-6)
 PAIRS, PARTS = 12, 24
@@ -30,12 +31,12 @@ def on_domain(
     reach = 4.0 if math.isinf(radius) else radius
     if flat.length == 0 or reach == 0:
         return None
-    points, names = _starts(flat, reach / 2, seed, 10)
+    begun = starts(flat, reach / 2, 10, torch.Generator().manual_seed(seed))
     generator = torch.Generator().manual_seed(seed)
     free = [(s, f) for s, f in zip(flat.shapes, flat.fixed, strict=True) if f is None]
     first = free[0][0][-1] if free[0][0] else 1
     with torch.no_grad():
-        for point, name in zip(points, names, strict=True):
+        for point, name in zip(begun.points, begun.names, strict=True):
             u = torch.randn(first, generator=generator, dtype=torch.float64)
             u = u / torch.linalg.vector_norm(u)
             quotients = []
@@ -49,7 +50,8 @@ def on_domain(
                     return {"evidence": "numerical", "family": f"the first token at +-t u, the others as in `{name}`",
                             "t": [s * reach for s in STEPS], "u": u.tolist(), "secants": quotients}  # fmt: skip
     with torch.no_grad():
-        return _jump(flat, *_starts(flat, reach, seed, 10), generator)
+        begun = starts(flat, reach, 10, torch.Generator().manual_seed(seed))
+        return _jump(flat, begun.points, begun.names, generator)
 
 
 def _jump(flat: Flat, points: torch.Tensor, names: Sequence[str], generator: torch.Generator) -> dict[str, Any] | None:
