@@ -109,12 +109,14 @@ def regularity(
     seed: int = 0,
     module: nn.Module | None = None,
     growth: bool | Measured = True,
+    advice: bool = False,
 ) -> Regularity:
     """Verdict, sound upper bound and empirical lower bound of the diagram's Lipschitz constant.
 
     The domain is every token in the L2 ball of the given radius (`math.inf`: the whole space), the norm is
     Frobenius in and out or `max_token`. Weights are the module's, or drawn by the initialisers with the seed.
-    `growth` is False, True (the order of the bound) or `QUICK` or `THOROUGH` of `anatomy.regularity.growth` (measured too).
+    `growth` is False, True (the order of the bound) or `QUICK` or `THOROUGH` of `anatomy.regularity.growth` (measured too);
+    with `advice` the result tells what the bound is spent on and what would reduce it.
     """
     from anatomy.compiler import build
     from anatomy.regularity import check
@@ -130,7 +132,7 @@ def regularity(
         except AnatomyError:
             module = build(diagram, sizes, seed=seed, dtype=torch.float64)
     weights, function = numeric(module)
-    return check(diagram, sizes, weights, radius, norm, function, seed, growth)
+    return check(diagram, sizes, weights, radius, norm, function, seed, growth, advice)
 
 
 def numeric(module: nn.Module) -> tuple[dict[str, Any], Any]:

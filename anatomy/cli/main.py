@@ -23,7 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "render": ("anatomy.cli.look", "draw a diagram: .svg .png .pdf .dot .txt"),
     "zoo": ("anatomy.cli.zoo", "the library of attention mechanisms"),
     "compile": ("anatomy.cli.run", "write a standalone PyTorch module"),
-    "regularity": ("anatomy.cli.run", "verdict and bounds of the Lipschitz constant"),
+    "regularity": ("anatomy.cli.regularity", "verdict and bounds of the Lipschitz constant"),
     "space": ("anatomy.cli.space", "count and show the members of a space"),
     "sweep": ("anatomy.cli.sweep", "train and compare the members of a space"),
 }

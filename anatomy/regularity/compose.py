@@ -95,9 +95,9 @@ def compose(diagram: Diagram, sizes: Mapping[str, int], weights: Mapping[str, np
             after = _size(out.slopes)
             if out.facts.get("method"):
                 method = out.facts["method"]
-            if not out.constant:
-                trail.append({"op": place(node), "radius": out.radius, "entry": list(out.entry), "lipschitz": after})
             growth = INF if after == INF > before else after / before if 0 < before < INF and after < INF else 0.0
+            if not out.constant:
+                trail.append({"op": place(node), "radius": out.radius, "entry": list(out.entry), "lipschitz": after, "factor": growth})
             if growth > greatest:
                 responsible, greatest = place(node), growth
     one, two, inf = [], [], []

@@ -39,7 +39,7 @@ class Measured:
     steps: int
 
 
-QUICK = Measured(sizes=4, seeds=1, starts=8, steps=15)
+QUICK = Measured(sizes=4, seeds=1, starts=6, steps=10)
 THOROUGH = Measured(sizes=6, seeds=5, starts=12, steps=40)
 Constant = Callable[[Composition], float]
 Attained = Callable[[Mapping[str, int], float, int, int, int], float]
@@ -61,14 +61,14 @@ def growth(
     table: dict[str, dict[str, Any]] = {}
     if radius not in (0.0, INF):
         bounds = _ladder(lambda r: upper(given, r), radius, 4.0, RADII, INF)
-        lower = _measure(lambda r, *rest: attained(given, r, *rest), [radius * 2.0**k for k in range(effort.sizes)], effort) if attained else []
+        lower = _measure(lambda r, *rest: attained(given, r, *rest), _around(radius, effort.sizes, 0.0), effort) if attained else []
         table["radius"] = _row("R", bounds, lower)
     for axis in token_variables(diagram):
         here = full[axis]
         bounds = _ladder(lambda n, axis=axis: upper({**given, axis: int(n)}, radius), float(here), 2.0, DOUBLINGS, FARTHEST)
         lower = []
         if attained is not None:
-            lengths = [here * 2.0**k for k in range(effort.sizes)]
+            lengths = sorted({float(round(n)) for n in _around(float(here), effort.sizes, 2.0)})
             lower = _measure(lambda n, *rest, axis=axis: attained({**given, axis: int(n)}, radius, *rest), lengths, effort)
         table[axis] = _row(axis, bounds, lower)
     return table
@@ -99,6 +99,12 @@ def _ladder(bound: Callable[[float], float], start: float, factor: float, steps:
         if not math.isfinite(points[-1][1]):
             break
     return points
+
+
+def _around(x: float, count: int, least: float) -> list[float]:
+    """Neighbours of a size, each twice the one before, half of them below it where that is not too small."""
+    below = sum(1 for k in range(1, count // 2 + 1) if x / 2.0**k >= least)
+    return [x * 2.0 ** (k - below) for k in range(count)]
 
 
 def _measure(at: Callable[[float, int, int, int], float], where: Sequence[float], effort: Measured) -> list[tuple[float, list[float]]]:

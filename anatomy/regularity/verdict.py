@@ -13,6 +13,7 @@ from anatomy.errors import fail
 from anatomy.ir.bound import INF
 from anatomy.ir.graph import Diagram
 from anatomy.regularity import growth as growing
+from anatomy.regularity.advice import advise
 from anatomy.regularity.compose import Composition, Stuck, compose, sizes_of
 
 Verdict = Literal[
@@ -39,6 +40,7 @@ class Regularity(BaseModel):
     responsible: str | None
     growth: dict[str, dict[str, Any]]
     certificate: dict[str, Any]
+    advice: dict[str, Any] = {}
 
 
 def check(
@@ -50,6 +52,7 @@ def check(
     function: Callable[..., Any] | None = None,
     seed: int = 0,
     growth: bool | growing.Measured = True,
+    advice: bool = False,
 ) -> Regularity:
     """The regularity of a diagram where each token of each real input has Euclidean norm at most `radius`.
 
@@ -57,6 +60,7 @@ def check(
     Norms: "frobenius" in and out, or "max_token", the largest token norm in and out. `radius` may be `math.inf`.
     `function` maps float64 tensors in header order to the outputs; without it there is no lower bound. `growth` is False,
     True for the order of the bound in every number of tokens and in the radius, or how much of it is measured too.
+    With `advice` it is told what the bound is spent on and what would reduce it.
 
     Raises `AnatomyError` E901 when a lower bound exceeds the upper one, E902 when the question itself is malformed.
     """
@@ -106,6 +110,7 @@ def check(
         responsible=here.responsible,
         growth=_growth(diagram, sizes, full, weights, radius, norm, function, seed, growth) if growth else {},
         certificate=proof,
+        advice=advise(diagram, full, weights, radius, here, lambda found: _constant(found, norm)) if advice else {},
     )
 
 

@@ -1,0 +1,125 @@
+"""`regularity`: how far a variant can move its outputs when its inputs move."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from anatomy.cli.output import add_json, add_sizes, emit, sizes
+from anatomy.errors import fail
+from anatomy.target import load_diagram
+
+EFFORTS = ("none", "order", "quick", "thorough")
+
+
+def add(name: str, parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", metavar="TARGET")
+    add_sizes(parser)
+    parser.add_argument("--seed", type=int, default=0, help="fixes the initialisation")
+    parser.add_argument("--radius", type=float, default=1.0, help="every token in a ball of this radius; inf for the whole space")
+    parser.add_argument("--norm", choices=("frobenius", "max_token"), default="frobenius")
+    parser.add_argument(
+        "--growth", choices=EFFORTS, default="quick",
+        help="in tokens and radius: nothing, the order of the bound, and what is attained measured in seconds or thoroughly",
+    )  # fmt: skip
+    parser.add_argument("--plot", metavar="FILE", help="draw the bound and what is attained against tokens and radius (.svg)")
+    add_json(parser)
+    parser.set_defaults(run=regularity)
+
+
+def regularity(options: argparse.Namespace) -> int:
+    from anatomy.api import regularity as certify
+    from anatomy.regularity.growth import QUICK, THOROUGH
+
+    if not options.radius >= 0:
+        raise fail("E902", f"a radius of {options.radius} is no radius", help="give a number from 0 to inf")
+    diagram = load_diagram(options.target)
+    effort = {"none": False, "order": True, "quick": QUICK, "thorough": THOROUGH}[options.growth]
+    found = certify(diagram, sizes(options.size), options.radius, options.norm, options.seed, growth=effort, advice=not options.json)
+    data = found.model_dump(mode="json")
+    if options.plot:
+        from anatomy.cli.curves import picture
+
+        Path(options.plot).write_text(picture(options.target, data["growth"]), "utf-8")
+    if options.json:
+        emit(data)
+        return 0
+    print(f"{options.target}: {data['verdict'].replace('_', ' ')}")
+    for line in lines(data):
+        print("  " + line)
+    if options.plot:
+        print(f"  plot         {options.plot}")
+    return 0
+
+
+def lines(data: Mapping[str, Any]) -> list[str]:
+    """A result for a person, one fact a line."""
+    rows: list[tuple[str, str]] = [("domain", data["domain"]), ("norm", data["norm"])]
+    if data["upper"] is not None:
+        rows.append(("upper", f"{rounded(data['upper'], up=True)}  (proved: {data['method']})"))
+    if data["lower"] is not None:
+        rows.append(("lower", f"{rounded(data['lower'], up=False)}  (attained{_start(data['certificate'])})"))
+    if data["ratio"] is not None:
+        rows.append(("ratio", rounded(data["ratio"], up=True)))
+    other = "max_token" if data["norm"] == "frobenius" else "frobenius"
+    if data["certificate"].get(other) is not None:
+        rows.append((other, f"{rounded(data['certificate'][other], up=True)}  (proved, in that norm)"))
+    if data["responsible"] is not None:
+        rows.append(("responsible", data["responsible"]))
+    if data["certificate"].get("reason"):
+        rows.append(("reason", data["certificate"]["reason"]))
+    rows += _whole(data)
+    for axis, growth in data["growth"].items():
+        rows.append((f"growth in {'R' if axis == 'radius' else axis}", _growth(growth)))
+    rows += _advice(data.get("advice") or {})
+    return [f"{name:<12} {text}" for name, text in rows]
+
+
+def _start(certificate: Mapping[str, Any]) -> str:
+    start = (certificate.get("witness") or {}).get("start")
+    return f" near: {start}" if start else ""
+
+
+def _whole(data: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What holds on the whole space, where the question was about less."""
+    everywhere = data["certificate"].get("whole_space")
+    if not everywhere or data["verdict"] in ("globally_lipschitz", "not_globally_lipschitz"):
+        return []
+    if everywhere.get("witness"):
+        return [("everywhere", f"not Lipschitz: {everywhere['witness']}")]
+    return [("everywhere", f"no bound: {everywhere.get('responsible') or everywhere.get('reason') or 'not known'}")]
+
+
+def _growth(growth: Mapping[str, Any]) -> str:
+    parts = [f"the bound is O({growth['symbolic']})" if growth["symbolic"] else "the order of the bound does not settle"]
+    if growth["fitted"] is not None:
+        interval = growth["interval"]
+        about = f" (95%: {interval[0]:.2f} to {interval[1]:.2f})" if interval else ""
+        far = growth["attained"][-1][0]
+        parts.append(f"attained with exponent {growth['fitted']:.2f}{about} up to {far:g}")
+    if growth["agrees"] is False:
+        parts.append("which disagree")
+    return ", ".join(parts)
+
+
+def _advice(advice: Mapping[str, Any]) -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    spent = [f"{row['op']} x {rounded(row['factor'], up=True, digits=3)}" for row in advice.get("operations", [])]
+    if spent:
+        rows.append(("spent on", ", ".join(spent)))
+    weights = [f"{row['weight']} {row['exponent']:.2g}" for row in advice.get("weights", []) if row["exponent"] > 0.005]
+    if weights:
+        rows.append(("exponents", ", ".join(weights[:6])))
+    return rows + [("with", f"{row['change']}: {rounded(row['bound'], up=True)}") for row in advice.get("remedies", [])]
+
+
+def rounded(value: float | str, up: bool, digits: int = 6) -> str:
+    """So many significant digits, an upper bound rounded up and a lower bound down."""
+    from decimal import ROUND_DOWN, ROUND_UP, Context, Decimal
+
+    value = float(value)
+    if value != value or value in (float("inf"), float("-inf")):
+        return str(value)
+    return str(Context(prec=digits, rounding=ROUND_UP if up else ROUND_DOWN).create_decimal(Decimal(value)).normalize())
