@@ -8,13 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from anatomy.ir.bound import Bound, Slopes, Triple, Unproved
+from anatomy.ir.bound import Bound, Slopes, Triple, Unproved, mul
 from anatomy.ir.graph import Diagram, Input, Node, Port
 from anatomy.regularity.compose import Stuck, _weight, place
 from anatomy.regularity.measure.rules import MeasureRules
 from anatomy.regularity.tensor import TooLarge
 from anatomy.regularity.view import rename, with_tokens
 from anatomy.regularity.wires import wired
+
+OVER_TOKENS = frozenset({"dot", "sum", "mean", "max", "min", "softmax", "expand", "size"})
+"""The operations that may work on an axis of tokens itself; all others act on every token alike."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,10 @@ class Transport:
         if p <= 2:
             return self.two if p == 2 else max(self.one, self.two)
         return self.inf if p == float("inf") else max(self.two, self.inf)
+
+    def error(self, distance: float, p: float = 1.0) -> float:
+        """How far, in W_p, the output for a mis-specified input is from that for the right one, given their distance in W_p."""
+        return mul(self.constant(p), distance)
 
 
 def measured(diagram: Diagram, sizes: Mapping[str, int], weights: Mapping[str, np.ndarray], radius: float) -> Transport:
@@ -123,6 +130,8 @@ def _step(
         raise Stuck(where, str(why)) from None
     except TooLarge:
         raise Stuck(where, "a constant is too large to be made explicit") from None
+    if many & set(node.own) and node.op.word not in OVER_TOKENS:
+        raise Stuck(where, f"`{node.op.word}` over tokens has no rule on measures")
     bounds.update(zip(node.outs, found, strict=True))
     return found
 

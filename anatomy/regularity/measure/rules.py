@@ -152,7 +152,10 @@ class MeasureRules(Rules):
         order = 0 if self._free else self.order(x)
         if order and name not in HOMOGENEOUS:
             self._plain(x)
-        return self._as(super().pointwise(x, name, image, slope), order * HOMOGENEOUS.get(name, 0))
+        found = super().pointwise(x, name, image, slope)
+        # Of its facts only the logarithm is not about a number of keys.
+        found = replace(found, facts={k: v for k, v in found.facts.items() if k == "log"})
+        return self._as(found, order * HOMOGENEOUS.get(name, 0))
 
     def selection(self, parts: list[Bound], over: frozenset[str]) -> Bound:
         self._plain(*parts)
@@ -192,11 +195,12 @@ class MeasureRules(Rules):
         return self._as(found, 1)
 
     def simplex(
-        self, x: Bound, own: frozenset[str], slope: Triple, flow: float, top: float, over: frozenset[str] | None = None
-    ) -> Bound:
+        self, x: Bound, own: frozenset[str], slope: Triple, flow: float, top: float, over: frozenset[str] | None = None,
+        kind: Any = None,
+    ) -> Bound:  # fmt: skip
         self._plain(x)
         self._apart(own, f"`{self.node.op.word}` over tokens has no constant here that holds for every number of them")
-        return super().simplex(x, own, slope, flow, top, over)
+        return super().simplex(x, own, slope, flow, top, over)  # no theorem about rows of this kind applies here
 
     def keys(self, x: Bound, own: frozenset[str]) -> tuple[float, float]:
         if self.node.op.word not in ("max", "min"):
