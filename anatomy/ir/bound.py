@@ -321,12 +321,17 @@ class BoundContext(Protocol):
         ...
 
     def simplex(
-        self, x: Bound, own: frozenset[str], slope: Triple, flow: float, top: float, over: frozenset[str] | None = None
+        self, x: Bound, own: frozenset[str], slope: Triple, flow: float, top: float, over: frozenset[str] | None = None, kind: Any = None
     ) -> Bound:
         """A map from scores over the own axes to weights up to `top` whose sums over `over` (all of own) are at most 1.
 
         `slope` holds its norms where every score is a token, `flow` that from the greatest change to sums over `over`.
+        `kind` says to theorems which map it is: `("entmax", alpha)` or `("sinkhorn", half-steps)`.
         """
+        ...
+
+    def partition(self, x: Bound, own: frozenset[str]) -> Bound:
+        """The logarithm of the sum of exponentials over the own axes."""
         ...
 
     def substituted(self, a: Bound, b: Bound, rows: str, columns: str, growth: float, size: float) -> Bound:

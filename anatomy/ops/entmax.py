@@ -87,7 +87,7 @@ class Entmax(Op):
         if high > 2 and most > 1:
             raise ctx.unproved("where alpha > 2 its slope grows without bound as two weights reach 0")
         # u = p^(2 - alpha) <= 1, and every bound of `slope` grows with alpha.
-        return [ctx.simplex(x, own, simplex.slope(most, min(high, 2.0)), simplex.total(most), simplex.peak(least, x.entry))]
+        return [ctx.simplex(x, own, simplex.slope(most, min(high, 2.0)), simplex.total(most), simplex.peak(least, x.entry), kind=("entmax", min(high, 2.0)))]
 
     def glyph(self, own: tuple[str, ...]) -> Glyph:
         degree = "α" if self.alpha is None else f"{float(self.alpha):g}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import ClassVar
 
-from anatomy.ir.bound import Bound, BoundContext, down, enclose, up
+from anatomy.ir.bound import Bound, BoundContext
 from anatomy.ir.code import Emitter, Operand, dims
 from anatomy.ir.glyph import Glyph
 from anatomy.ir.op import Op
@@ -55,14 +55,12 @@ class Reduce(Op):
             return [ctx.product([x], ctx.node.own)]
         if self.which == "mean":
             return [ctx.product([x, ctx.number(Fraction(1, ctx.points(own)))], ctx.node.own)]
-        least, most = ctx.keys(x, own)
-        if self.which in ("max", "logsumexp"):
-            x = ctx.filled(x, own)  # -inf changes neither, while something else is left
-        low, high = x.entry
         if self.which == "logsumexp":
-            low, high = down(low + enclose("log", least)[0]), up(high + enclose("log", most)[1])
-        # The gradient over the own axes is in the simplex (logsumexp) or its Clarke gradient is (max, min).
-        return [replace(ctx.selection([x], own), entry=(low, high))]
+            return [ctx.partition(x, own)]
+        if self.which == "max":
+            x = ctx.filled(x, own)  # -inf does not change it, while something else is left
+        # The Clarke gradient over the own axes is in the simplex.
+        return [replace(ctx.selection([x], own), entry=x.entry)]
 
     def glyph(self, own: tuple[str, ...]) -> Glyph:
         sign = {"sum": "Σ", "mean": "mean", "max": "max", "min": "min", "logsumexp": "lse"}[self.which]

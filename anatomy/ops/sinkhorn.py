@@ -65,7 +65,7 @@ class Sinkhorn(Op):
         # A column of the Jacobian is the answer to one |ds_ij| = 1, so the sum over all rows bounds its absolute sum.
         reach = 2.0 * self.steps if ctx.points(own) > 1 else 0.0
         slope = Triple.of(mul(reach, float(ctx.size(rows))), None, reach / 2)
-        return [ctx.simplex(x, own, slope, reach, 1.0, over=frozenset({columns}))]
+        return [ctx.simplex(x, own, slope, reach, 1.0, over=frozenset({columns}), kind=("sinkhorn", 2 * self.steps))]
 
     def glyph(self, own: tuple[str, ...]) -> Glyph:
         return Glyph("normalise", f"sinkhorn {', '.join(own)}", detail=f"{self.steps} steps")

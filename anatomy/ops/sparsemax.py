@@ -38,7 +38,7 @@ class Sparsemax(Op):
         x, own = ctx.port(0), frozenset(ctx.node.own)
         least, most = ctx.keys(x, own)
         # On a support of k the Jacobian is the projection I - 1 1^T / k (op. cit., section 2.5).
-        return [ctx.simplex(x, own, simplex.slope(most, 2.0), simplex.total(most), simplex.peak(least, x.entry))]
+        return [ctx.simplex(x, own, simplex.slope(most, 2.0), simplex.total(most), simplex.peak(least, x.entry), kind=("entmax", 2.0))]
 
     def glyph(self, own: tuple[str, ...]) -> Glyph:
         return Glyph("normalise", f"sparsemax {', '.join(own)}")

@@ -35,6 +35,29 @@ class Softmax:
         return Softmax(_names(self.own, table), rename(self.score, table), allowed)
 
 
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """A wire is `grid * plain`, a constant times weights of a kind that a theorem knows, made from a score.
+
+    `own` has the axes that the weights are shared out over, and is None where each depends on its own score alone;
+    `coupled` has further axes whose weights depend on each other.
+    """
+
+    kind: Any
+    score: Bound
+    plain: Bound
+    grid: Ball
+    own: frozenset[str] | None = None
+    allowed: Any = None
+    coupled: frozenset[str] = frozenset()
+
+    def rename(self, table: dict[str, str]) -> Weights:
+        allowed = self.allowed.rename(table) if isinstance(self.allowed, Ball) else self.allowed
+        own = None if self.own is None else _names(self.own, table)
+        score, plain, grid = rename(self.score, table), rename(self.plain, table), self.grid.rename(table)
+        return Weights(self.kind, score, plain, grid, own, allowed, _names(self.coupled, table))
+
+
 def _names(axes: frozenset[str], table: dict[str, str]) -> frozenset[str]:
     return frozenset(table.get(a, a) for a in axes)
 
@@ -45,10 +68,10 @@ def rename(x: Bound, table: dict[str, str]) -> Bound:
         return x
     facts: dict[str, Any] = {}
     for key, fact in x.facts.items():
-        if isinstance(fact, Product | Softmax | Ball):
-            facts[key] = fact.rename(table)
-        elif isinstance(fact, Bound):
+        if isinstance(fact, Bound):
             facts[key] = rename(fact, table)
+        elif hasattr(fact, "rename"):
+            facts[key] = fact.rename(table)
         elif key != "attention":
             facts[key] = fact
     return replace(

@@ -24,12 +24,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from anatomy.ir.bound import Bound, Slopes, Triple, mul, root, slopes_after, slopes_sum
+import numpy as np
+
+from anatomy.ir.bound import Bound, Interval, Slopes, Triple, mul, root, slopes_after, slopes_sum
 from anatomy.regularity.affine import Form, retoken
 from anatomy.regularity.local import parted, parts_of
 from anatomy.regularity.rows import counts, peak
-from anatomy.regularity.tensor import Ball
-from anatomy.regularity.theorems.softmax import Rows
+from anatomy.regularity.tensor import UNIT, Ball
 from anatomy.regularity.view import Softmax
 
 if TYPE_CHECKING:
@@ -38,14 +39,22 @@ if TYPE_CHECKING:
 NAME = "kernel theorem"
 
 
-def mean(ctx: Rules, fact: Softmax, v: Bound, tokens: frozenset[str]) -> Slopes | None:
-    """The derivative of `sum over own of softmax(score) * v`, by tokens; None where a part is linked otherwise."""
+def mean(ctx: Rules, fact: Softmax, v: Bound, tokens: frozenset[str], sink: Interval | None = None) -> Slopes | None:
+    """The derivative of `sum over own of softmax(score) * v`, by tokens; None where a part is linked otherwise.
+
+    With a sink every row has one key more, of value 0 and a constant score in that interval.
+    """
     own, score = fact.own, fact.score
     if not own <= v.axes or (v.constant and score.constant):
         return None
     rows = score.axes - own
     least, most = counts(fact.allowed, own, ctx.sizes)
-    width = score.entry[1] - score.entry[0]
+    low, high = score.entry
+    more = 0
+    if sink is not None:
+        low, high, more = min(low, sink[0]), max(high, sink[1]), 1
+        least, most = least + 1, most + 1
+    width = high - low
 
     def kappa(linked: frozenset[str]) -> float:
         """The greatest sum of weights of one key, over the rows that share it."""
@@ -55,7 +64,7 @@ def mean(ctx: Rules, fact: Softmax, v: Bound, tokens: frozenset[str]) -> Slopes 
             (n,), (m,) = shared & set(fact.allowed.axes), own
             if set(fact.allowed.axes) <= {n, m}:
                 grid = fact.allowed.spread(ctx.sizes, [n, m]).order([n, m]).mid
-                column = Rows(ctx.sizes[n], ctx.sizes[m], grid, True).sums(0.0, width)[2]
+                column = _column(grid, width, more)
                 found = min(found, mul(column, float(ctx.points(shared - {n}))))
         return found
 
@@ -63,7 +72,7 @@ def mean(ctx: Rules, fact: Softmax, v: Bound, tokens: frozenset[str]) -> Slopes 
     value = parted(ctx, v, linked)
     k = kappa(linked)
     slopes: Slopes = slopes_after(Triple.of(k, root(k), 1.0), value.slopes)
-    rho = _spread(ctx, v, value, own)
+    rho = spread(ctx, v, value, own) if sink is None else value.radius
     for part in parts_of(score) if most > 1 else ():
         source = parted(ctx, part.source, part.linked)
         size = mul(rho, part.factor)
@@ -79,7 +88,16 @@ def mean(ctx: Rules, fact: Softmax, v: Bound, tokens: frozenset[str]) -> Slopes 
     return {key: retoken(triple, rows, tokens, ctx.sizes) for key, triple in slopes.items()}
 
 
-def _spread(ctx: Rules, v: Bound, value: Bound, own: frozenset[str]) -> float:
+def _column(allowed: np.ndarray, width: float, more: int) -> float:
+    """The greatest sum of weights of one key over the rows of a mask, each of which has so many keys more."""
+    keys = allowed.sum(axis=1).astype(int)
+    top = {n: peak(n + more, width) if n else 0.0 for n in set(keys.tolist())}
+    weights = np.array([top[n] for n in keys.tolist()])
+    sums = np.sum(np.where(allowed > 0, weights[:, None], 0.0), axis=0)
+    return float(np.max(sums, initial=0.0)) * (1 + 4 * (len(weights) + 4) * UNIT)
+
+
+def spread(ctx: Rules, v: Bound, value: Bound, own: frozenset[str]) -> float:
     """How far values are from a common point: what is the same for all keys does not count."""
     form = v.form
     if form is None or form.offset is None or not form.terms or own & set(form.offset.axes):
