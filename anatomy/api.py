@@ -114,7 +114,8 @@ def regularity(
     """Verdict, sound upper bound and empirical lower bound of the diagram's Lipschitz constant.
 
     The domain is every token in the L2 ball of the given radius (`math.inf`: the whole space), the norm is
-    Frobenius in and out or `max_token`. Weights are the module's, or drawn by the initialisers with the seed.
+    Frobenius in and out, `max_token`, or `wasserstein1`, `wasserstein2` or `wasserstein_inf` of measures of tokens.
+    Weights are the module's, or drawn by the initialisers with the seed.
     `growth` is False, True (the order of the bound) or `QUICK` or `THOROUGH` of `anatomy.regularity.growth` (measured too);
     with `advice` the result tells what the bound is spent on and what would reduce it.
     """

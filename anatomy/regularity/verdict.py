@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -19,7 +19,9 @@ from anatomy.regularity.compose import Composition, Stuck, compose, sizes_of
 Verdict = Literal[
     "globally_lipschitz", "lipschitz_on_domain", "not_globally_lipschitz", "not_lipschitz_on_domain", "unknown"
 ]
-Norm = Literal["frobenius", "max_token"]
+Norm = Literal["frobenius", "max_token", "wasserstein1", "wasserstein2", "wasserstein_inf"]
+NORMS: tuple[Norm, ...] = get_args(Norm)
+"""Of the map of tokens, and of the map of measures of tokens for any number of them."""
 
 
 class Regularity(BaseModel):
@@ -57,7 +59,8 @@ def check(
     """The regularity of a diagram where each token of each real input has Euclidean norm at most `radius`.
 
     The last axis of an input holds features, the others count tokens; the derivative is joint over all real inputs.
-    Norms: "frobenius" in and out, or "max_token", the largest token norm in and out. `radius` may be `math.inf`.
+    Norms: "frobenius" in and out; "max_token", the largest token norm in and out; "wasserstein1", "wasserstein2" and
+    "wasserstein_inf" of measures of tokens, for every number of them (`anatomy.regularity.measure`). `radius` may be `math.inf`.
     `function` maps float64 tensors in header order to the outputs; without it there is no lower bound. `growth` is False,
     True for the order of the bound in every number of tokens and in the radius, or how much of it is measured too.
     With `advice` it is told what the bound is spent on and what would reduce it.
@@ -66,10 +69,14 @@ def check(
     """
     if math.isnan(radius) or radius < 0:
         raise fail("E902", f"the radius must be a number of at least 0, not {radius}")
-    if norm not in ("frobenius", "max_token"):
-        raise fail("E902", f"there is no norm `{norm}`; use `frobenius` or `max_token`")
+    if norm not in NORMS:
+        raise fail("E902", f"there is no norm `{norm}`; use one of {', '.join(NORMS)}")
     if function is not None and any(n.op.random for n in diagram.nodes):
         function = _held(function, seed)
+    if norm.startswith("wasserstein"):
+        from anatomy.regularity.measure.verdict import check_measures
+
+        return check_measures(diagram, sizes, weights, radius, norm, function, seed)
     domain = "the whole space" if radius == INF else f"tokens of Euclidean norm at most {radius:g}"
     full = None
     try:
