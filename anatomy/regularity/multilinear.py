@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,7 +31,7 @@ from anatomy.regularity import affine, tensor
 from anatomy.regularity.local import of_product
 from anatomy.regularity.tensor import Ball, TooLarge
 from anatomy.regularity.theorems import length
-from anatomy.regularity.view import Product, Softmax, constant, rename, with_tokens
+from anatomy.regularity.view import Product, Softmax, Weights, constant, rename, with_tokens
 
 if TYPE_CHECKING:
     from anatomy.regularity.rules import Rules
@@ -62,14 +62,15 @@ def product(ctx: Rules, factors: Sequence[Bound], summed: frozenset[str]) -> Bou
     if len(data) == 1:
         tokens |= _new_tokens(data[0], known, summed)
     entry, radius, slopes = rule(ctx, parts, tokens, summed)
-    form, method = None, {}
+    form = None
+    method: dict[str, Any] = {}
     if len(data) == 1 and data[0].form is not None:
         try:
             form = affine.product(data[0].form, known, summed, ctx.sizes)
         except TooLarge:
             form = None
     elif len(data) == 2 and summed:
-        from anatomy.regularity.theorems import kernel, softmax
+        from anatomy.regularity.theorems import kernel, mixing, softmax
         from anatomy.regularity.theorems.recognise import match
 
         mean = _mean(ctx, data, known, summed, tokens & axes)
@@ -82,13 +83,27 @@ def product(ctx: Rules, factors: Sequence[Bound], summed: frozenset[str]) -> Bou
             slopes = slopes_meet(slopes, theorem.slopes(axes, tokens & axes, ctx.sizes))
             out = ctx.finish(axes, tokens & axes, entry, min(radius, theorem.radius(axes, tokens & axes, ctx.sizes)), slopes, None)
             return replace(out, facts={"attention": theorem.fold, "method": softmax.NAME})
+        sharp = None if mean is not None else mixing.sharpen(ctx, data, known, summed, axes, tokens & axes)
+        if sharp is not None:
+            sharper = any(sharp[0][key].two < slopes[key].two for key in slopes if key in sharp[0])
+            method = {"method": sharp[2]} if sharper else {}
+            slopes = slopes_meet(slopes, sharp[0])
+            if sharp[1] is not None:
+                method["attention"] = sharp[1].fold
     out = ctx.finish(axes, tokens & axes, entry, radius, slopes, form)
+    weights = data[0].facts.get("weights") if len(data) == 1 and not summed else None
+    if isinstance(weights, Weights):
+        out = replace(out, facts={"weights": replace(weights, grid=tensor.times(weights.grid, known))})
+    elif len(data) == 2 and not summed:
+        from anatomy.regularity.theorems import sink
+
+        out = sink.shared(data, known, out)
     if len(data) == 1 and not summed and known.mid.size and float(np.min(known.mid)) > known.rad and "log" in data[0].facts:
         more = ctx.logarithm(ctx.known(known))
         if more is not None:
-            out = replace(out, facts={"log": ctx.total([data[0].facts["log"], more])})
+            out = replace(out, facts={**out.facts, "log": ctx.total([data[0].facts["log"], more])})
     if (len(data) >= 2 or (summed and parts is data)) and len(parts) <= 4:
-        out = replace(out, facts={"product": _fact(ctx, parts, summed), **method})
+        out = replace(out, facts={**out.facts, "product": _fact(ctx, parts, summed), **method})
     return out if out.constant else replace(out, local=of_product(ctx, parts, summed))
 
 
@@ -110,7 +125,8 @@ def _flat(factors: Sequence[Bound]) -> list[Bound]:
     out: list[Bound] = []
     for factor in factors:
         fact = factor.facts.get("product")
-        if isinstance(fact, Product) and not fact.summed:
+        weights = factor.facts.get("weights")
+        if isinstance(fact, Product) and not fact.summed and not (isinstance(weights, Weights) and weights.own is not None):
             wide = frozenset().union(*(f.axes for f in fact.factors))
             if wide == factor.axes:
                 out += fact.factors
@@ -119,14 +135,18 @@ def _flat(factors: Sequence[Bound]) -> list[Bound]:
     return out
 
 
+KEPT = ("softmax", "log", "weights")
+"""What theorems read of the factors of a product."""
+
+
 def _fact(ctx: Rules, parts: Sequence[Bound], summed: frozenset[str]) -> Product:
     fresh = ctx.fresh(summed)
     shallow = []
     for part in parts:
-        kept = {k: v for k, v in part.facts.items() if k in ("softmax", "log")}
+        kept = {k: v for k, v in part.facts.items() if k in KEPT}
         inner = part.facts.get("product")
         if isinstance(inner, Product):
-            bare = [replace(f, facts={k: v for k, v in f.facts.items() if k in ("softmax", "log")}) for f in inner.factors]
+            bare = [replace(f, facts={k: v for k, v in f.facts.items() if k in KEPT}) for f in inner.factors]
             kept["product"] = Product(tuple(bare), inner.summed)
         shallow.append(rename(replace(part, facts=kept), fresh))
     return Product(tuple(shallow), frozenset(fresh.values()))

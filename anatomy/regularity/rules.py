@@ -36,7 +36,7 @@ from anatomy.regularity import affine, arranging, constants, local, selecting, t
 from anatomy.regularity.affine import Form
 from anatomy.regularity.rows import counts, decide, peak, row_counts, simplex, softmax_of
 from anatomy.regularity.tensor import Ball, TooLarge
-from anatomy.regularity.view import Softmax, constant, mask_of, tighten, widen, with_tokens
+from anatomy.regularity.view import Softmax, Weights, constant, mask_of, tighten, widen, with_tokens
 
 ZERO = Triple()
 
@@ -233,8 +233,11 @@ class Rules:
             slopes, radius = slopes_meet(slopes, length[0]), min(radius, length[1])
         places = local.scaled(local.parts_of(x), steep)
         out = tighten(Bound(x.axes, x.tokens, image(x.entry), radius, slopes, local=places), self.sizes)
-        kept = {"exp": "log", "square": "square", "power 2": "square"}.get(name)
-        return replace(out, facts={kept: replace(x, facts={})}) if kept is not None else out
+        from anatomy.regularity.theorems import pointwise, sink
+
+        facts = pointwise.curve(x, out, image, slope) | ({"log": replace(x, facts={})} if name == "exp" else {})
+        facts |= {"square": replace(x, facts={})} if name in ("square", "power 2") else {}
+        return sink.noted(x, replace(out, facts=facts), name)
 
     def length(self, x: Bound) -> tuple[Slopes, float] | None:
         """The derivative and the norm of the root of a sum of squares."""
@@ -299,9 +302,16 @@ class Rules:
         return counts(mask_of(x), own, self.sizes)
 
     def simplex(
-        self, x: Bound, own: frozenset[str], slope: Triple, flow: float, top: float, over: frozenset[str] | None = None
+        self, x: Bound, own: frozenset[str], slope: Triple, flow: float, top: float, over: frozenset[str] | None = None, kind: Any = None
     ) -> Bound:
-        return simplex(x, own, slope, flow, top, own if over is None else over, self.sizes)
+        over = own if over is None else over
+        out = simplex(x, own, slope, flow, top, over, self.sizes)
+        return out if kind is None else replace(out, facts={"weights": Weights(kind, replace(x, facts={}), out, tensor.scalar(1.0), over, mask_of(x), own - over)})
+
+    def partition(self, x: Bound, own: frozenset[str]) -> Bound:
+        from anatomy.regularity.theorems import sink
+
+        return sink.partition(self, x, own)
 
     def substituted(self, a: Bound, b: Bound, rows: str, columns: str, growth: float, size: float) -> Bound:
         axes = (a.axes | b.axes) - {rows} | {columns}
@@ -365,8 +375,10 @@ class Rules:
         entry = min(a.entry[0], b.entry[0]), max(a.entry[1], b.entry[1])
         if ball is None:
             return replace(self.selection([a, b], frozenset()), entry=entry)
-        other = self.known(Ball(ball.axes, 1.0 - ball.mid), mask.axes)
-        out = self.total([self.product([a, mask]), self.product([b, other])])
+        parts = [self.product([a, mask])]
+        if self.single(b) != 0 or not b.axes <= parts[0].axes:
+            parts.append(self.product([b, self.known(Ball(ball.axes, 1.0 - ball.mid), mask.axes)]))
+        out = self.total(parts) if len(parts) > 1 else parts[0]
         return out if out.form is not None and not out.form.terms else replace(out, entry=meet(entry, out.entry))
 
     def rounded(self, x: Bound, axis: str) -> Bound:
