@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 ORACLES := .venv/.oracles
 
-.PHONY: demo test test-slow oracles oracle-packages check golden bench map clean
+.PHONY: demo test test-slow oracles oracle-packages check golden bench bench-regularity map clean
 
 demo: $(READY)
 	@$(BIN)/python examples/demo.py
@@ -39,7 +39,17 @@ map: $(READY)
 	@$(BIN)/python -m zoo.map
 
 bench: $(READY)
-	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for script in $(filter-out benchmarks/bench_regularity.py,$(wildcard benchmarks/bench_*.py)); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+# The Lipschitz check against its goals and against others: ten minutes or so. auto_LiRPA gets an environment of its own.
+bench-regularity: $(READY)
+	@test -x .venv-lirpa/bin/python || { \
+	  $(BIN)/python -m venv .venv-lirpa \
+	  && ls -d "$$PWD"/.venv/lib/python*/site-packages > "$$(ls -d .venv-lirpa/lib/python*/site-packages)/torch.pth"; }
+	@.venv-lirpa/bin/python -c 'import auto_LiRPA' 2> /dev/null \
+	  || .venv-lirpa/bin/python -m pip install --quiet --disable-pip-version-check --no-deps 'auto_LiRPA==0.7.1' appdirs 2> /dev/null \
+	  || echo "auto_LiRPA 0.7.1 could not be installed: its column stays empty"
+	@$(BIN)/python benchmarks/bench_regularity.py $(BENCH)
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=python3.12"; exit 1; }
@@ -49,4 +59,4 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf .venv demo-out dist
+	rm -rf .venv .venv-lirpa demo-out dist

@@ -7,8 +7,6 @@ needs one pass of Python over the function, and the rest runs in the engine.
 
 from __future__ import annotations
 
-import warnings
-
 import torch
 
 from anatomy.regularity.ascent.flat import Flat
@@ -29,9 +27,7 @@ class Energy:
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.batched is not False:
             try:
-                with warnings.catch_warnings():
-                    warnings.filterwarnings("ignore", "There is a performance drop")  # batched by a loop
-                    out = torch.func.vmap(self.flat, randomness="same")(x)
+                out = torch.func.vmap(self.flat, randomness="same")(x)
                 self.batched = True
                 return out
             except (RuntimeError, NotImplementedError, ValueError):
