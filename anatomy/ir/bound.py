@@ -54,9 +54,10 @@ def mul(*factors: float) -> float:
     """
     total = 1.0
     for factor in factors:
-        if total == 0 or defined(factor) == 0:
-            return 0.0
-        total = factor if total == 1 else total if factor == 1 else up(total * factor)
+        if defined(factor) == 0 or total == 0:
+            total = 0.0
+        else:
+            total = factor if total == 1 else total if factor == 1 else up(total * factor)
     return total
 
 
@@ -97,9 +98,10 @@ def enclose(name: str, x: float) -> tuple[float, float]:
         return value, value
     ball = arb(x)
     if name == "sigmoid":
-        value = 1 / (1 + (-ball).exp())
+        value = 1 / (1 + (-ball).exp()) if x > 0 else ball.exp() / (1 + ball.exp())  # neither overflows
         return max(arb_down(value), 0.0), min(arb_up(value), 1.0)
-    value = ball.exp().log1p() if name == "softplus" else getattr(ball, name)()
+    # log(1 + e^x) = x + log(1 + e^-x), of which one does not overflow.
+    value = (ball + (-ball).exp().log1p() if x > 0 else ball.exp().log1p()) if name == "softplus" else getattr(ball, name)()
     low, high = arb_down(value), arb_up(value)
     if name in ("exp", "softplus"):
         low = max(low, 0.0)

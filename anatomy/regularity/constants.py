@@ -30,9 +30,14 @@ ROUNDED: dict[str, Callable[[np.ndarray], np.ndarray]] = {"sqrt": np.sqrt, "squa
 
 BALLS: dict[str, Callable[[Any], Any]] = {
     "exp": lambda x: x.exp(), "log": lambda x: x.log(), "tanh": lambda x: x.tanh(), "sin": lambda x: x.sin(), "cos": lambda x: x.cos(),
-    "sigmoid": lambda x: 1 / (1 + (-x).exp()), "silu": lambda x: x / (1 + (-x).exp()), "softplus": lambda x: x.exp().log1p(),
+    "sigmoid": lambda x: _logistic(x), "silu": lambda x: x * _logistic(x), "softplus": lambda x: x + (-x).exp().log1p() if x > 0 else x.exp().log1p(),
     "gelu": lambda x: x / 2 * (-x / _two().sqrt()).erfc(), "elu": lambda x: x if x >= 0 else x.expm1(),
 }  # fmt: skip
+
+
+def _logistic(x: Any) -> Any:
+    """`1 / (1 + e^-x)` by the exponential that does not overflow."""
+    return 1 / (1 + (-x).exp()) if x > 0 else x.exp() / (1 + x.exp())
 
 
 def _two() -> Any:
