@@ -32,7 +32,7 @@ from anatomy.regularity.growth import Measured
 
 HERE = Path(__file__).resolve().parent
 STORE, PAGE = HERE / "regularity.json", HERE / "REGULARITY.md"
-EFFORT = Measured(sizes=4, seeds=1, starts=8, steps=12)
+EFFORT = Measured(sizes=3, seeds=1, starts=6, steps=10)
 
 DERIVED: dict[str, tuple[str, str, str]] = {
     "sdpa": ("local", "R^2", "sqrt(n), then 1"), "mha": ("local", "R^2", "sqrt(n), then 1"), "cross": ("local", "R^2", "sqrt(n), then 1"),
