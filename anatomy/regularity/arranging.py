@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from anatomy.ir.bound import Bound, Slopes, add, mul, slopes_after, slopes_sum
 from anatomy.regularity import affine, linear, tensor
 from anatomy.regularity.affine import Form
 from anatomy.regularity.tensor import Ball, TooLarge
-from anatomy.regularity.view import widen, with_tokens
+from anatomy.regularity.view import Product, Steps, rename, widen, with_tokens
 
 if TYPE_CHECKING:
     from anatomy.regularity.rules import Rules
@@ -40,7 +42,22 @@ def arranged(rules: Rules, x: Bound, name: str, **options: Any) -> tuple[Bound, 
             except TooLarge:
                 form = None
         outs.append(rules.finish(axes, kept, entry, radius, slopes, form))
+    if name == "cumsum" and not x.constant:
+        outs = [replace(out, facts=_running(rules, x, own[0])) for out in outs]
     return tuple(outs)
+
+
+def _running(rules: Rules, x: Bound, axis: str) -> dict[str, Any]:
+    """A running sum as a sum under a mask, and the steps that it is made of."""
+    facts: dict[str, Any] = {"steps": Steps(axis, x.entry)}
+    size = rules.sizes[axis]
+    if size * size <= tensor.LIMIT:
+        table = rules.fresh(frozenset({axis}))
+        inner = x.facts.get("product")
+        factors = inner.factors if isinstance(inner, Product) and not inner.summed else (replace(x, facts={}),)
+        mask = rules.known(Ball((axis, table[axis]), np.tri(size)))
+        facts["product"] = Product((*(rename(f, table) for f in factors), mask), frozenset(table.values()))
+    return facts
 
 
 def joined(rules: Rules, parts: list[Bound]) -> Bound:

@@ -7,6 +7,7 @@ weights 1/2, for counting measures). It is used over the features at fixed token
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from anatomy.ir.bound import (
     Triple,
     hull_of_products,
     magnitude,
+    meet,
     mul,
     root,
     slopes_after,
@@ -74,6 +76,7 @@ def product(ctx: Rules, factors: Sequence[Bound], summed: frozenset[str]) -> Bou
         from anatomy.regularity.theorems.recognise import match
 
         mean = _mean(ctx, data, known, summed, tokens & axes)
+        entry = meet(entry, _hull(ctx, data, known, summed))
         if mean is not None:
             sharper = any(mean[key].two < slopes[key].two for key in slopes if key in mean)
             method = {"method": kernel.NAME} if sharper else {}
@@ -91,13 +94,10 @@ def product(ctx: Rules, factors: Sequence[Bound], summed: frozenset[str]) -> Bou
             if sharp[1] is not None:
                 method["attention"] = sharp[1].fold
     out = ctx.finish(axes, tokens & axes, entry, radius, slopes, form)
-    weights = data[0].facts.get("weights") if len(data) == 1 and not summed else None
-    if isinstance(weights, Weights):
-        out = replace(out, facts={"weights": replace(weights, grid=tensor.times(weights.grid, known))})
-    elif len(data) == 2 and not summed:
-        from anatomy.regularity.theorems import sink
+    if len(data) <= 2 and not summed:
+        from anatomy.regularity.theorems import mixing, sink
 
-        out = sink.shared(data, known, out)
+        out = mixing.scaled(data[0], known, out) if len(data) == 1 else sink.shared(data, known, out)
     if len(data) == 1 and not summed and known.mid.size and float(np.min(known.mid)) > known.rad and "log" in data[0].facts:
         more = ctx.logarithm(ctx.known(known))
         if more is not None:
@@ -118,6 +118,18 @@ def _mean(ctx: Rules, data: Sequence[Bound], known: Ball, summed: frozenset[str]
             scale = magnitude(known.interval)
             return None if found is None else slopes_after(Triple.all(scale), found)
     return None
+
+
+def _hull(ctx: Rules, data: Sequence[Bound], known: Ball, summed: frozenset[str]) -> Interval:
+    """Where the entries of a mean lie: between the least and the greatest value, or at 0 where a row has no weights."""
+    for p, v in (data, data[::-1]):
+        fact = p.facts.get("softmax")
+        if isinstance(fact, Softmax) and fact.own == summed and summed <= v.axes and known.axes == ():
+            low, high = v.entry
+            if fact.allowed is not None:
+                low, high = min(low, 0.0), max(high, 0.0)
+            return hull_of_products((low, high), known.interval)
+    return -math.inf, math.inf
 
 
 def _flat(factors: Sequence[Bound]) -> list[Bound]:

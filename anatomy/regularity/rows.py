@@ -21,6 +21,16 @@ def peak(keys: float, width: float) -> float:
     return min(1.0, up(1.0 / math.nextafter(1.0 + math.nextafter((keys - 1) * low, 0.0), 0.0)))
 
 
+def floor(keys: float, width: float) -> float:
+    """The least weight among `keys` whose scores lie within `width`: 1 / (1 + (keys - 1) e^width), rounded down."""
+    if keys <= 1:
+        return 1.0
+    if not math.isfinite(width):
+        return 0.0
+    high = mul(keys - 1, enclose("exp", up(width))[1])
+    return 0.0 if math.isinf(high) else math.nextafter(1.0 / up(1.0 + high), 0.0)
+
+
 def counts(allowed: Any, own: frozenset[str], sizes: dict[str, int]) -> tuple[float, float]:
     """The least (over rows that have one) and the greatest number of keys of a row."""
     points = float(math.prod(sizes[a] for a in own))

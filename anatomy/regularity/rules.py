@@ -34,7 +34,7 @@ from anatomy.ir.bound import (
 from anatomy.ir.graph import Node
 from anatomy.regularity import affine, arranging, constants, local, selecting, tensor
 from anatomy.regularity.affine import Form
-from anatomy.regularity.rows import counts, decide, peak, row_counts, simplex, softmax_of
+from anatomy.regularity.rows import counts, decide, floor, peak, row_counts, simplex, softmax_of
 from anatomy.regularity.tensor import Ball, TooLarge
 from anatomy.regularity.view import Softmax, Weights, constant, mask_of, tighten, widen, with_tokens
 
@@ -286,7 +286,8 @@ class Rules:
         if x.tokens == x.axes:
             # max to sum over the axes: sum_j p_j |s_j - E s| <= std(s) <= max |s|.
             flow = {own: {key: triple.inf if most > 1 else 0.0 for key, triple in x.slopes.items()}}
-        bound = Bound(x.axes, x.tokens, (0.0, top), 1.0 if own == x.features else INF, slopes, {own: 1.0}, flow)
+        low = 0.0 if allowed is not None else floor(most, x.entry[1] - x.entry[0])
+        bound = Bound(x.axes, x.tokens, (low, top), 1.0 if own == x.features else INF, slopes, {own: 1.0}, flow)
         return replace(tighten(bound, self.sizes), facts={"softmax": Softmax(own, replace(x, facts={}), allowed)})
 
     def drawn(self, axes: Any, entry: Interval) -> Bound:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from anatomy.ir.bound import Bound, Triple, magnitude, meet, mul, root
+from anatomy.ir.bound import Bound, Interval, Triple, magnitude, meet, mul, root
 from anatomy.regularity.affine import retoken
 from anatomy.regularity.tensor import Ball
 
@@ -33,6 +33,17 @@ class Softmax:
     def rename(self, table: dict[str, str]) -> Softmax:
         allowed = self.allowed.rename(table) if isinstance(self.allowed, Ball) else self.allowed
         return Softmax(_names(self.own, table), rename(self.score, table), allowed)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """A wire is the running sum, along an axis, of something with entries in an interval."""
+
+    axis: str
+    entry: Interval
+
+    def rename(self, table: dict[str, str]) -> Steps:
+        return Steps(table.get(self.axis, self.axis), self.entry)
 
 
 @dataclass(frozen=True, eq=False)

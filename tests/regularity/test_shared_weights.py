@@ -63,8 +63,7 @@ def test_a_sink_is_one_key_more() -> None:
     """With scores near 0 the sum of n weights is n / (n + 1): the derivative of equal values has that norm, and the bound nearly so."""
     a = 1e-6 * np.eye(2)
     found = bound_of("exp(s - softplus(logsumexp[m](s)))", a, 5, 1.0)
-    assert found.method == sink.NAME
-    assert 5 / 6 <= found.triple.two <= 0.92
+    assert 5 / 6 <= found.triple.two <= 0.84
     assert bound_of("exp(s - softplus(logsumexp[m](s) + 0.5))", a, 5, 1.0).method != sink.NAME
     assert bound_of("exp(s - softplus(logsumexp[m](2 * s)))", a, 5, 1.0).method != sink.NAME
     assert bound_of("softmax[m](s) * sigmoid(2 * logsumexp[m](s))", a, 5, 1.0).method != sink.NAME

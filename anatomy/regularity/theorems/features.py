@@ -22,8 +22,9 @@ import numpy as np
 
 from anatomy.ir.bound import Bound, Slopes
 from anatomy.regularity.local import of_mixture
+from anatomy.regularity.tensor import Ball
 from anatomy.regularity.theorems import kernel
-from anatomy.regularity.view import Product, Softmax, with_tokens
+from anatomy.regularity.view import Product, Softmax, constant, with_tokens
 
 if TYPE_CHECKING:
     from anatomy.regularity.rules import Rules
@@ -44,44 +45,65 @@ def quotient(ctx: Rules, above: Bound, below: Bound, tokens: frozenset[str], mea
         return None
     for a, pairs in (sums.factors, sums.factors[::-1]):
         inner = pairs.facts.get("product")
-        if not isinstance(inner, Product) or len(inner.factors) != 2:
+        parted = _without_mask(inner) if isinstance(inner, Product) else None
+        if not isinstance(inner, Product) or parted is None or len(parted[0]) != 2:
             continue
-        for b, v in (inner.factors, inner.factors[::-1]):
+        for b, v in (parted[0], parted[0][::-1]):
             for c, t in (total.factors, total.factors[::-1]):
-                if _shared(a, b, sums.summed, inner.summed, c, t, total.summed):
-                    found = _mean(ctx, a, b, v, sums.summed, inner.summed, tokens, mean)
+                if _shared(a, b, sums.summed, inner.summed, parted[1], c, t, total.summed):
+                    found = _mean(ctx, a, b, v, sums.summed, inner.summed, parted[1], tokens, mean)
                     if found is not None:
                         return found, with_tokens(v, v.axes & (a.axes | b.axes), ctx.sizes)
     return None
 
 
 def _mean(
-    ctx: Rules, a: Bound, b: Bound, v: Bound, features: frozenset[str], keys: frozenset[str], tokens: frozenset[str], mean: Mean
-) -> Slopes | None:
+    ctx: Rules, a: Bound, b: Bound, v: Bound, features: frozenset[str], keys: frozenset[str], mask: Ball | None,
+    tokens: frozenset[str], mean: Mean,
+) -> Slopes | None:  # fmt: skip
     logs = ctx.logarithm(a), ctx.logarithm(b)
     if logs[0] is None or logs[1] is None or not features <= a.axes & b.axes or keys & a.axes:
         return None
     axes = (a.axes | b.axes) - features
+    if mask is not None and not set(mask.axes) <= axes:
+        return None
     low, high = logs[1].entry
     score = Bound(axes, axes, (0.0, np.nextafter(high - low, np.inf)), slopes={**a.slopes, **b.slopes}, local=of_mixture(ctx, [logs[0], logs[1]], features))
-    return mean(ctx, Softmax(keys, score, None), v, tokens)
+    return mean(ctx, Softmax(keys, score, mask), v, tokens)
+
+
+def _without_mask(sums: Product) -> tuple[list[Bound], Ball | None] | None:
+    """The factors of a sum that vary, and the mask of 0 and 1 that is the only other; None where there is more."""
+    moving = [f for f in sums.factors if constant(f) is None]
+    masks = [constant(f) for f in sums.factors if constant(f) is not None]
+    if len(masks) > 1 or any(b is None or b.rad or not bool(np.all((b.mid == 0) | (b.mid == 1))) for b in masks):
+        return None
+    mask = masks[0] if masks else None
+    return moving, None if mask is None or bool(np.all(mask.mid == 1)) else mask
 
 
 def _shared(
-    a: Bound, b: Bound, features: frozenset[str], keys: frozenset[str], c: Bound, t: Bound, again: frozenset[str]
+    a: Bound, b: Bound, features: frozenset[str], keys: frozenset[str], mask: Ball | None, c: Bound, t: Bound, again: frozenset[str]
 ) -> bool:
     """Whether the denominator is the numerator with ones in the place of values."""
     inner = t.facts.get("product")
-    if not isinstance(inner, Product) or len(inner.factors) != 1:
+    parted = _without_mask(inner) if isinstance(inner, Product) else None
+    if not isinstance(inner, Product) or parted is None or len(parted[0]) != 1:
         return False
     table: dict[str, str] = {}
-    for x, y in ((a, c), (b, inner.factors[0])):
+    for x, y in ((a, c), (b, parted[0][0])):
         if x.origin is None or y.origin is None or x.origin[0] != y.origin[0]:
             return False
         there = dict(y.origin[1])
         for axis, name in x.origin[1]:
             if table.setdefault(name, there[axis]) != there[axis]:
                 return False
+    if (mask is None) != (parted[1] is None):
+        return False
+    if mask is not None and parted[1] is not None:
+        here = mask.rename(table)
+        if set(here.axes) != set(parted[1].axes) or not np.array_equal(here.order(parted[1].axes).mid, parted[1].mid):
+            return False
     one_to_one = len(set(table.values())) == len(table)
     return one_to_one and all((name in features, name in keys) == (to in again, to in inner.summed) for name, to in table.items()) and all(
         name == to for name, to in table.items() if name not in features | keys

@@ -23,6 +23,14 @@ SHARED: dict[str, Any] = {"entmax": sparse, "sinkhorn": plan, "sink": sink}
 """Theorems on weights that are shared out over keys, by kind."""
 
 
+def scaled(x: Bound, known: Ball, out: Bound) -> Bound:
+    """`out`, a constant times `x`, with what `x` says of weights."""
+    weights = x.facts.get("weights")
+    if isinstance(weights, Weights):
+        return replace(out, facts={"weights": replace(weights, grid=tensor.times(weights.grid, known))})
+    return replace(out, facts={"weights": Weights(pointwise.LINE, x, x, known)}) if known.axes and _summed(x) else out
+
+
 def sharpen(
     ctx: Rules, data: Sequence[Bound], known: Ball, summed: frozenset[str], axes: frozenset[str], tokens: frozenset[str]
 ) -> tuple[Slopes, Attention | None, str] | None:
