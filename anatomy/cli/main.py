@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "regularity": ("anatomy.cli.regularity", "verdict and bounds of the Lipschitz constant"),
     "space": ("anatomy.cli.space", "count and show the members of a space"),
     "sweep": ("anatomy.cli.sweep", "train and compare the members of a space"),
+    "study": ("anatomy.cli.study", "reproduce a published study of smoothness on diagrams"),
 }
 """Each command with the module that defines `add(parser)` and the function it runs."""
 

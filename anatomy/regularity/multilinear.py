@@ -102,7 +102,8 @@ def product(ctx: Rules, factors: Sequence[Bound], summed: frozenset[str]) -> Bou
         more = ctx.logarithm(ctx.known(known))
         if more is not None:
             out = replace(out, facts={**out.facts, "log": ctx.total([data[0].facts["log"], more])})
-    if (len(data) >= 2 or (summed and parts is data)) and len(parts) <= 4:
+    scaled = not summed and known.axes == () and any("softmax" in d.facts for d in data)
+    if (len(data) >= 2 or scaled or (summed and parts is data)) and len(parts) <= 4:
         out = replace(out, facts={**out.facts, "product": _fact(ctx, parts, summed), **method})
     return out if out.constant else replace(out, local=of_product(ctx, parts, summed))
 

@@ -267,7 +267,8 @@ def _cross(scores: Ball, values: Ball, h: int, norm_a: float, norm_v: float) -> 
     a, v = scores.mid[h], values.mid[h].T
     start = math.sqrt(norm_a / norm_v)
     taus = start * start * np.array([0.25, 0.5, 1.0, 2.0, 4.0])
-    tau = float(taus[np.argmin(_rough(taus[:, None, None] * (v.T @ v) + (a.T @ a) / taus[:, None, None]))])
+    with np.errstate(all="ignore"):  # what overflows chooses badly, and every choice is sound
+        tau = float(taus[np.argmin(_rough(taus[:, None, None] * (v.T @ v) + (a.T @ a) / taus[:, None, None]))])
     s = math.sqrt(tau)
     if not (1e-100 < s < 1e100):
         return best
