@@ -83,9 +83,9 @@ def _constant(s: State, n: Node, x: View, own: frozenset[str], allowed: Tensor |
     at = tuple(k for k, a in enumerate(weights.axes) if a in own)
     total = weights.data
     for k in sorted(at, reverse=True):
-        total = np.expand_dims(np.add.reduce(total, axis=k, initial=arb(0)), k)
-    safe = Tensor(weights.axes, total).each(lambda y: arb(1) if y.is_zero() else y)  # a row without keys gives 0
-    s.constant(n.outs[0], Tensor(weights.axes, weights.data / safe.data))
+        total = np.add.reduce(total, axis=k, initial=arb(0), keepdims=True)
+    safe = Tensor(weights.axes, np.broadcast_to(total, weights.data.shape)).each(lambda y: arb(1) if y.is_zero() else y)  # a row without keys gives 0
+    s.constant(n.outs[0], times(weights, safe.each(lambda y: 1 / y)))
 
 
 def rows_of(s: State, scores: Scores, n: str | None, m: str) -> Rows:

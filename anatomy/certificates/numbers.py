@@ -70,7 +70,8 @@ def eigenvalue(tape: Tape, hs: Sequence[arb_mat]) -> arb:
         spend(h.nrows() ** 2 + h.nrows() ** 3 // 16)
 
     def guess() -> float:
-        return max(float(np.linalg.eigvalsh(_float(h))[-1]) for h in hs) * (1 + 1e-9) + 1e-290
+        blur = max(float(x.rad()) for h in hs for x in h.entries()) * 2 * max(h.nrows() for h in hs) ** 2
+        return max(float(np.linalg.eigvalsh(_float(h))[-1]) for h in hs) * (1 + 1e-9) + blur + 1e-290
 
     c = tape.next(guess)
     if not c > 0:

@@ -72,9 +72,13 @@ def power(s: State, n: Node) -> None:
         s.constant(n.outs[0], Tensor(axes, out))
     else:
         exponent = value.data[()].unique_fmpz() if not value.axes and value.data[()].is_exact() else None
-        if exponent is None or not 0 <= int(exponent) <= 64 or not (value.data[()] - int(exponent)).is_zero():
-            raise Lacking("a power with an exponent that is no small whole number")
-        curve(s, n.outs[0], a, f"power {int(exponent)}")
+        if exponent is not None and 0 <= int(exponent) <= 64 and (value.data[()] - int(exponent)).is_zero():
+            curve(s, n.outs[0], a, f"power {int(exponent)}")
+            return
+        wire = s.virtual()
+        curve(s, wire, a, "log")
+        form = multiply(s.forms[wire], value, NOTHING, s.sizes)
+        curve(s, n.outs[0], View(-1, a.axes | b.axes, s.tokens[wire], form, {}), "exp")
 
 
 def _raised(x: arb, y: arb) -> arb:

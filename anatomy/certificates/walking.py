@@ -102,6 +102,12 @@ def run(s: State, at: int, node: Node) -> None:
         raise Broken("graph", f"`{node.op}` has another number of results")
 
 
+OWNING = frozenset(
+    ["dot", "sum", "mean", "max", "min", "logsumexp", "split", "merge", "halves", "cat", "unfold", "expand", "cumsum", "shift", "fft_re", "fft_im", "iota", "size", "index", "gather", "softmax", "layernorm", "rmsnorm", "l2norm", "l1norm"]
+)
+"""Operations with axes of their own."""
+
+
 def shape(s: State, node: Node) -> frozenset[str]:
     """The axes of the results; refuses a node whose ports or own axes do not fit its operation."""
     own, ports = node.own, [frozenset(b for _, b in p.names) for p in node.ports]
@@ -112,6 +118,8 @@ def shape(s: State, node: Node) -> frozenset[str]:
     many = node.op in ("dot", "cat")
     if len(ports) < 1 + many if many else len(ports) != arity.get(node.op, 1):
         raise Broken("graph", f"`{node.op[:60]}` has another number of operands")
+    if own and node.op not in OWNING:
+        raise Broken("graph", f"`{node.op[:60]}` has no own axes")
     union = frozenset().union(*ports)
     gone, new = frozenset[str](), frozenset[str]()
     match node.op:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from anatomy.cli import certificate
 from anatomy.cli.output import add_json, add_sizes, emit, sizes
 from anatomy.errors import fail
 from anatomy.target import load_diagram
@@ -15,7 +17,7 @@ EFFORTS = ("none", "order", "quick", "thorough")
 
 
 def add(name: str, parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("target", metavar="TARGET")
+    parser.add_argument("target", metavar="TARGET", nargs="?")
     add_sizes(parser)
     parser.add_argument("--seed", type=int, default=0, help="fixes the initialisation")
     parser.add_argument("--radius", type=float, default=1.0, help="every token in a ball of this radius; inf for the whole space")
@@ -25,6 +27,7 @@ def add(name: str, parser: argparse.ArgumentParser) -> None:
         help="in tokens and radius: nothing, the order of the bound, and what is attained measured in seconds or thoroughly",
     )  # fmt: skip
     parser.add_argument("--plot", metavar="FILE", help="draw the bound and what is attained against tokens and radius (.svg)")
+    certificate.add(parser)
     add_json(parser)
     parser.set_defaults(run=regularity)
 
@@ -33,12 +36,18 @@ def regularity(options: argparse.Namespace) -> int:
     from anatomy.api import regularity as certify
     from anatomy.regularity.growth import QUICK, THOROUGH
 
+    if options.verify:
+        return certificate.verify(options)
+    if not options.target:
+        print("anatomy regularity: name a TARGET, or a certificate with --verify", file=sys.stderr)
+        return 2
     if not options.radius >= 0:
         raise fail("E902", f"a radius of {options.radius} is no radius", help="give a number from 0 to inf")
     diagram = load_diagram(options.target)
     effort = {"none": False, "order": True, "quick": QUICK, "thorough": THOROUGH}[options.growth]
     found = certify(diagram, sizes(options.size), options.radius, options.norm, options.seed, growth=effort, advice=not options.json)
     data = found.model_dump(mode="json")
+    proof = certificate.write(options, data) if options.certificate else []
     if options.plot:
         from anatomy.cli.curves import picture
 
@@ -51,6 +60,8 @@ def regularity(options: argparse.Namespace) -> int:
         print("  " + line)
     if options.plot:
         print(f"  plot         {options.plot}")
+    for row, text in proof:
+        print(f"  {row:<12} {text}")
     return 0
 
 

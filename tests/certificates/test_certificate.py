@@ -1,0 +1,97 @@
+"""Certificates: written, read, checked and compared with what they are about."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from anatomy.api import load, numeric, parse
+from anatomy.certificates import Certificate, certify, verify
+from anatomy.compiler import build
+from anatomy.errors import AnatomyError
+
+SIZES = {"n": 4, "d": 6, "h": 2}
+
+
+def made(target: str = "zoo:mha", sizes: dict[str, int] | None = None, radius: float = 1.0, norm: str = "frobenius") -> Certificate:
+    diagram = load(target)
+    weights, _ = numeric(build(diagram, sizes or SIZES, seed=0, dtype=torch.float64))
+    return certify(diagram, sizes or SIZES, weights, radius, norm)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("norm", ["frobenius", "max_token"])
+def test_a_certificate_holds_and_proves_its_own_bound(norm: str):
+    found = made(norm=norm)
+    again = verify(found.text, load("zoo:mha"))
+    assert again.holds, again.reason
+    assert again.proved == again.upper == found.upper
+    assert again.norm == norm
+
+
+def test_the_same_question_gives_the_same_bytes():
+    assert made().text == made().text
+
+
+def test_json_schema_names_every_part():
+    schema = Certificate.model_json_schema()
+    assert {"graph", "weights", "steps", "upper", "radius", "norm", "sha256"} <= set(schema["properties"])
+
+
+def test_it_is_about_one_diagram_at_one_size():
+    text = made().text
+    for other in ("zoo:sdpa", "zoo:mqa", "zoo:linformer"):
+        assert not verify(text, load(other)).holds
+
+
+def test_a_renamed_text_is_the_same_diagram():
+    lines = "axis n, d, e diagram f(x: [n, d]) -> [n, e] {{ {0} = lin W[d -> e](x) out relu({0}) }}"
+    one, two = (parse(lines.format(name))["f"] for name in ("y", "other"))
+    weights, _ = numeric(build(one, {"n": 3, "d": 4, "e": 2}, seed=0, dtype=torch.float64))
+    assert verify(certify(one, {"n": 3, "d": 4, "e": 2}, weights).text, two).holds
+
+
+def test_a_linear_diagram_is_certified_at_its_norm():
+    diagram = parse("axis n, d, e diagram f(x: [n, d]) -> [n, e] { out lin W[d -> e](x) }")["f"]
+    value = np.arange(12.0).reshape(4, 3)
+    weights = {w.key: value if len(w.layout) == 2 else np.ones(3) for w in diagram.weights}
+    found = certify(diagram, {"n": 3, "d": 4, "e": 3}, weights)
+    exact = np.linalg.svd(value)[1][0]
+    assert exact <= found.upper <= exact * (1 + 1e-8)
+
+
+def test_no_certificate_where_a_rule_is_missing():
+    diagram = parse("axis n diagram f(x: [n]) -> [n] { out sparsemax[n](log(x)) }")["f"]
+    with pytest.raises(AnatomyError, match=r"E903.*sparsemax"):
+        certify(diagram, {"n": 3}, {})
+    jumping = parse("axis n diagram f(x: [n]) -> [n] { out sign(x) }")["f"]
+    with pytest.raises(AnatomyError, match=r"E903.*jump"):
+        certify(jumping, {"n": 3}, {})
+    undefined = parse("axis n diagram f(x: [n]) -> [n] { out log(x) }")["f"]
+    with pytest.raises(AnatomyError, match=r"E903.*positive"):
+        certify(undefined, {"n": 3}, {})
+
+
+def test_no_certificate_for_an_infinite_radius():
+    diagram = parse("axis n diagram f(x: [n]) -> [n] { out relu(x) }")["f"]
+    for radius in (float("inf"), float("nan"), -1.0):
+        with pytest.raises(AnatomyError, match="E903"):
+            certify(diagram, {"n": 3}, {}, radius)
+
+
+@pytest.mark.parametrize("name", ["cross", "alibi", "rope_mha", "document", "swin", "fnet", "additive", "cosine"])
+def test_variants_of_every_kind_have_certificates(name: str):
+    from anatomy.claims.trial import Trial
+
+    try:
+        diagram = load(f"zoo:{name}")
+    except AnatomyError:
+        pytest.skip("no such entry")
+    sizes = Trial(diagram).chosen
+    weights, _ = numeric(build(diagram, sizes, seed=0, dtype=torch.float64))
+    found = certify(diagram, sizes, weights)
+    again = verify(found.text, diagram)
+    assert again.holds, again.reason
+    assert json.loads(found.text)["graph"]["name"] == diagram.name
