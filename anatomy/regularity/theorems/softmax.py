@@ -4,13 +4,15 @@ Statement. Tokens x_j in the ball of radius R, s_ij = x_i^T A x_j + c^T x_j + b_
 does not depend on j drops), P = softmax over the allowed keys, N_i of them in row i, y_i = V sum_j P_ij x_j + const.
 With a = ||A|| R^2 + ||c|| R, w >= the range of a row of scores, pbar_N = 1 / (1 + (N - 1) e^-w), on that domain
 
-    Lip_F   <= ||V|| sqrt(min{sum_i min{rho, pbar_Ni (1 + a^2)}, max_j sum_(i: j allowed) cbar(N_i)}) + R^2 s*,
+    Lip_F   <= ||V|| sqrt(min{sum_i min{rho, Phi pi_i, pbar_Ni (1 + a^2)}, max_j sum_(i: j allowed) cbar(N_i)}) + R^2 s*,
     Lip_inf <= ||V|| sqrt(1 + a^2) + R^2 s*          (largest token norm),
     Lip_1   <= ||V|| (1 + 2a) max_j sum_(i: j allowed) pbar_Ni + R^2 s*,
 
 rho = 1 for a <= 1/2, else (1 + (a + 1/(4a))^2) / 2;  cbar = pbar (1 + a^2) if pbar <= 1/2, else phi(min(pbar, p*)),
 phi(p) = p + 4 a^2 p^2 (1 - p), p* = (1 + sqrt(1 + 3 / (4 a^2))) / 3;  s* = max_(|u|=1) |Vu| |Au| <= min_tau
-lambda_max(tau V^T V + A^T A / tau) / 2. A row with one key has derivative V. Causal: also sqrt(...) <= 2 e^w (1 + 2a).
+lambda_max(tau V^T V + A^T A / tau) / 2; Phi is the moment bound (`moment`), pi_i the greatest weight in row i by the
+biases b alone (1/N_i without any). `rowwise` takes the directions of V and A into rho and Phi, puts both parts of an unmasked
+attention together for less than their sum, and gives Lip_inf by directions. A row with one key has derivative V. Causal: also sqrt(...) <= 2 e^w (1 + 2a).
 
 Proof. dy_i = V (sum_j P_ij (I + (x_j - m_i) g_i^T) dx_j + C_i A dx_i), g_i = A^T x_i + c, |g_i| R <= a, m_i, C_i mean and
 covariance under P_i. |V C_i A| <= s* tr C_i <= R^2 s*. Put t_j = x_j - m_i; sum_j P_ij t_j = 0, so by Cauchy and Schwarz
@@ -36,11 +38,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anatomy.ir.bound import Slopes, Triple, add, arb_up, enclose, mul, root, slopes_after, slopes_sum
+from anatomy.ir.bound import Slopes, Triple, add, arb_up, div, enclose, mul, root, slopes_after, slopes_sum
 from anatomy.regularity import tensor
 from anatomy.regularity.affine import Base, Term, inside, retoken
 from anatomy.regularity.rows import peak
 from anatomy.regularity.tensor import Ball, TooLarge, spectral
+from anatomy.regularity.theorems.rowwise import Row, largest, together
 
 NAME = "softmax theorem"
 
@@ -86,22 +89,23 @@ class Rows:
             return self.keys
         return int(self.allowed.sum(axis=1).max(initial=0))
 
-    def sums(self, a: float, w: float) -> tuple[float, float, float]:
-        """(bound on ||T||^2, Lip_1 factor of T, kappa), all for ||V|| = 1."""
-        one_a = add(1.0, mul(a, a))
-        row = rho(a)
+    def sums(self, row: Row, w: float, width: float) -> tuple[float, float, float]:
+        """(bound on ||T||^2, Lip_1 factor of T, kappa), all for ||V|| = 1; scores have range w, biases range width."""
+        a = row.gamma
         if self.allowed is None:
             least = self.keys if self.known else 1
             p = peak(least, w)
             if self.keys == 1:
                 return float(self.queries), float(self.queries), float(self.queries)
             n = float(self.queries)
-            return mul(n, min(row, cbar(p, a))), mul(n, p, add(1.0, mul(2.0, a))), mul(n, p)
+            square = row.squares({least: (peak(least, width), p)})[least]
+            return mul(n, min(rho(a), square, cbar(p, a))), mul(n, p, add(1.0, mul(2.0, a))), mul(n, p)
         counts = self.allowed.sum(axis=1).astype(int)
         by_row, by_column, weight, plain = ({0: 0.0, 1: 1.0} for _ in range(4))
-        for n in set(counts.tolist()) - {0, 1}:
-            p = peak(n, w)
-            by_row[n], by_column[n] = min(row, mul(p, one_a)), cbar(p, a)
+        tops = {n: (peak(n, width), peak(n, w)) for n in set(counts.tolist()) - {0, 1}}
+        squares_of = row.squares(tops)
+        for n, (_, p) in tops.items():
+            by_row[n], by_column[n] = min(rho(a), squares_of[n]), cbar(p, a)
             plain[n], weight[n] = p, mul(p, add(1.0, mul(2.0, a)))
         squares = min(add(*(by_row[c] for c in counts.tolist())), self._columns(counts, by_column))
         if self._causal:
@@ -151,28 +155,40 @@ class Attention:
         r_q, r_k, r_v = (b.bound.radius for b in self.bases)
         norm_a = spectral(self.scores.mid, self.scores.rad)
         norm_v = spectral(values.mid, values.rad)
+        same = self.bases[1].wire == self.bases[2].wire
+        norm_va = np.array([mul(a, v) for a, v in zip(norm_a, norm_v, strict=True)])
+        if same:
+            both = tensor.times(self.scores, Ball(("h", "c", "o"), values.mid, values.rad), ["c"])
+            norm_va = spectral(both.order(["h", "d", "o"]).mid, both.rad)
         out = []
-        for h, (na, nv) in enumerate(zip(norm_a.tolist(), norm_v.tolist(), strict=True)):
+        for h, (na, nv, nva) in enumerate(zip(norm_a.tolist(), norm_v.tolist(), norm_va.tolist(), strict=True)):
             c = float(self.tilt[h])
             slope = add(mul(na, r_q), c)
             a = mul(slope, r_k)
-            squares, ones, kappa = self.rows.sums(a, add(mul(2.0, a), self.width))
+            # For unit V and R; the bias of the queries is a part of g.
+            cross, lean = _cross(self.scores, values, h, na, nv) if same else mul(na, nv), mul(c, r_k)
+            unit_cross, k = min(div(cross, nv), na), min(div(nva, nv), na)
+            alpha, unit_cross, k = (mul(x, r_q, r_k) for x in (na, unit_cross, k))
+            row = Row(a, min(a, add(k, lean)), min(a, add(unit_cross, lean)))
+            squares, ones, kappa = self.rows.sums(row, add(mul(2.0, a), self.width), self.width)
             many = self.rows.most > 1
             if self.alone:
-                d = mul(mul(r_k, r_k), _cross(self.scores, values, h, na, nv)) if many else 0.0
-                peak_row = root(add(1.0, mul(a, a))) if many else 1.0
-                triple = Triple.of(
-                    add(mul(nv, ones), d), add(mul(nv, root(squares)), d), add(mul(nv, peak_row), d)
-                )
-                out.append([triple])
+                d = unit_cross if many else 0.0
+                two, inf = add(root(squares), d), 1.0
+                if many:
+                    inf = min(add(root(add(1.0, mul(a, a))), d), largest(a, alpha, k, d))
+                if self.rows.allowed is None and self.rows.known:
+                    two = together(float(self.rows.queries), squares, root(add(1.0, mul(a, a))), d)
+                out.append([Triple.of(mul(nv, add(ones, d)), mul(nv, two), mul(nv, inf))])
                 continue
             spread = mul(nv, r_v) if many else 0.0
             query = Triple.all(mul(spread, na, r_k))
             key = Triple.of(mul(2.0, kappa, spread, slope), mul(root(kappa), spread, slope), mul(spread, slope))
             value = Triple.of(mul(kappa, nv), mul(root(kappa), nv), nv)
-            if self.bases[1].wire == self.bases[2].wire:
+            if same:
                 joint = root(add(mul(nv, nv), mul(spread, spread, slope, slope)))
-                value = Triple.of(add(key.one, value.one), mul(root(kappa), joint), add(key.inf, value.inf))
+                one, two = add(key.one, value.one), min(mul(root(kappa), joint), mul(nv, root(squares)))
+                value = Triple.of(one, two, min(add(key.inf, value.inf), mul(nv, root(add(1.0, mul(a, a))))))
                 key = Triple()
             out.append([query, key, value])
         return out
