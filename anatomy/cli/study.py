@@ -21,9 +21,9 @@ def add(name: str, parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit status 1 where no model could be measured; what differs from expectations is a finding and no failure."""
-    from anatomy.study import settings, smoothness
+    from anatomy.study import plan, smoothness
 
-    wanted = settings([m.strip() for m in options.models.split(",")], options.quick, options.seed)
+    wanted = plan([m.strip() for m in options.models.split(",")], options.quick, options.seed)
     found = smoothness(options.out, wanted, progress=sys.stderr.isatty())
     if options.json:
         emit(found.as_data())

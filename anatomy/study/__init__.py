@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from anatomy.study.measure import Outcome, smoothness
-from anatomy.study.settings import Settings, settings
+from anatomy.study.settings import Settings, plan
 
-__all__ = ["Outcome", "Settings", "settings", "smoothness"]
+__all__ = ["Outcome", "Settings", "plan", "smoothness"]

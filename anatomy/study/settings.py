@@ -46,10 +46,10 @@ class Settings:
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
 
-def settings(models: Sequence[str], quick: bool = False, seed: int = 0) -> Settings:
+def plan(models: Sequence[str], quick: bool = False, seed: int = 0) -> Settings:
     """The full study, or one of about a minute. Raises AnatomyError E811 for a model that is not known.
 
-    >>> settings(["gpt2-random"], quick=True).tokens
+    >>> plan(["gpt2-random"], quick=True).tokens
     (2, 4, 8, 16, 32, 64)
     """
     unknown = [m for m in models if m not in MODELS]

@@ -20,7 +20,7 @@ from anatomy.study.gpt2 import RandomGPT2
 from anatomy.study.jacobian import attained, norms, published, steepest
 from anatomy.study.model import Attention, frozen
 from anatomy.study.rows import Series
-from anatomy.study.settings import Settings, settings
+from anatomy.study.settings import Settings, plan
 from anatomy.study.text import words
 
 torch.set_num_threads(1)
@@ -215,7 +215,7 @@ def test_the_files_of_the_report_can_be_read(tiny, tmp_path):
     found = measure.smoothness(tmp_path, TINY)
     results = json.loads((tmp_path / "results.json").read_text())
     assert {s["quantity"] for s in results["series"]} == {"local", "published", "adversarial", "constructed", "bound", "castin"}
-    rows = list(csv.DictReader((tmp_path / "table.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "table.csv").read_text().splitlines()))
     assert {int(r["n"]) for r in rows} == {2, 3, 5, 8}
     assert all(float(r["least"]) <= float(r["mean"]) * (1 + 1e-8) <= float(r["largest"]) * (1 + 2e-8) for r in rows)
     plots = sorted(tmp_path.glob("*.svg"))
@@ -242,8 +242,7 @@ def test_another_study_is_refused_and_an_attained_value_above_a_bound_too(tiny, 
 def test_the_command(tiny, tmp_path, capsys, monkeypatch):
     assert main(["study", "smoothness", "--out", str(tmp_path / "s"), "--models", "gpt3"]) == 1
     assert "E811" in capsys.readouterr().err
-    monkeypatch.setattr("anatomy.study.settings.MODELS", ("gpt2-random", "minilm"))
-    monkeypatch.setattr("anatomy.study.settings", lambda models, quick, seed: Settings(tuple(models), TINY.tokens, 2, "middle", 2, seed))
+    monkeypatch.setattr("anatomy.study.plan", lambda models, quick, seed: Settings(tuple(models), TINY.tokens, 2, "middle", 2, seed))
 
     def gone(seed):
         raise measure.Missing("the package is not here")
@@ -255,6 +254,6 @@ def test_the_command(tiny, tmp_path, capsys, monkeypatch):
 
 
 def test_settings_are_the_same_in_any_order_of_asking():
-    assert settings(["minilm"], quick=True).inputs == 4
+    assert plan(["minilm"], quick=True).inputs == 4
     with pytest.raises(AnatomyError, match="E811"):
-        settings([])
+        plan([])
