@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 ORACLES := .venv/.oracles
 
-.PHONY: demo test test-slow oracles oracle-packages check golden bench bench-regularity map clean
+.PHONY: demo test test-slow oracles oracle-packages check golden bench bench-regularity map clean fuzz-regularity
 
 demo: $(READY)
 	@$(BIN)/python examples/demo.py
@@ -51,6 +51,10 @@ bench-regularity: $(READY)
 	  || echo "auto_LiRPA 0.7.1 could not be installed: its column stays empty"
 	@$(BIN)/python benchmarks/bench_regularity.py $(BENCH)
 
+# The Lipschitz check against 10,000 random questions, about an hour; what was stopped goes on where it was.
+fuzz-regularity: $(READY)
+	@$(BIN)/python -m benchmarks.fuzz_regularity 10000
+
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=python3.12"; exit 1; }
 	@echo "Setting up .venv (once; PyTorch is large)"
@@ -59,4 +63,4 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-lirpa demo-out dist
+	rm -rf .venv .venv-lirpa demo-out fuzz-out dist
