@@ -332,6 +332,10 @@ class BoundContext(Protocol):
         """
         ...
 
+    def shared(self, x: Bound, out: Bound, own: frozenset[str], eps: float) -> Bound:
+        """`out = x / (sum over own of |x| + eps)` with what is known of it where x is positive."""
+        ...
+
     def partition(self, x: Bound, own: frozenset[str]) -> Bound:
         """The logarithm of the sum of exponentials over the own axes."""
         ...

@@ -85,7 +85,8 @@ class Normalise(Op):
             slope, radius, top = div(1.0, floor), scale, scale
         if floor == 0:
             raise ctx.unproved("its size is not proved to stay away from 0; give it an `eps`")
-        return [ctx.normalised(x, own, slope, radius, (-top, top))]
+        out = ctx.normalised(x, own, slope, radius, (-top, top))
+        return [ctx.shared(x, out, own, float(self.eps)) if self.which == "l1norm" else out]
 
     def glyph(self, own: tuple[str, ...]) -> Glyph:
         return Glyph("normalise", f"{self.which} {', '.join(own)}", detail=f"eps={float(self.eps):g}")

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anatomy.ir.bound import Bound, Slopes, add, mul, slopes_after, slopes_sum
+from anatomy.ir.bound import Bound, Interval, Slopes, add, mul, slopes_after, slopes_sum
 from anatomy.regularity import affine, linear, tensor
 from anatomy.regularity.affine import Form
 from anatomy.regularity.tensor import Ball, TooLarge
-from anatomy.regularity.view import Product, Steps, rename, widen, with_tokens
+from anatomy.regularity.view import Product, rename, widen, with_tokens
 
 if TYPE_CHECKING:
     from anatomy.regularity.rules import Rules
@@ -48,16 +49,46 @@ def arranged(rules: Rules, x: Bound, name: str, **options: Any) -> tuple[Bound, 
 
 
 def _running(rules: Rules, x: Bound, axis: str) -> dict[str, Any]:
-    """A running sum as a sum under a mask, and the steps that it is made of."""
-    facts: dict[str, Any] = {"steps": Steps(axis, x.entry)}
+    """A running sum as a sum under a mask."""
     size = rules.sizes[axis]
-    if size * size <= tensor.LIMIT:
-        table = rules.fresh(frozenset({axis}))
-        inner = x.facts.get("product")
-        factors = inner.factors if isinstance(inner, Product) and not inner.summed else (replace(x, facts={}),)
-        mask = rules.known(Ball((axis, table[axis]), np.tri(size)))
-        facts["product"] = Product((*(rename(f, table) for f in factors), mask), frozenset(table.values()))
-    return facts
+    if size * size > tensor.LIMIT:
+        return {}
+    table = rules.fresh(frozenset({axis}))
+    inner = x.facts.get("product")
+    factors = inner.factors if isinstance(inner, Product) and not inner.summed else (replace(x, facts={}),)
+    mask = rules.known(Ball((axis, table[axis]), np.tri(size)))
+    return {"product": Product((*(rename(f, table) for f in factors), mask), frozenset(table.values()))}
+
+
+def seen(x: Bound, mask: Ball, sizes: dict[str, int]) -> Interval:
+    """Where an affine wire lies at the places that a mask leaves, from the intervals of the wires that it is made of."""
+    nowhere = -math.inf, math.inf
+    if x.form is None or not x.form.terms or any(not all(map(math.isfinite, t.base.bound.entry)) for t in x.form.terms):
+        return nowhere
+    names = sorted({a for t in x.form.terms for a in t.map.axes if a[0] != "<"} | set(mask.axes) | set(x.form.offset.axes if x.form.offset else ()))
+    try:
+        tensor.guard(math.prod(sizes[a] for a in names))
+        low, high, slack = np.zeros(()), np.zeros(()), 0.0
+        for term in x.form.terms:
+            base = term.base.bound
+            ins = [affine.inside(a) for a in sorted(base.axes) if a not in dict(term.links)]
+            ball = term.map.spread(sizes | {affine.inside(a): sizes[a] for a in base.axes}, ins).order([*names, *ins])
+            mid = ball.mid.reshape(*ball.mid.shape[: len(names)], -1)
+            plus, minus = np.maximum(mid, 0.0).sum(-1), np.minimum(mid, 0.0).sum(-1)
+            low, high = low + plus * base.entry[0] + minus * base.entry[1], high + plus * base.entry[1] + minus * base.entry[0]
+            top, count = max(map(abs, base.entry)), float(mid.shape[-1])
+            slack = add(slack, mul(count, top, add(ball.rad, mul(4 * tensor.UNIT, count + 8, ball.top))))
+        if x.form.offset is not None:
+            ball = x.form.offset.order(names)
+            low, high, slack = low + ball.mid, high + ball.mid, add(slack, ball.rad, mul(4 * tensor.UNIT, ball.top))
+        left = np.broadcast_to(mask.order(names).mid > 0, np.broadcast_shapes(low.shape, high.shape, mask.order(names).mid.shape))
+    except TooLarge:
+        return nowhere
+    if not left.any():
+        return nowhere
+    low, high = np.broadcast_to(low, left.shape)[left], np.broadcast_to(high, left.shape)[left]
+    slack = add(slack, mul(8 * tensor.UNIT, max(float(np.max(np.abs(low))), float(np.max(np.abs(high))))))
+    return math.nextafter(float(low.min()) - slack, -math.inf), math.nextafter(float(high.max()) + slack, math.inf)
 
 
 def joined(rules: Rules, parts: list[Bound]) -> Bound:

@@ -94,6 +94,16 @@ def of_mixture(ctx: Rules, terms: Sequence[Bound], summed: frozenset[str]) -> tu
     return tuple(found)
 
 
+def of_mixtures(ctx: Rules, wires: Sequence[Bound], over: frozenset[str]) -> tuple[Part, ...] | None:
+    """The parts of any convex combination of entries over some axes: what moves there by at most so much, each and all."""
+    axes = frozenset().union(*(x.axes for x in wires))
+    found = []
+    for x in wires:
+        for part in at(x, axes):
+            found.append(Part(rename(part.source, ctx.fresh(over & part.linked)), part.linked - over, part.factor))
+    return tuple(found) if len(found) <= MOST else None
+
+
 def of_product(ctx: Rules, factors: Sequence[Bound], summed: frozenset[str]) -> tuple[Part, ...] | None:
     """The parts of `sum over summed of prod factors`."""
     whole = frozenset().union(*(f.axes for f in factors))

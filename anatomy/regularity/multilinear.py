@@ -33,7 +33,7 @@ from anatomy.regularity import affine, tensor
 from anatomy.regularity.local import of_product
 from anatomy.regularity.tensor import Ball, TooLarge
 from anatomy.regularity.theorems import length
-from anatomy.regularity.view import Product, Softmax, Weights, constant, rename, with_tokens
+from anatomy.regularity.view import Product, Softmax, Via, Weights, constant, rename, seen_through, with_tokens
 
 if TYPE_CHECKING:
     from anatomy.regularity.rules import Rules
@@ -72,7 +72,7 @@ def product(ctx: Rules, factors: Sequence[Bound], summed: frozenset[str]) -> Bou
         except TooLarge:
             form = None
     elif len(data) == 2 and summed:
-        from anatomy.regularity.theorems import kernel, mixing, softmax
+        from anatomy.regularity.theorems import kernel, mixing, softmax, tied
         from anatomy.regularity.theorems.recognise import match
 
         mean = _mean(ctx, data, known, summed, tokens & axes)
@@ -81,6 +81,10 @@ def product(ctx: Rules, factors: Sequence[Bound], summed: frozenset[str]) -> Bou
             sharper = any(mean[key].two < slopes[key].two for key in slopes if key in mean)
             method = {"method": kernel.NAME} if sharper else {}
             slopes = slopes_meet(slopes, mean)
+        distances = tied.tied(ctx, data, known, summed)
+        if distances is not None:
+            slopes = slopes_meet(slopes, distances.slopes(axes, tokens & axes, ctx.sizes))
+            method = {"method": tied.NAME, "attention": distances.fold}
         theorem = match(data, known, summed, ctx.sizes)
         if theorem is not None:
             slopes = slopes_meet(slopes, theorem.slopes(axes, tokens & axes, ctx.sizes))
@@ -105,6 +109,8 @@ def product(ctx: Rules, factors: Sequence[Bound], summed: frozenset[str]) -> Bou
     scaled = not summed and known.axes == () and any("softmax" in d.facts for d in data)
     if (len(data) >= 2 or scaled or (summed and parts is data)) and len(parts) <= 4:
         out = replace(out, facts={**out.facts, "product": _fact(ctx, parts, summed), **method})
+    if len(data) == 1 and form is not None and form.terms:
+        out = replace(out, facts={**out.facts, "via": _via(ctx, data[0], known, summed)})
     return out if out.constant else replace(out, local=of_product(ctx, parts, summed))
 
 
@@ -119,6 +125,17 @@ def _mean(ctx: Rules, data: Sequence[Bound], known: Ball, summed: frozenset[str]
             scale = magnitude(known.interval)
             return None if found is None else slopes_after(Triple.all(scale), found)
     return None
+
+
+def _via(ctx: Rules, x: Bound, known: Ball, summed: frozenset[str]) -> Via:
+    """The result over wires on the way of its operand."""
+    found = []
+    for form in seen_through(x, ctx.sizes) if known.mid.size <= 2**16 else ():
+        try:
+            found.append(affine.product(form, known, summed, ctx.sizes))
+        except TooLarge:
+            continue
+    return Via(tuple(found))
 
 
 def _hull(ctx: Rules, data: Sequence[Bound], known: Ball, summed: frozenset[str]) -> Interval:
@@ -148,7 +165,7 @@ def _flat(factors: Sequence[Bound]) -> list[Bound]:
     return out
 
 
-KEPT = ("softmax", "log", "weights")
+KEPT = ("softmax", "log", "weights", "via", "square")
 """What theorems read of the factors of a product."""
 
 

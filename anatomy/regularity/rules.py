@@ -36,7 +36,7 @@ from anatomy.regularity import affine, arranging, constants, local, selecting, t
 from anatomy.regularity.affine import Form
 from anatomy.regularity.rows import counts, decide, floor, peak, row_counts, simplex, softmax_of
 from anatomy.regularity.tensor import Ball, TooLarge
-from anatomy.regularity.view import Softmax, Weights, constant, mask_of, tighten, widen, with_tokens
+from anatomy.regularity.view import Softmax, Via, Weights, constant, mask_of, tighten, widen, with_tokens
 
 ZERO = Triple()
 
@@ -139,7 +139,15 @@ class Rules:
             except TooLarge:
                 form = None
         out = replace(self.finish(axes, tokens, entry, radius, slopes, form), local=local.of_sum(parts, axes))
-        return replace(out, facts={"mask": masks[0]}) if masks else out
+        if masks:
+            return replace(out, facts={"mask": masks[0]})
+        moving, fixed = [p for p in parts if not p.constant], [p.form for p in parts if p.constant]
+        if len(moving) != 1 or not isinstance(moving[0].facts.get("via"), Via) or any(f is None for f in fixed):
+            return out
+        shifted = moving[0].facts["via"].forms
+        for constant_part in fixed:
+            shifted = tuple(affine.total(f, Form((), constant_part.constant), self.sizes) for f in shifted)
+        return replace(out, facts={"via": Via(shifted)})
 
     def finish(
         self, axes: frozenset[str], tokens: frozenset[str], entry: Interval, radius: float, slopes: Slopes, form: Form | None
@@ -212,6 +220,12 @@ class Rules:
             return known
         if x.entry[0] <= 0 or "mask" in x.facts:
             return None
+        weights = x.facts.get("softmax")
+        if isinstance(weights, Softmax) and weights.allowed is None and weights.score.axes == x.axes:
+            from anatomy.regularity.theorems import mixing
+
+            norm = mixing.apart(self.partition(weights.score, weights.own))
+            return self.total([weights.score, self.weighted(norm, -1)])
         return self.pointwise(x, "log", _log, lambda e: div(1.0, e[0]))
 
     # nonlinear rules --------------------------------------------------------------------------
@@ -256,7 +270,8 @@ class Rules:
         for part in parts:
             part = widen(part, axes, tokens, self.sizes)
             slopes, radius = slopes_sum(slopes, part.slopes), add(radius, part.radius)
-        return Bound(axes - over, tokens - over, (-INF, INF), INF if over else radius, slopes)
+        places = local.of_mixtures(self, parts, over)
+        return Bound(axes - over, tokens - over, (-INF, INF), INF if over else radius, slopes, local=places)
 
     def normalised(self, x: Bound, own: frozenset[str], slope: float, radius: float, entry: Interval) -> Bound:
         self.open(x)
@@ -309,6 +324,16 @@ class Rules:
         out = simplex(x, own, slope, flow, top, over, self.sizes)
         return out if kind is None else replace(out, facts={"weights": Weights(kind, replace(x, facts={}), out, tensor.scalar(1.0), over, mask_of(x), own - over)})
 
+    def shared(self, x: Bound, out: Bound, own: frozenset[str], eps: float) -> Bound:
+        log = self.logarithm(x) if x.entry[0] > 0 else None
+        if log is None:
+            return out
+        if eps == 0:
+            return replace(out, mass={own: 1.0}, facts={"softmax": Softmax(own, log, None)})
+        low, high = _log((eps, eps))
+        whole = replace(out, mass={own: 1.0}, entry=meet(out.entry, (0.0, 1.0)))
+        return replace(whole, facts={"weights": Weights(("sink", (low, high)), log, out, tensor.scalar(1.0), own)})
+
     def partition(self, x: Bound, own: frozenset[str]) -> Bound:
         from anatomy.regularity.theorems import sink
 
@@ -359,6 +384,9 @@ class Rules:
             raise Unproved("the mask depends on the input, so values may jump")
         wide = widen(x, x.axes | mask.axes, x.tokens, self.sizes)
         ball = constant(mask)
+        if ball is not None:
+            # Where the mask is false nothing is read, so the interval need not hold there.
+            wide = replace(wide, entry=meet(wide.entry, arranging.seen(x, ball, self.sizes)))
         return replace(wide, origin=None, form=x.form, facts={"mask": ball if ball is not None else "any"}, local=local.at(x, wide.axes))
 
     def unmasked(self, x: Bound) -> tuple[Bound, Bound | None]:

@@ -102,6 +102,9 @@ def times(a: Ball, b: Ball, summed: Iterable[str] = ()) -> Ball:
     )  # fmt: skip
     if not np.all(np.isfinite(mid)):
         raise Unproved("a product of constants overflows")
+    for one, other in ((a, b), (b, a)):
+        if not terms > 1 and one.axes == () and one.rad == 0 and abs(float(one.mid)) == 1:
+            return Ball(out, mid, other.rad)
     top_a, top_b = a.top, b.top
     # Whole numbers are exact where no partial sum can pass 2^53, in whatever order it is taken.
     if a.rad == 0 and b.rad == 0 and _whole(a.mid, b.mid) and mul(float(terms), top_a, top_b) < 2.0**53:

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from anatomy.ir.bound import Bound, Interval, Triple, magnitude, meet, mul, root
-from anatomy.regularity.affine import retoken
-from anatomy.regularity.tensor import Ball
+from anatomy.ir.bound import Bound, Triple, magnitude, meet, mul, root
+from anatomy.regularity.affine import Base, Form, Term, retoken
+from anatomy.regularity.tensor import Ball, scalar
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,17 +35,6 @@ class Softmax:
         return Softmax(_names(self.own, table), rename(self.score, table), allowed)
 
 
-@dataclass(frozen=True)
-class Steps:
-    """A wire is the running sum, along an axis, of something with entries in an interval."""
-
-    axis: str
-    entry: Interval
-
-    def rename(self, table: dict[str, str]) -> Steps:
-        return Steps(table.get(self.axis, self.axis), self.entry)
-
-
 @dataclass(frozen=True, eq=False)
 class Weights:
     """A wire is `grid * plain`, a constant times weights of a kind that a theorem knows, made from a score.
@@ -67,6 +56,16 @@ class Weights:
         own = None if self.own is None else _names(self.own, table)
         score, plain, grid = rename(self.score, table), rename(self.plain, table), self.grid.rename(table)
         return Weights(self.kind, score, plain, grid, own, allowed, _names(self.coupled, table))
+
+
+@dataclass(frozen=True, eq=False)
+class Via:
+    """A wire as an affine function of wires on its way, which its own form passes over."""
+
+    forms: tuple[Form, ...]
+
+    def rename(self, table: dict[str, str]) -> Via:
+        return Via(tuple(f.rename(table) for f in self.forms))
 
 
 def _names(axes: frozenset[str], table: dict[str, str]) -> frozenset[str]:
@@ -140,3 +139,14 @@ def tighten(x: Bound, sizes: dict[str, int]) -> Bound:
     side = root(float(math.prod(sizes[a] for a in x.features)))
     radius = min(x.radius, mul(side, magnitude(x.entry)))
     return replace(x, radius=radius, entry=meet(x.entry, (-radius, radius)))
+
+
+def seen_through(x: Bound, sizes: dict[str, int]) -> tuple[Form, ...]:
+    """The forms of a wire over wires on its way, itself the last; at most three."""
+    before = x.facts.get("via")
+    forms = before.forms if isinstance(before, Via) else ()
+    if x.origin is None or math.prod(sizes[a] for a in x.axes) > 2**20:
+        return forms
+    wire, names = x.origin
+    own = rename(replace(x, facts={}), {b: a for a, b in names})
+    return (*forms, Form((Term(Base(wire, own), names, scalar(1.0)),)))[-3:]

@@ -78,12 +78,12 @@ def _reordered(
                 ball = constant(fixed[0]) if fixed else tensor.scalar(1.0)
                 if ball is None or summed & (frozenset(ball.axes) | frozenset(known.axes)):
                     continue
-                score = _apart(ctx.product([q, k], tuple(summed)))
+                score = apart(ctx.product([q, k], tuple(summed)))
                 return sharpen(ctx, [score, v], tensor.times(known, ball), inner.summed, axes, tokens)
     return None
 
 
-def _apart(x: Bound) -> Bound:
+def apart(x: Bound) -> Bound:
     """A wire that no diagram has, as the base of a form."""
     if x.form is None and not x.constant:
         x = replace(x, form=itself(Base(APART, x)))
