@@ -44,6 +44,11 @@ from anatomy.regularity.view import Softmax, mask_of, tighten, widen, with_token
 HOMOGENEOUS = {"reciprocal": -1, "abs": 1, "relu": 1, "sign": 0}
 """f(c t) = c^k f(t) for c > 0: such a function multiplies the order of a wire by k."""
 
+JUDGED = frozenset({
+    "node", "ports", "sizes", "many", "port", "size", "points", "unproved", "single", "unmasked", "open", "finish", "logarithm",
+})  # fmt: skip
+"""What is taken over from the calculus as it stands; the rest has a rule here, and anything else is refused."""
+
 
 class MeasureRules(Rules):
     """The `BoundContext` of one node on measures; `many` names the axes of tokens, whose size is 1 here."""
@@ -57,6 +62,11 @@ class MeasureRules(Rules):
         here = len(self.many & set(node.own))
         # `size` is n^1 times 1 for every axis of tokens; `mean` multiplies by n^-1 before it sums.
         self._number = {"size": -here, "mean": here}.get(node.op.word, 0)
+
+    def __getattribute__(self, name: str) -> Any:
+        if not name.startswith("_") and name not in JUDGED and name not in MeasureRules.__dict__:
+            raise Unproved(f"`{name}` has no rule on measures")
+        return super().__getattribute__(name)
 
     # orders -----------------------------------------------------------------------------------
 
@@ -206,6 +216,17 @@ class MeasureRules(Rules):
         if self.node.op.word not in ("max", "min"):
             self._apart(own, f"`{self.node.op.word}` over tokens has no constant here that holds for every number of them")
         return super().keys(x, own)
+
+    def partition(self, x: Bound, own: frozenset[str]) -> Bound:
+        self._plain(x)
+        self._apart(own, f"`{self.node.op.word}` over tokens depends on their number")
+        return replace(super().partition(x, own), facts={})
+
+    def shared(self, x: Bound, out: Bound, own: frozenset[str], eps: float) -> Bound:
+        return out
+
+    def length(self, x: Bound) -> None:
+        """No theorem about a root of a sum of squares is called on."""
 
     def filled(self, x: Bound, own: frozenset[str]) -> Bound:
         if mask_of(x) is not None:
