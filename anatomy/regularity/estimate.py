@@ -24,6 +24,8 @@ BUDGET = 3e7
 """Elements that all steps together may touch, which is about a second on one core."""
 CALL = 5_000
 """What one operation costs beside its elements, in elements."""
+LOOKED = 28
+"""Starts that are looked at before the best are climbed: every pattern at least once."""
 SHARE = sum(part * share for part, share in STAGES)
 
 
@@ -56,8 +58,8 @@ def estimate(
             return Estimate(0.0)
         generator = torch.Generator().manual_seed(seed)
         count, steps = _plan(energy, starts, steps)
-        points = _points(flat, reach, count, generator, _directions(flat, energy, reach, generator))
-        found = climb(flat, energy, points, reach, steps, generator)
+        points = _points(flat, reach, max(count, LOOKED), generator, _directions(flat, energy, reach, generator))
+        found = climb(flat, energy, points, count, reach, steps, generator)
         return best_of(flat, found.values.tolist(), found.points, found.tangents, found.names, reach, norm, seed)
 
 
@@ -79,7 +81,7 @@ def _plan(energy: Energy, starts: int | None, steps: int | None) -> tuple[int, i
     kept, calls = energy.work()
     count = starts
     if count is None:
-        count = max(8, min(32, round(BUDGET / (SHARE * 80 * kept))))
+        count = max(8, min(64, round(BUDGET / (SHARE * 80 * kept))))
     if steps is None:
         one = SHARE * count * kept + CALL * calls * (1 if energy.batched else SHARE * count)
         steps = max(16, min(160, round(BUDGET / one)))

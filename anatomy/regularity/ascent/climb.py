@@ -16,6 +16,10 @@ STAGES = ((0.3, 1.0), (0.3, 0.5), (0.4, 0.2))
 """Parts of all steps, and the part of the starts that take them."""
 RATE = 0.15
 """First length of a step, relative to the radius and per token."""
+FALLEN = 0.7
+"""A start that falls below this part of its best goes back there with shorter steps: what is steep is narrow."""
+APART = 1e-7
+"""How far beside its best it goes on; a best that is not found again there was a wrong derivative at a kink."""
 
 
 @dataclass
@@ -28,15 +32,15 @@ class Found:
     names: list[str]
 
 
-def climb(flat: Flat, energy: Energy, starts: Starts, reach: float, steps: int, generator: torch.Generator) -> Found:
+def climb(flat: Flat, energy: Energy, starts: Starts, count: int, reach: float, steps: int, generator: torch.Generator) -> Found:
+    """The best of `starts`, `count` of them, are climbed for `steps` steps."""
     x, spans, names = starts.points, starts.spans, starts.names
-    count = len(x)
-    v = energy.unit(torch.randn(count, energy.height, generator=generator, dtype=torch.float64), torch.zeros(count, energy.height))
+    v = energy.unit(torch.randn(len(x), energy.height, generator=generator, dtype=torch.float64), torch.zeros(len(x), energy.height))
     state = _State(x, v)
     for _ in range(2):  # a direction first
         state.note(*energy(state.x, state.v))
     done = 0
-    alive = torch.arange(count)
+    alive = torch.arange(len(x))
     for part, share in STAGES:
         keep = max(1, round(share * count))
         if keep < len(alive):
@@ -45,9 +49,10 @@ def climb(flat: Flat, energy: Energy, starts: Starts, reach: float, steps: int, 
         upto = steps if (part, share) == STAGES[-1] else done + round(part * steps)
         while done < upto:
             gx = state.note(*energy(state.x, state.v))
+            back = state.back(reach, generator, flat)
             if done < HELD * steps:
                 gx = _held(flat, gx, [s[alive] for s in spans])
-            state.move(flat, gx, reach, RATE * (1 - done / steps) + 1e-3)
+            state.move(flat, gx, reach, RATE * (1 - done / steps) + 1e-3, back)
             done += 1
     state.note(*energy(state.x, state.v))
     return Found(state.best, state.best_x, state.best_u, [names[k] for k in alive.tolist()])
@@ -68,19 +73,33 @@ class _State:
     def __init__(self, x: torch.Tensor, v: torch.Tensor):
         self.x, self.v = x, v
         self.mean, self.square, self.age = torch.zeros_like(x), torch.zeros_like(x), 0
+        self.pace, self.returned = torch.ones(len(x), dtype=x.dtype), torch.zeros(len(x), dtype=torch.bool)
+        self.value = torch.zeros(len(x), dtype=x.dtype)
         self.best = torch.full((len(x),), -1.0, dtype=x.dtype)
         self.best_x, self.best_u, self.best_v = x.clone(), torch.zeros_like(x), v.clone()
 
     def note(self, value: torch.Tensor, gx: torch.Tensor, v: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
-        better = torch.isfinite(value) & (value > self.best)
+        value = torch.nan_to_num(value, 0.0, 0.0, 0.0)
+        spike = self.returned & (value < FALLEN * self.best)
+        better = (value > self.best) | spike
         self.best = torch.where(better, value, self.best)
         pick = better[:, None]
         self.best_x, self.best_u = torch.where(pick, self.x, self.best_x), torch.where(pick, u, self.best_u)
         self.best_v = torch.where(pick, v, self.best_v)
-        self.v = v
+        self.v, self.value = v, value
         return gx
 
-    def move(self, flat: Flat, gx: torch.Tensor, reach: float, rate: float) -> None:
+    def back(self, reach: float, generator: torch.Generator, flat: Flat) -> torch.Tensor:
+        """Which starts go back beside their best, and how their pace changes."""
+        lost = self.value < FALLEN * self.best
+        self.pace = torch.where(lost, 0.3 * self.pace, (1.1 * self.pace).clamp(max=1.0))
+        self.returned = lost
+        beside = self.best_x + APART * reach * torch.randn(self.x.shape, generator=generator, dtype=self.x.dtype)
+        self.x = torch.where(lost[:, None], flat.project(beside, reach), self.x)
+        self.v = torch.where(lost[:, None], self.best_v, self.v)
+        return lost
+
+    def move(self, flat: Flat, gx: torch.Tensor, reach: float, rate: float, back: torch.Tensor) -> None:
         """Adam for every token, whose features share their second moment, so that no axis is preferred."""
         self.age += 1
         square = flat.join([t.square().mean(-1, keepdim=True).expand_as(t) for t in flat.tokens(gx)])
@@ -88,7 +107,10 @@ class _State:
         self.square = 0.95 * self.square + 0.05 * square
         mean, square = self.mean / (1 - 0.8**self.age), self.square / (1 - 0.95**self.age)
         floor = 1e-3 * square.mean(-1, keepdim=True).sqrt() + TINY
-        self.x = flat.project(self.x + rate * reach * mean / (square.sqrt() + floor), reach)
+        stay = back[:, None]
+        self.mean = torch.where(stay, 0.0, self.mean)
+        step = torch.where(stay, 0.0, rate * reach * self.pace[:, None] * mean / (square.sqrt() + floor))
+        self.x = torch.where(stay, self.x, flat.project(self.x + step, reach))
 
     def distinct(self, keep: int) -> torch.Tensor:
         """The best rows, those first whose values differ."""
@@ -105,6 +127,5 @@ class _State:
         """Some of the rows, each from its best point on."""
         new = _State(self.best_x[rows], self.best_v[rows])
         new.best, new.best_u = self.best[rows], self.best_u[rows]
-        new.mean, new.square, new.age = torch.zeros_like(new.x), self.square[rows], 0
-        new.square = torch.zeros_like(new.x)
+        new.pace = self.pace[rows]
         return new

@@ -21,6 +21,9 @@ KINDS = 3
 JITTER = 1e-6
 """Relative displacement that takes a structured point off a kink, where derivatives may be wrong."""
 
+EVEN = "equal features"
+"""Tokens along (1, .., 1), where a normaliser that centres divides by almost nothing."""
+
 Generator = torch.Generator
 Pattern = Callable[[int, Generator], torch.Tensor]
 
@@ -91,6 +94,8 @@ PATTERNS: list[tuple[str, Pattern]] = [
     ("one far, others half", lambda n, _: _columns(_first(n, 1, 0.5))),
     ("zero and +-u", _zero_and_halves),
     ("constant score", _constant_score),
+    ("zero", lambda n, _: _columns(torch.zeros(n))),
+    (EVEN, lambda n, _: _columns(torch.ones(n))),
     ("one far, others zero", lambda n, _: _columns(_first(n, 1, 0))),
     ("one zero, others equal", lambda n, _: _columns(_first(n, 0, 1))),
     ("two clusters", _clusters(2)),
@@ -127,7 +132,7 @@ def starts(flat: Flat, reach: float, count: int, generator: Generator, direction
                     pick = turn + lap + slot
                     if len(known) and (pick % (len(known) + 1)) < len(known):
                         w[slot] = known[pick % (len(known) + 1)]
-                w = _apart(w, name)
+                w = _apart(w, name) if name != EVEN else torch.full(w.shape, 1 / math.sqrt(d), dtype=torch.float64)
                 rows.append(scale * c @ w)
                 q, r = torch.linalg.qr(c)
                 q = q * (torch.diagonal(r).abs() > 1e-9)
