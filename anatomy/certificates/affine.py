@@ -180,6 +180,10 @@ def norms(tape: Tape, t: Term, axes: frozenset[str], tokens: frozenset[str], bas
         size = np.array([root(x) for x in size.ravel()], dtype=object).reshape(size.shape)
         top = greatest(np.add.reduce(size, axis=2, initial=arb(0)).ravel()) if it else arb(0)
         one = greatest(np.add.reduce(size, axis=1, initial=arb(0)).ravel()) if ot else arb(0)
+        if it == 1 and min(of, inf_) > 1:
+            top = spectral(tape, array.reshape(z * ot, of, inf_))
+        elif ot == 1 and min(of, inf_) > 1:
+            one = spectral(tape, array.reshape(z * it, of, inf_))
     return triple(one * rows * columns, whole * root(rows) * columns, top * columns)
 
 

@@ -26,7 +26,7 @@ from anatomy.certificates.affine import Form
 from anatomy.certificates.facts import Fact, Gains, retoken, scaled, sum_of, through, triple
 from anatomy.certificates.model import Node
 from anatomy.certificates.numbers import root
-from anatomy.certificates.places import Place, of_form
+from anatomy.certificates.places import Place, parts
 from anatomy.certificates.softmax import Rows, peak
 from anatomy.certificates.state import Lacking, Scores, State, View
 from anatomy.certificates.tensors import Tensor, count, spend, times
@@ -126,9 +126,9 @@ def mean(s: State, scores: Scores, v: View, tokens: frozenset[str], places: list
     offset = v.form.offset
     common = offset is not None and not own & set(offset.axes)
     far = s.read(Form(v.form.terms), v.axes, at).radius.min(value.radius) if common else value.radius
-    for part in (of_form(s, scores.view.form) if places is None else places) if scores.many else ():
-        linked = frozenset(part.links.values())
-        base = s.facts[part.base].parted(frozenset(part.links), s.sizes)
+    for part in (parts(s, scores.view.form) if places is None else places) if scores.many else ():
+        linked = part.linked
+        gained = s.read(Form((part.term,)), linked | part.over, linked).gains
         size = far * part.factor
         if not linked & own:
             shared = arb(count(rows - linked, s.sizes))
@@ -138,7 +138,7 @@ def mean(s: State, scores: Scores, v: View, tokens: frozenset[str], places: list
             factor = triple(2 * k * size, root(k) * size, size)
         else:
             return None
-        gains = sum_of(gains, through(factor, base.gains))
+        gains = sum_of(gains, through(factor, gained))
     out, full = (v.axes | axes) - own, rows
     gains = {key: retoken(g, full, tokens, s.sizes) for key, g in gains.items()}
     radius = value.radius * root(arb(count(full - tokens, s.sizes)))

@@ -1,12 +1,12 @@
-"""Derivatives place by place: |dT| at one place of T, in terms of earlier wires at the place that goes with it.
+"""Derivatives place by place: |dT| at one place of T, in terms of affine wires at the place that goes with it.
 
-A part says that |dT at p| has a share of at most `factor` times the norm of d(base) at p, over those axes of the base
-that are not linked to axes of T.
+A part says that the norm of dT over some axes, at one place of the others, has a share of at most `factor` times the norm over
+the axes `over` of the derivative of a term, at the place that goes with it. Functions of one real pass parts on, times their slope.
+For a product, |sum over S of dA B| <= |dA| |B| with norms over S and over the axes that the norm is of, by Cauchy and Schwarz.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,18 +19,23 @@ from anatomy.certificates.tensors import count, greatest
 if TYPE_CHECKING:
     from anatomy.certificates.state import State
 
+DEEPEST = 24
+"""How far parts are followed back."""
+
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    base: int
-    links: Mapping[str, str]
+    term: Term
+    over: frozenset[str]
     factor: arb
 
-    def rename(self, table: Mapping[str, str]) -> Place:
-        return Place(self.base, {a: table.get(b, b) for a, b in self.links.items()}, self.factor)
+    @property
+    def linked(self) -> frozenset[str]:
+        """The axes of T that the term has."""
+        return frozenset(a for a in (*self.term.links.values(), *self.term.map.axes) if a[0] != "<") - self.over
 
-    def scaled(self, by: arb) -> Place:
-        return Place(self.base, self.links, self.factor * by)
+    def rename(self, table: dict[str, str]) -> Place:
+        return Place(self.term.rename(table), frozenset(table.get(a, a) for a in self.over), self.factor)
 
 
 def block(state: State, t: Term, over: frozenset[str]) -> arb:
@@ -40,21 +45,35 @@ def block(state: State, t: Term, over: frozenset[str]) -> arb:
     rest = [a for a in t.map.axes if a not in outs and a not in ins]
     array = t.map.spread(ins, wide).order([*rest, *outs, *ins])
     array = array.reshape(-1, count(outs, wide), count(ins, wide))
-    repeats = arb(count(over - set(outs) - set(t.links.values()), state.sizes)).sqrt()
     if array.shape[1] == array.shape[2] == 1:
-        return repeats * greatest(abs(x) for x in array.ravel())
-    return repeats * spectral(state.tape, array)
+        return greatest(abs(x) for x in array.ravel())
+    return spectral(state.tape, array)
 
 
-def of_form(state: State, form: Form, over: frozenset[str] = frozenset()) -> list[Place]:
+def parts(s: State, form: Form, over: frozenset[str] = frozenset(), depth: int = 0) -> list[Place]:
     """The parts of an affine wire, with the norm over the axes `over` on the left."""
     out = []
     for t in form.terms:
-        links = {a: b for a, b in t.links.items() if b not in over}
-        factor = block(state, t, over)
-        if len(t.links) == len(t.axes) and not over:
-            # The whole base runs with T, so that its own parts can be read on.
-            out += [p.rename(t.links).scaled(factor) for p in state.places[t.base]]
+        curve, product = s.curves.get(t.base), s.products.get(t.base)
+        have = frozenset((*t.links.values(), *t.map.axes))
+        if depth > DEEPEST or (curve is None and product is None) or over - have:
+            out.append(Place(t, over & have, arb(count(over - have, s.sizes)).sqrt()))
+            continue
+        factor = block(s, t, over)
+        inside = frozenset(a for a in t.axes if t.links.get(a) in over or a not in t.links)
+        # Axes of the base that are no axes of T get names of their own.
+        hidden = s.fresh(t.base, frozenset(a for a in t.axes if a not in t.links))
+        table = dict(t.links) | hidden
+        if curve is not None:
+            view, slope = curve
+            found = [Place(p.term, p.over, p.factor * slope) for p in parts(s, view.form, inside, depth + 1)]
         else:
-            out.append(Place(t.base, links, factor))
+            assert product is not None
+            found = []
+            a, b = product.factors
+            for x, y in ((a, b), (b, a)):
+                size = s.read(y.form, y.axes, y.axes - product.summed - inside).radius
+                for p in parts(s, x.form, (product.summed | inside) & x.axes, depth + 1):
+                    found.append(Place(p.term, p.over, p.factor * size))
+        out += [Place(q.term, q.over, q.factor * factor) for q in (p.rename(table) for p in found)]
     return out

@@ -16,7 +16,6 @@ from anatomy.certificates import finding, means
 from anatomy.certificates.affine import Form, multiply
 from anatomy.certificates.facts import Fact, Gains, least_of, sum_of, through, triple
 from anatomy.certificates.model import Node, Port
-from anatomy.certificates.places import of_form
 from anatomy.certificates.state import Lacking, Product, State, View
 from anatomy.certificates.tensors import Tensor, count, scalar, times
 
@@ -103,9 +102,8 @@ def _two(s: State, wire: int, a: View, b: View, known: Tensor, summed: frozenset
     at = [s.read(x.form, x.axes, x.axes - summed).radius if summed else f.top for x, f in ((a, fa), (b, fb))]
     most = at[0] * at[1] * count(summed - a.axes - b.axes, s.sizes)
     fact = replace(fact, low=fact.low.max(-most), high=fact.high.min(most)).tight(s.sizes)
-    places = [p.scaled(size) for x, size in ((a, at[1]), (b, at[0])) for p in of_form(s, x.form, summed)]
     s.rules.append("product")
-    s.base(wire, fact, places)
+    s.base(wire, fact)
     table = s.fresh(wire, summed)
     s.products[wire] = Product((s.renamed(a, table), s.renamed(b, table)), frozenset(table.values()))
     return s.seen(wire)

@@ -13,7 +13,6 @@ from anatomy.certificates.facts import Fact, Gains, scaled, sum_of, through
 from anatomy.certificates.linear import NOTHING, exact, fraction
 from anatomy.certificates.model import Broken, Node
 from anatomy.certificates.numbers import root
-from anatomy.certificates.places import of_form
 from anatomy.certificates.state import Lacking, State, View
 from anatomy.certificates.tensors import Tensor, count, scalar, times, together
 
@@ -42,7 +41,8 @@ def apply(s: State, n: Node) -> None:
 def curve(s: State, wire: int, x: View, name: str) -> None:
     """A function of one real: |f(a) - f(b)| <= slope |a - b| on the interval of the entries."""
     fact = s.fact(x)
-    s.base(wire, curved(s, fact, name), [p.scaled(curves.slope(name, fact.low, fact.high)) for p in of_form(s, x.form)])
+    s.base(wire, curved(s, fact, name))
+    s.curves[wire] = (x, curves.slope(name, fact.low, fact.high))
 
 
 def curved(s: State, fact: Fact, name: str) -> Fact:

@@ -13,7 +13,6 @@ from anatomy.certificates.affine import Form, ends, itself, norms
 from anatomy.certificates.facts import Fact, Gains, scaled, sum_of, through
 from anatomy.certificates.model import Broken, Claim, Gain, Graph, Node, Port, Step
 from anatomy.certificates.numbers import Tape, down, root, up
-from anatomy.certificates.places import Place
 from anatomy.certificates.softmax import Attention
 from anatomy.certificates.tensors import Tensor, count, greatest, square_sums
 
@@ -68,7 +67,8 @@ class State:
     forms: dict[int, Form] = field(default_factory=dict)
     tokens: dict[int, frozenset[str]] = field(default_factory=dict)
     facts: dict[int, Fact] = field(default_factory=dict)
-    places: dict[int, list[Place]] = field(default_factory=dict)
+    curves: dict[int, tuple[View, arb]] = field(default_factory=dict)
+    """Functions of one real: of what, and their greatest slope."""
     masks: dict[int, tuple[Tensor | None, View]] = field(default_factory=dict)
     scores: dict[int, Scores] = field(default_factory=dict)
     products: dict[int, Product] = field(default_factory=dict)
@@ -155,12 +155,11 @@ class State:
         """A wire that is an affine function of earlier ones."""
         self.forms[wire], self.tokens[wire] = form, tokens
 
-    def base(self, wire: int, fact: Fact, places: list[Place] | None = None) -> None:
+    def base(self, wire: int, fact: Fact) -> None:
         """A wire that later ones refer to: what was proved of it here is weighed against what is claimed."""
         self.claims.append(_claim(wire, fact))
         self.facts[wire] = fact
         self.forms[wire], self.tokens[wire] = itself(wire, fact.axes), fact.tokens
-        self.places[wire] = [Place(wire, {a: a for a in fact.axes}, arb(1))] if places is None else places
 
     def virtual(self) -> int:
         """The number of a wire that the diagram does not have: a partial product."""

@@ -13,7 +13,6 @@ from anatomy.certificates.curves import Undefined
 from anatomy.certificates.facts import Fact, Triple, triple
 from anatomy.certificates.model import Broken, Certificate, Graph, Node, Step, Values
 from anatomy.certificates.numbers import Tape, root, up
-from anatomy.certificates.places import Place
 from anatomy.certificates.rules import RULES
 from anatomy.certificates.state import Lacking, State, accept, taken
 from anatomy.certificates.tensors import Tensor, spend, tensor
@@ -41,8 +40,6 @@ def start(graph: Graph, weights: tuple[Values, ...], radius: float) -> State:
         if item.wire in s.forms:
             raise Broken("graph", f"wire {item.wire} is made twice")
         s.base(item.wire, fact)
-        if wire.kind == "real":
-            s.places[item.wire] = [Place(item.wire, {a: a for a in axes}, arb(1))]
     s.claims.clear()
     for weight in weights:
         if weight.wire in s.forms:
