@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from anatomy.cli.output import emit, sizes
+from anatomy.errors import fail
 from anatomy.target import load_diagram
 
 
@@ -23,6 +24,8 @@ def write(options: argparse.Namespace, data: dict[str, Any]) -> list[tuple[str, 
     from anatomy.certificates import certify
     from anatomy.compiler import build
 
+    if options.norm.startswith("wasserstein"):
+        raise fail("E902", "certificates are of bounds of tokens: use `--norm frobenius` or `--norm max_token`")
     diagram, given = load_diagram(options.target), sizes(options.size)
     weights, _ = numeric(build(diagram, given, seed=options.seed, dtype=torch.float64))
     found = certify(diagram, given, weights, options.radius, options.norm)

@@ -54,8 +54,7 @@ def check_measures(
     if verdict == "unknown":
         proof["reason"] = f"{found.responsible or 'an operation'} has no finite bound on {domain}"
     tokens = {diagram.sizes[i.layout[0]].as_variable() for i in diagram.inputs}
-    row = {"symbolic": "1", "fitted": None, "interval": None, "attained": [], "agrees": None}
-    growth = {} if math.isinf(upper) else {axis: dict(row) for axis in sorted(t for t in tokens if t)}
+    growth = {} if math.isinf(upper) else {axis: _constant_in(full[axis], upper) for axis in sorted(t for t in tokens if t)}
     return _result(verdict, domain, norm, _finite(upper), lower, found.method, found.responsible, growth, proof)
 
 
@@ -66,6 +65,12 @@ def _result(
     ratio = None if upper is None or not lower else math.nextafter(upper / lower, INF)
     return Regularity(verdict=verdict, domain=domain, norm=norm, upper=upper, lower=lower, ratio=ratio, method=method,
                       responsible=responsible, growth=growth, certificate=certificate)  # fmt: skip
+
+
+def _constant_in(size: int, upper: float) -> dict[str, Any]:
+    """One constant for every number of tokens, in the form of `growth`."""
+    return {"symbolic": "1", "fitted": None, "interval": None, "top": None, "top_interval": None, "bound": 0.0,
+            "bounds": [[float(size * 2**k), upper] for k in range(7)], "attained": [], "agrees": None}  # fmt: skip
 
 
 def _finite(value: float) -> float | None:
