@@ -110,6 +110,8 @@ def regularity(
     module: nn.Module | None = None,
     growth: bool | Measured = True,
     advice: bool = False,
+    around: Mapping[str, Any] | Sequence[Any] | None = None,
+    branch: float | None = None,
 ) -> Regularity:
     """Verdict, sound upper bound and empirical lower bound of the diagram's Lipschitz constant.
 
@@ -117,7 +119,8 @@ def regularity(
     Frobenius in and out, `max_token`, or `wasserstein1`, `wasserstein2` or `wasserstein_inf` of measures of tokens.
     Weights are the module's, or drawn by the initialisers with the seed.
     `growth` is False, True (the order of the bound) or `QUICK` or `THOROUGH` of `anatomy.regularity.growth` (measured too);
-    with `advice` the result tells what the bound is spent on and what would reduce it.
+    with `advice` the result tells what the bound is spent on and what would reduce it. With `around`, arrays by input name or
+    in header order, the domain is the one ball of that radius round them; `branch` is how many seconds branch and bound may take.
     """
     from anatomy.compiler import build
     from anatomy.regularity import check
@@ -133,7 +136,7 @@ def regularity(
         except AnatomyError:
             module = build(diagram, sizes, seed=seed, dtype=torch.float64)
     weights, function = numeric(module)
-    return check(diagram, sizes, weights, radius, norm, function, seed, growth, advice)
+    return check(diagram, sizes, weights, radius, norm, function, seed, growth, advice, around, branch)
 
 
 def numeric(module: nn.Module) -> tuple[dict[str, Any], Any]:

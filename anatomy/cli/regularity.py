@@ -13,6 +13,7 @@ from anatomy.cli.output import add_json, add_sizes, emit, sizes
 from anatomy.errors import fail
 from anatomy.target import load_diagram
 
+NORMS = ("frobenius", "max_token", "wasserstein1", "wasserstein2", "wasserstein_inf")
 EFFORTS = ("none", "order", "quick", "thorough")
 
 
@@ -21,12 +22,14 @@ def add(name: str, parser: argparse.ArgumentParser) -> None:
     add_sizes(parser)
     parser.add_argument("--seed", type=int, default=0, help="fixes the initialisation")
     parser.add_argument("--radius", type=float, default=1.0, help="every token in a ball of this radius; inf for the whole space")
-    parser.add_argument("--norm", choices=("frobenius", "max_token"), default="frobenius")
+    parser.add_argument("--norm", choices=NORMS, default="frobenius", help="of tokens, or of measures of any number of them")
     parser.add_argument(
         "--growth", choices=EFFORTS, default="quick",
         help="in tokens and radius: nothing, the order of the bound, and what is attained measured in seconds or thoroughly",
     )  # fmt: skip
     parser.add_argument("--plot", metavar="FILE", help="draw the bound and what is attained against tokens and radius (.svg)")
+    parser.add_argument("--around", metavar="FILE", help="inputs by name (.npz or .json): the domain is the ball of the radius round them")
+    parser.add_argument("--branch", type=float, metavar="SECONDS", help="how long branch and bound may improve the bound")
     certificate.add(parser)
     add_json(parser)
     parser.set_defaults(run=regularity)
@@ -43,9 +46,12 @@ def regularity(options: argparse.Namespace) -> int:
         return 2
     if not options.radius >= 0:
         raise fail("E902", f"a radius of {options.radius} is no radius", help="give a number from 0 to inf")
+    if (options.around or options.branch) and (options.certificate or options.plot):
+        raise fail("E902", "a certificate and a plot are of the bound on token balls", help="leave out `--around` and `--branch`")
     diagram = load_diagram(options.target)
     effort = {"none": False, "order": True, "quick": QUICK, "thorough": THOROUGH}[options.growth]
-    found = certify(diagram, sizes(options.size), options.radius, options.norm, options.seed, growth=effort, advice=not options.json)
+    found = certify(diagram, sizes(options.size), options.radius, options.norm, options.seed, growth=effort, advice=not options.json,
+                    around=inputs(options.around) if options.around else None, branch=options.branch)  # fmt: skip
     data = found.model_dump(mode="json")
     proof = certificate.write(options, data) if options.certificate else []
     if options.plot:
@@ -65,6 +71,21 @@ def regularity(options: argparse.Namespace) -> int:
     return 0
 
 
+def inputs(path: str) -> dict[str, Any]:
+    """Arrays by the names of inputs, from an `.npz` or a JSON object of nested lists."""
+    import json
+
+    import numpy as np
+
+    try:
+        if path.endswith(".npz"):
+            with np.load(path, allow_pickle=False) as held:
+                return {name: np.asarray(held[name], dtype=np.float64) for name in held.files}
+        return {name: np.asarray(value, dtype=np.float64) for name, value in json.loads(Path(path).read_text("utf-8")).items()}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise fail("E902", f"`{path}` holds no inputs: {error}", help="give arrays by input name, as .npz or as a JSON object") from None
+
+
 def lines(data: Mapping[str, Any]) -> list[str]:
     """A result for a person, one fact a line."""
     rows: list[tuple[str, str]] = [("domain", data["domain"]), ("norm", data["norm"])]
@@ -74,9 +95,10 @@ def lines(data: Mapping[str, Any]) -> list[str]:
         rows.append(("lower", f"{rounded(data['lower'], up=False)}  (attained{_start(data['certificate'])})"))
     if data["ratio"] is not None:
         rows.append(("ratio", rounded(data["ratio"], up=True)))
-    other = "max_token" if data["norm"] == "frobenius" else "frobenius"
-    if data["certificate"].get(other) is not None:
-        rows.append((other, f"{rounded(data['certificate'][other], up=True)}  (proved, in that norm)"))
+    for other in NORMS:
+        if other != data["norm"] and data["certificate"].get(other) is not None:
+            rows.append((other, f"{rounded(data['certificate'][other], up=True)}  (proved, in that norm)"))
+    rows += _contraction(data["certificate"].get("contraction"))
     if data["responsible"] is not None:
         rows.append(("responsible", data["responsible"]))
     if data["certificate"].get("reason"):
@@ -86,6 +108,16 @@ def lines(data: Mapping[str, Any]) -> list[str]:
         rows.append((f"growth in {'R' if axis == 'radius' else axis}", _growth(growth)))
     rows += _advice(data.get("advice") or {})
     return [f"{name:<12} {text}" for name, text in rows]
+
+
+def _contraction(found: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """What a stack of the layer does, where it is a map of measures."""
+    if not found:
+        return []
+    if found["rate"] is not None:
+        return [("contraction", f"a stack with these weights converges to one point at the rate {rounded(found['rate'], up=True)}")]
+    why = "tau is not below 1" if found["tau"] is None or found["tau"] >= 1 else "the ball is not proved to be mapped into itself"
+    return [("contraction", f"not proved: {why}")]
 
 
 def _start(certificate: Mapping[str, Any]) -> str:

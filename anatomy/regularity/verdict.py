@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -55,6 +55,8 @@ def check(
     seed: int = 0,
     growth: bool | growing.Measured = True,
     advice: bool = False,
+    around: Mapping[str, Any] | Sequence[Any] | None = None,
+    branch: float | None = None,
 ) -> Regularity:
     """The regularity of a diagram where each token of each real input has Euclidean norm at most `radius`.
 
@@ -63,7 +65,9 @@ def check(
     "wasserstein_inf" of measures of tokens, for every number of them (`anatomy.regularity.measure`). `radius` may be `math.inf`.
     `function` maps float64 tensors in header order to the outputs; without it there is no lower bound. `growth` is False,
     True for the order of the bound in every number of tokens and in the radius, or how much of it is measured too.
-    With `advice` it is told what the bound is spent on and what would reduce it.
+    With `advice` it is told what the bound is spent on and what would reduce it. With `around`, real inputs in header order or by
+    name, the domain is the one ball of that radius round them (`anatomy.regularity.around`); `branch` is for how many seconds a
+    Frobenius bound may be improved by branch and bound.
 
     Raises `AnatomyError` E901 when a lower bound exceeds the upper one, E902 when the question itself is malformed.
     """
@@ -73,6 +77,12 @@ def check(
         raise fail("E902", f"there is no norm `{norm}`; use one of {', '.join(NORMS)}")
     if function is not None and any(n.op.random for n in diagram.nodes):
         function = _held(function, seed)
+    if around is not None and norm.startswith("wasserstein"):
+        raise fail("E902", "a ball around one input is a question about tokens: use `frobenius` or `max_token`")
+    if around is not None:
+        from anatomy.regularity.around.verdict import check_around
+
+        return check_around(diagram, sizes, weights, around, radius, norm, function, seed)
     if norm.startswith("wasserstein"):
         from anatomy.regularity.measure.verdict import check_measures
 
@@ -87,7 +97,11 @@ def check(
         wanted = function is not None and full is not None and against[0] == "unknown"
         attained = _lower(diagram, full, function, radius, norm, seed) if wanted else (None, None)  # type: ignore[arg-type]
         return _unknown(domain, norm, stuck, against, attained)
-    upper = _constant(here, norm)
+    upper, method = _constant(here, norm), here.method
+    if branch is not None and norm == "frobenius" and math.isfinite(upper):
+        from anatomy.regularity.around import narrowed
+
+        upper, method = narrowed(diagram, full, weights, radius, branch, upper, method)
     lower, witness = None, None
     if function is not None:
         lower, witness = _lower(diagram, full, function, radius, norm, seed)
@@ -99,7 +113,7 @@ def check(
                 notes=(f"witness: {witness}", f"certificate: {here.trail}", "this is a defect of the checker: please report it"),
             )
     verdict, everywhere = _verdict(diagram, full, weights, radius, norm, here, upper)
-    proof = {"diagram": diagram.name, "frobenius": _finite(here.triple.two), "max_token": _finite(here.triple.inf),
+    proof = {"diagram": diagram.name, "frobenius": _finite(min(upper, here.triple.two) if norm == "frobenius" else here.triple.two), "max_token": _finite(here.triple.inf),
              "sum_tokens": _finite(here.triple.one), "radius": radius, "trail": here.trail, "witness": witness,
              "whole_space": everywhere}  # fmt: skip
     if math.isinf(upper) and verdict == "unknown":
@@ -113,7 +127,7 @@ def check(
         upper=finite,
         lower=lower,
         ratio=None if finite is None or not lower else math.nextafter(finite / lower, INF),
-        method=here.method,
+        method=method,
         responsible=here.responsible,
         growth=_growth(diagram, sizes, full, weights, radius, norm, function, seed, growth) if growth else {},
         certificate=proof,

@@ -18,7 +18,7 @@ from anatomy.regularity.around.trace import trace
 from anatomy.regularity.compose import Stuck, compose, sizes_of
 from anatomy.regularity.tensor import TooLarge, frobenius
 
-__all__ = ["NAME", "Around", "Branched", "bound", "branch"]
+__all__ = ["NAME", "Around", "Branched", "bound", "branch", "narrowed"]
 
 NAME = "local rule"
 
@@ -87,6 +87,17 @@ def bound(
         raise why or Stuck("local rule", "no bound is finite")
     value, method = min(found)
     return Around(value, method, trail)
+
+
+def narrowed(
+    diagram: Diagram, sizes: Mapping[str, int], weights: Mapping[str, np.ndarray], radius: float, seconds: float, upper: float, method: str
+) -> tuple[float, str]:
+    """A bound on token balls and its method, improved by branch and bound in that time where it can be."""
+    try:
+        found = branch(diagram, sizes, weights, radius, seconds=seconds)
+    except Stuck:
+        return upper, method
+    return (found.upper, f"branch and bound ({found.cells} cells)") if found.upper < upper else (upper, method)
 
 
 def _entries(cells: Cells, arrays: Mapping[int, np.ndarray], order: int) -> float:

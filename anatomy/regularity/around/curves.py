@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -128,7 +129,7 @@ def _supremum(name: str, low: float, high: float, order: int) -> list[float]:
     cuts = [low + (high - low) * k / PIECES for k in range(PIECES)] + [high] if high - low > 1e-3 else [low, high]
     best = [0.0] * (order + 1)
     try:
-        for a, b in zip(cuts, cuts[1:], strict=False):
+        for a, b in pairwise(cuts):
             for j, value in enumerate(at(name, min(a, b), max(a, b), order)):
                 size = max(arb_up(value), -arb_down(value), 0.0)
                 best[j] = max(best[j], size if math.isfinite(size) else math.inf)

@@ -344,7 +344,7 @@ class Product(Node):
                 total.append(outward.mul(self._term(cells, j, k - j, g), float(math.comb(k, j))))
         return outward.add(*total)
 
-    def _term(self, cells: Cells, j: int, l: int, g: Axes) -> Array:
+    def _term(self, cells: Cells, j: int, i: int, g: Axes) -> Array:
         a, b, s = self.a, self.b, self.summed
         both = (a.axes & b.axes) - s
         once = cells.points(s & (a.axes ^ b.axes))
@@ -352,13 +352,13 @@ class Product(Node):
         sa, sb, z = s & a.axes, s & b.axes, g & both
         options = []
         for za, zb in {(z, frozenset()), (frozenset(), z)}:
-            options.append(outward.mul(a.norm(cells, j, ga | sa | za), b.norm(cells, l, gb | sb | zb)))
+            options.append(outward.mul(a.norm(cells, j, ga | sa | za), b.norm(cells, i, gb | sb | zb)))
         if sa == sb:
             if j == 0 and ga:
-                options.append(outward.mul(a.operator(cells, ga, sa), b.norm(cells, l, gb | sb | z)))
-            if l == 0 and gb:
+                options.append(outward.mul(a.operator(cells, ga, sa), b.norm(cells, i, gb | sb | z)))
+            if i == 0 and gb:
                 options.append(outward.mul(a.norm(cells, j, ga | sa | z), b.operator(cells, gb, sb)))
-            if l == 0 and j and self.weights and self.weights == sb:
+            if i == 0 and j and self.weights and self.weights == sb:
                 options.append(outward.mul(a.norm(cells, j, ga | sa | z), b.operator(cells, gb, sb, True)))
         return outward.mul(outward.least(options), float(np.nextafter(math.sqrt(once), np.inf)) if once > 1 else 1.0)
 
