@@ -7,7 +7,7 @@ of the functional that the released code computes, and with that functional besi
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,25 +71,45 @@ def smoothness(folder: str | Path, wanted: Settings, progress: bool = False) -> 
     conditions = {k: v for k, v in wanted.as_data().items() if k != "models"}
     store = Store(folder, conditions | {"text": fingerprint(), "python": platform.python_version(),
                                         "torch": torch.__version__, "anatomy": __version__})  # fmt: skip
-    skipped, measured = [], 0
-    with bar(progress) as tell:
-        for name in wanted.models:
-            missing = [cell for cell in cells(name, wanted) if cell.name not in store]
-            if not missing:
-                continue
-            tell(f"loading {name}", 0, len(missing))
-            try:
-                bench = Bench(MAKERS[name].make(wanted.seed), wanted, store)
-            except Missing as why:
-                skipped.append(f"{name} is left out: {why}.")
-                continue
-            for k, cell in enumerate(missing):
-                tell(cell.name, k, len(missing))
-                store.put(cell.name, bench.measure(cell))
-                measured += 1
+    skipped: list[str] = []
+    before = len(store.cells)
+    try:
+        with bar(progress) as tell:
+            for name in wanted.models:
+                fill(name, wanted, store, skipped, tell)
+    except KeyboardInterrupt:
+        conclude(folder, wanted, store, skipped)
+        raise
+    found = conclude(folder, wanted, store, skipped)
+    return Outcome(folder, len(store.cells), len(store.cells) - before, found, skipped)
+
+
+def fill(name: str, wanted: Settings, store: Store, skipped: list[str], tell: Callable[[str, int, int], None]) -> None:
+    """Measure what is missing of a model; a model that is not installed is left out, and said to be."""
+    missing = [cell for cell in cells(name, wanted) if cell.name not in store]
+    if not missing:
+        return
+    tell(f"loading {name}", 0, len(missing))
+    try:
+        bench = Bench(MAKERS[name].make(wanted.seed), wanted, store)
+    except Missing as why:
+        skipped.append(f"{name} is left out: {why}.")
+        return
+    for k, cell in enumerate(missing):
+        tell(cell.name, k, len(missing))
+        store.put(cell.name, bench.measure(cell))
+
+
+def conclude(folder: Path, wanted: Settings, store: Store, skipped: Sequence[str]) -> list[dict[str, Any]]:
+    """Write the report of what is measured so far, and say what is not."""
     sound(store.cells)
-    titles = {name: MAKERS[name].title for name in MAKERS}
-    return Outcome(folder, len(store.cells), measured, write(folder, store.cells, wanted, titles, skipped), skipped)
+    notes = list(skipped)
+    for name in wanted.models:
+        every = cells(name, wanted)
+        missing = sum(cell.name not in store for cell in every)
+        if 0 < missing < len(every):
+            notes.append(f"{missing} of {len(every)} cells of {name} are not measured yet; the same command goes on with them.")
+    return write(folder, store.cells, wanted, {name: maker.title for name, maker in MAKERS.items()}, notes)
 
 
 @dataclass(frozen=True)
@@ -114,21 +134,20 @@ COST = {"scale": 0, "text": 1, "adversarial": 4}
 """How long a cell takes for each token, roughly, against the others."""
 
 BOUND = 100
-"""The same of a bound, for any number of tokens."""
+"""The same of a bound, for any number of tokens: of one layer they share what takes long."""
 
 
 def cells(model: str, wanted: Settings) -> list[Cell]:
     """All cells of a model, quick ones first."""
     layers = chosen(MAKERS[model].depth, wanted.layers)
     found = [Cell("scale", model, layer) for layer in layers]
-    for place, n in enumerate(wanted.tokens):
+    for n in wanted.tokens:
         for layer in layers:
             for masked in (True, False):
                 found += [Cell("text", model, layer, masked, n, k) for k in range(len(wanted.batches(n, MAKERS[model].width)))]
                 found.append(Cell("adversarial", model, layer, masked, n))
-                if place % 4 == 0:
-                    found.append(Cell("bound", model, layer, masked, n))
-    return sorted(found, key=lambda cell: BOUND if cell.kind == "bound" else COST[cell.kind] * cell.n)
+                found.append(Cell("bound", model, layer, masked, n))
+    return sorted(found, key=lambda c: (BOUND, c.layer, c.masked, c.n) if c.kind == "bound" else (COST[c.kind] * c.n, c.layer, c.masked, c.n))
 
 
 class Bench:

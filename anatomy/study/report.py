@@ -185,7 +185,7 @@ def markdown(
     rows: Table, found: list[dict[str, Any]], plots: Mapping[str, str], scales: Sequence[Sequence[Any]], wanted: Settings, skipped: Sequence[str]
 ) -> str:
     parts = ["# How smooth is attention?", ABOUT, conditions(wanted)]
-    parts += [f"Left out: {line}" for line in skipped]
+    parts += skipped
     parts += ["## What it says", "\n".join(f"- **{verdict(f['holds'])}** ({f['key']}) {f['words']}" for f in found)]
     parts += ["## Quantities", "\n".join(f"- `{name}`: {words}" for name, words in DEFINITIONS)]
     parts += ["## Plots", *(f"![{name}]({name}.svg)" for name in plots)]
@@ -230,7 +230,7 @@ def page(
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">',
         f"<title>How smooth is attention?</title><style>{CSS}</style></head><body><h1>How smooth is attention?</h1>",
         f"<p>{escape(ABOUT)}</p><p>{escape(conditions(wanted))}</p>",
-        *(f"<p>Left out: {escape(line)}</p>" for line in skipped),
+        *(f"<p>{escape(line)}</p>" for line in skipped),
         f"<h2>What it says</h2><ul>{said}</ul>",
         '<h2>Plots</h2><div class="plots">', *(f"<figure>{drawn}</figure>" for drawn in plots.values()), "</div>",
         "<h2>Quantities</h2><ul>", *(f"<li><code>{name}</code>: {escape(words)}</li>" for name, words in DEFINITIONS), "</ul>",

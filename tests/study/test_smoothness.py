@@ -201,6 +201,7 @@ def test_a_study_that_was_stopped_goes_on_to_the_same_results(tiny, tmp_path, mo
     monkeypatch.setattr(measure.Bench, "measure", stopping)
     with pytest.raises(KeyboardInterrupt):
         measure.smoothness(tmp_path / "parts", TINY)
+    assert "cells of gpt2-random are not measured yet" in (tmp_path / "parts" / "README.md").read_text()
     monkeypatch.setattr(measure.Bench, "measure", measured)
     with (tmp_path / "parts" / "cells.jsonl").open("a") as file:
         file.write('{"cell": "text/gpt2-random/1/masked/5/0", "val')  # what a kill leaves
