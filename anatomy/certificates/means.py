@@ -88,6 +88,11 @@ def _constant(s: State, n: Node, x: View, own: frozenset[str], allowed: Tensor |
     s.constant(n.outs[0], times(weights, safe.each(lambda y: 1 / y)))
 
 
+def hull(scores: Scores, low: arb, high: arb) -> tuple[arb, arb]:
+    """Where means of values in [low, high] lie; a row without keys gives 0, which need not be among them."""
+    return (low, high) if scores.known and scores.least > 0 else (low.min(arb(0)), high.max(arb(0)))
+
+
 def rows_of(s: State, scores: Scores, n: str | None, m: str) -> Rows:
     """The mask as a table of rows and keys."""
     queries = s.sizes[n] if n else 1
@@ -142,5 +147,5 @@ def mean(s: State, scores: Scores, v: View, tokens: frozenset[str], places: list
     out, full = (v.axes | axes) - own, rows
     gains = {key: retoken(g, full, tokens, s.sizes) for key, g in gains.items()}
     radius = value.radius * root(arb(count(full - tokens, s.sizes)))
-    low, high = (value.low, value.high) if scores.least else (value.low.min(arb(0)), value.high.max(arb(0)))
+    low, high = hull(scores, value.low, value.high)
     return Fact(out, tokens, low, high, radius, gains).tight(s.sizes)

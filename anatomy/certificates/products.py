@@ -13,7 +13,7 @@ from dataclasses import replace
 from flint import arb
 
 from anatomy.certificates import finding, means
-from anatomy.certificates.affine import Form, multiply
+from anatomy.certificates.affine import Form, ends, multiply
 from anatomy.certificates.facts import Fact, Gains, least_of, sum_of, through, triple
 from anatomy.certificates.model import Node, Port
 from anatomy.certificates.state import Lacking, Product, State, View
@@ -86,7 +86,8 @@ def _two(s: State, wire: int, a: View, b: View, known: Tensor, summed: frozenset
                 gains = attention.stacked(s.tape, tokens, s.sizes)
                 radius = attention.radius(s.tape, tokens, s.sizes)
                 if found is None:
-                    found = Fact(axes, tokens, -radius, radius, radius, gains)
+                    low, high = means.hull(scores, *ends(b.form, s.facts.__getitem__, s.sizes))
+                    found = Fact(axes, tokens, low, high, radius, gains)
                 else:
                     found = replace(found, gains=least_of(found.gains, gains), radius=found.radius.min(radius))
                 found = found.tight(s.sizes)

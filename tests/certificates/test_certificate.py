@@ -74,6 +74,20 @@ def test_no_certificate_where_a_rule_is_missing():
         certify(undefined, {"n": 3}, {})
 
 
+def test_a_mask_that_is_not_known_may_leave_nothing():
+    """A row without keys gives 0, whatever the values are."""
+    text = """
+    axis n, d
+    axis m = n
+    diagram f(x: [n, d], t: mask[n, m]) -> [n, d] { out 1 / dot[m](softmax[m](mask(t, dot[d](x, x[n -> m]))), x[n -> m] + 5) }
+    diagram g(x: [n, d]) -> [n, d] { out 1 / dot[m](softmax[m](dot[d](x, x[n -> m])), x[n -> m] + 5) }
+    """
+    known = parse(text)
+    with pytest.raises(AnatomyError, match=r"E903.*denominator"):
+        certify(known["f"], {"n": 3, "d": 2}, {})
+    assert certify(known["g"], {"n": 3, "d": 2}, {}).upper > 0
+
+
 def test_no_certificate_for_an_infinite_radius():
     diagram = parse("axis n diagram f(x: [n]) -> [n] { out relu(x) }")["f"]
     for radius in (float("inf"), float("nan"), -1.0):
