@@ -42,11 +42,13 @@ TURNS = 12
 SLICES, MEANS, PHASES = 3, 128, 1080
 
 
+@cache
 def gammas() -> list[float]:
     """The nodes of the table."""
     return [FIRST * RATIO**k for k in range(STEPS)]
 
 
+@cache
 def cosines() -> list[float]:
     """For every node of the angle, from a right angle down to 0, a number not above its cosine."""
     return [0.0, *(_cos(math.pi / 2 * (1 - k / TURNS))[0] for k in range(1, TURNS)), 1.0]

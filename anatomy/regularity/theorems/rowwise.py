@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -66,11 +67,17 @@ class Row:
         """r^2 for every count of keys, given the greatest weight by the biases alone and by all scores."""
         if not math.isfinite(self.gamma) or self.gamma > 1e100:
             return dict.fromkeys(weights, math.inf)
-        cells = self.cells()
-        two = rhos(cells)
-        phi = np.array([mul(w * w, moment.phi(g, k / w * SAFE)) for w, g, k in cells.tolist()])
-        flat = cells[:, 0] ** 2 * (1 + cells[:, 1] ** 2) * SAFE
-        return {n: float(np.max(np.minimum(np.minimum(two, phi * bias * SAFE), flat * top * SAFE))) for n, (bias, top) in weights.items()}
+        key = tuple(sorted(weights.items()))
+        return dict(zip((n for n, _ in key), _squares(self, key), strict=True))
+
+
+@lru_cache(maxsize=1024)
+def _squares(row: Row, weights: tuple[tuple[int, tuple[float, float]], ...]) -> list[float]:
+    cells = row.cells()
+    phi = np.array([mul(w * w, moment.phi(g, k / w * SAFE)) for w, g, k in cells.tolist()])
+    flat = cells[:, 0] ** 2 * (1 + cells[:, 1] ** 2) * SAFE
+    each = rhos(cells)
+    return [float(np.max(np.minimum(np.minimum(each, phi * bias * SAFE), flat * top * SAFE))) for _, (bias, top) in weights]
 
 
 def rhos(cells: np.ndarray) -> np.ndarray:

@@ -300,5 +300,5 @@ def _rough(grams: np.ndarray) -> np.ndarray:
     x = np.sum(np.abs(grams), axis=-1)
     for _ in range(12):
         x = x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), 1e-300)
-        x = np.einsum("tij,tj->ti", grams, x)
+        x = (grams @ x[..., None])[..., 0]
     return np.linalg.norm(x, axis=-1)
