@@ -146,7 +146,7 @@ def _step(ctx: Rules, body: Diagram, inputs: Sequence[Bound]) -> list[Bound]:
     """One step of the body: the derivatives of its results by each of its inputs."""
     bounds: dict[int, Bound] = {}
     for item, x in zip(body.inputs, inputs, strict=True):
-        bounds[item.wire] = x if x.constant else wired(replace(x.bare(), slopes={item.wire: Triple.all(1.0)}), item.wire)
+        bounds[item.wire] = wired(x if x.constant else replace(x.bare(), slopes={item.wire: Triple.all(1.0)}), item.wire)
     for node in body.nodes:
         results(node, bounds, ctx.sizes)
     wide = []

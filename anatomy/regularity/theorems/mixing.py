@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from anatomy.ir.bound import Bound, Slopes, slopes_meet
@@ -17,8 +18,8 @@ from anatomy.regularity.view import Product, Weights, constant, named
 if TYPE_CHECKING:
     from anatomy.regularity.rules import Rules
 
-APART = -2
-"""The number of a wire that stands in no diagram."""
+_FURTHER = count(-2, -1)
+"""Numbers of wires that stand in no diagram, a new one for each: forms add up terms of one number."""
 SHARED: dict[str, Any] = {"entmax": sparse, "sinkhorn": plan, "sink": sink}
 """Theorems on weights that are shared out over keys, by kind."""
 
@@ -85,9 +86,10 @@ def _reordered(
 
 def apart(x: Bound) -> Bound:
     """A wire that no diagram has, as the base of a form."""
+    number = next(_FURTHER)
     if x.form is None and not x.constant:
-        x = replace(x, form=itself(Base(APART, x)))
-    return named(x, APART)
+        x = replace(x, form=itself(Base(number, x)))
+    return named(x, number)
 
 
 def _summed(w: Bound) -> bool:
