@@ -25,7 +25,7 @@ from anatomy.ir.bound import Bound, Interval, Slopes, Triple, Unproved, add, mul
 from anatomy.ir.graph import Diagram
 from anatomy.ir.loop import under
 from anatomy.regularity.rules import Rules
-from anatomy.regularity.view import rename, tighten, widen, with_tokens
+from anatomy.regularity.view import Length, Product, rename, tighten, widen, with_tokens
 from anatomy.regularity.wires import results, wired
 
 LONGEST = 4096
@@ -49,14 +49,15 @@ def loop(ctx: Rules) -> list[Bound]:
     states = _shapes(body, ports, carries, step)
     here = [with_tokens(widen(p, axes, p.tokens, sizes), tokens & axes, sizes) for p, axes in zip(ports, states, strict=False)]
     start, rest = here[:carries], [_slice(p, step, tokens, sizes) for p in ports[carries:]]
+    facts = _facts(ports, carries, step)
     hull = [(b.entry, b.radius) for b in start]
     for _ in range(n):
-        out = _step(ctx, body, [*_states(hull, states, tokens), *rest])
+        out = _step(ctx, body, [*_states(hull, states, tokens), *rest], facts)
         grown = [_joined(h, (o.entry, o.radius)) for h, o in zip(hull, out[:carries], strict=False)]
         if grown == hull:
             break
         hull = grown
-    out = _step(ctx, body, [*_states(hull, states, tokens), *rest])
+    out = _step(ctx, body, [*_states(hull, states, tokens), *rest], facts)
     keys = [i.wire for i in body.inputs]
     moved = [_stacked(p, step, tokens, sizes) for p in ports[carries:]]
     stacked = _solved(out, keys, carries, n, [b.slopes for b in start], moved)
@@ -142,11 +143,38 @@ def _joined(a: tuple[Interval, float], b: tuple[Interval, float]) -> tuple[Inter
     return (min(a[0][0], b[0][0]), max(a[0][1], b[0][1])), max(a[1], b[1])
 
 
-def _step(ctx: Rules, body: Diagram, inputs: Sequence[Bound]) -> list[Bound]:
+Facts = dict[int, tuple[Length | None, tuple[Bound, int] | None]]
+
+
+def _facts(ports: Sequence[Bound], carries: int, step: str) -> Facts:
+    """Of what the steps read: lengths, and which is a product of another with something whose entries are known."""
+    found: Facts = {}
+    origins = {(p.origin[0], frozenset(p.origin[1])): k for k, p in enumerate(ports) if k >= carries and p.origin is not None}
+    for k, p in enumerate(ports[carries:], carries):
+        length, product, made = p.facts.get("length"), p.facts.get("product"), None
+        if isinstance(product, Product) and not product.summed and len(product.factors) == 2:
+            for a, b in (product.factors, product.factors[::-1]):
+                twin = origins.get((b.origin[0], frozenset(b.origin[1]))) if b.origin is not None else None
+                if twin is not None and made is None and a.axes | b.axes == p.axes and step in b.axes:
+                    made = Bound(a.axes - {step}, a.axes - {step}, a.entry), twin
+        if isinstance(length, Length) or made is not None:
+            found[k] = length if isinstance(length, Length) and step not in length.own else None, made
+    return found
+
+
+def _step(ctx: Rules, body: Diagram, inputs: Sequence[Bound], facts: Facts) -> list[Bound]:
     """One step of the body: the derivatives of its results by each of its inputs."""
     bounds: dict[int, Bound] = {}
-    for item, x in zip(body.inputs, inputs, strict=True):
+    for k, (item, x) in enumerate(zip(body.inputs, inputs, strict=True)):
+        length = facts.get(k, (None, None))[0]
         bounds[item.wire] = wired(x if x.constant else replace(x.bare(), slopes={item.wire: Triple.all(1.0)}), item.wire)
+        if length is not None and not x.constant:
+            bounds[item.wire] = replace(bounds[item.wire], facts={"length": length})
+    for k, (_, made) in facts.items():
+        wire = body.inputs[k].wire
+        if made is not None and not inputs[k].constant:
+            twin = bounds[body.inputs[made[1]].wire]
+            bounds[wire] = replace(bounds[wire], facts={**bounds[wire].facts, "made": Product((made[0], twin), frozenset())})
     for node in body.nodes:
         results(node, bounds, ctx.sizes)
     wide = []

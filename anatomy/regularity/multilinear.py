@@ -131,8 +131,10 @@ def _via(ctx: Rules, x: Bound, known: Ball, summed: frozenset[str]) -> Via:
     """The result over wires on the way of its operand."""
     found = []
     for form in seen_through(x, ctx.sizes) if known.mid.size <= 2**16 else ():
+        # Forms that mix positions serve no theorem, and can be large.
+        kept = all(t.base.bound.tokens <= {a for a, b in t.links if b not in summed} and t.map.mid.size <= 2**16 for t in form.terms)
         try:
-            found.append(affine.product(form, known, summed, ctx.sizes))
+            found += [affine.product(form, known, summed, ctx.sizes)] if kept else []
         except TooLarge:
             continue
     return Via(tuple(found))
@@ -165,7 +167,7 @@ def _flat(factors: Sequence[Bound]) -> list[Bound]:
     return out
 
 
-KEPT = ("softmax", "log", "weights", "via", "square")
+KEPT = ("softmax", "log", "weights", "via", "square", "length", "made")
 """What theorems read of the factors of a product."""
 
 

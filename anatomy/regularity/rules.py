@@ -36,7 +36,7 @@ from anatomy.regularity import affine, arranging, constants, local, selecting, t
 from anatomy.regularity.affine import Form
 from anatomy.regularity.rows import counts, decide, floor, peak, row_counts, simplex, softmax_of
 from anatomy.regularity.tensor import Ball, TooLarge
-from anatomy.regularity.view import Softmax, Via, Weights, constant, mask_of, tighten, widen, with_tokens
+from anatomy.regularity.view import Length, Softmax, Via, Weights, constant, mask_of, tighten, widen, with_tokens
 
 ZERO = Triple()
 
@@ -141,6 +141,12 @@ class Rules:
         out = replace(self.finish(axes, tokens, entry, radius, slopes, form), local=local.of_sum(parts, axes))
         if masks:
             return replace(out, facts={"mask": masks[0]})
+        if len(wide) == 2:
+            from anatomy.regularity.theorems import delta
+
+            step = delta.step(self, parts, tokens)
+            if step is not None:
+                out = tighten(replace(out, slopes=slopes_meet(out.slopes, step[0]), radius=min(out.radius, step[1])), self.sizes)
         moving, fixed = [p for p in parts if not p.constant], [p.form for p in parts if p.constant]
         if len(moving) != 1 or not isinstance(moving[0].facts.get("via"), Via) or any(f is None for f in fixed):
             return out
@@ -277,10 +283,9 @@ class Rules:
         self.open(x)
         x = with_tokens(x, x.tokens - own, self.sizes)
         others = root(float(self.points(x.features - own)))
-        return tighten(
-            Bound(x.axes, x.tokens, entry, min(mul(radius, others), mul(slope, x.radius)), slopes_after(Triple.all(slope), x.slopes)),
-            self.sizes,
-        )
+        reach = min(mul(radius, others), mul(slope, x.radius))
+        out = tighten(Bound(x.axes, x.tokens, entry, reach, slopes_after(Triple.all(slope), x.slopes)), self.sizes)
+        return replace(out, facts={"length": Length(own, radius)})
 
     def distribution(self, x: Bound, own: frozenset[str]) -> Bound:
         allowed = mask_of(x)
@@ -329,7 +334,7 @@ class Rules:
         if log is None:
             return out
         if eps == 0:
-            return replace(out, mass={own: 1.0}, facts={"softmax": Softmax(own, log, None)})
+            return replace(out, mass={own: 1.0}, facts={**out.facts, "softmax": Softmax(own, log, None)})
         low, high = _log((eps, eps))
         whole = replace(out, mass={own: 1.0}, entry=meet(out.entry, (0.0, 1.0)))
         return replace(whole, facts={"weights": Weights(("sink", (low, high)), log, out, tensor.scalar(1.0), own)})

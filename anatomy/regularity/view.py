@@ -58,6 +58,17 @@ class Weights:
         return Weights(self.kind, score, plain, grid, own, allowed, _names(self.coupled, table))
 
 
+@dataclass(frozen=True)
+class Length:
+    """The Euclidean norm of a wire over some axes is at most so much at each point of the others."""
+
+    own: frozenset[str]
+    radius: float
+
+    def rename(self, table: dict[str, str]) -> Length:
+        return Length(_names(self.own, table), self.radius)
+
+
 @dataclass(frozen=True, eq=False)
 class Via:
     """A wire as an affine function of wires on its way, which its own form passes over."""
