@@ -15,9 +15,9 @@ import time
 def main() -> None:
     question = json.load(sys.stdin)
     try:
-        import auto_LiRPA  # type: ignore[import-not-found]
+        import auto_LiRPA  # pyright: ignore[reportMissingImports]
         import torch
-        from auto_LiRPA import BoundedModule, BoundedTensor, PerturbationLpNorm
+        from auto_LiRPA import BoundedModule, BoundedTensor, PerturbationLpNorm  # pyright: ignore[reportMissingImports]
     except Exception as error:
         print(json.dumps({"unavailable": f"auto_LiRPA cannot be imported: {error}"}))
         return

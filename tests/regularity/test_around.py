@@ -190,22 +190,25 @@ def test_derivatives_of_functions_are_enclosed(name: str) -> None:
         low = float(rng.uniform(0.1, 2))
         high = low + float(rng.uniform(0, 0.5))
         most = curves.suprema(name, np.array([low]), np.array([high]), 3)[:, 0]
-        mids, rad = curves.derivatives(name, np.array([low]), np.array([low]), 3)
+        mids, rads = curves.derivatives(name, np.array([low]), 0.0, 3)
+        near, widths = curves.derivatives(name, np.array([low]), (high - low) / 8, 3)
         for x in np.linspace(low, high, 9):
             t, g = torch.tensor(x, dtype=torch.float64), f
             for k in range(4):
                 value = float(g(t))
                 assert abs(value) <= most[k] * (1 + 1e-12)
                 if x == low:
-                    assert abs(value - mids[k, 0]) <= rad + 1e-9 * (1 + abs(value))
+                    assert abs(value - mids[k, 0]) <= rads[k] + 1e-9 * (1 + abs(value))
+                if x <= low + (high - low) / 8:
+                    assert abs(value - near[k, 0]) <= widths[k] + 1e-9 * (1 + abs(value))
                 g = torch.func.grad(g)
 
 
 @pytest.mark.parametrize("name", ["unbiased", "causal_single", "linear_mean"])
 def test_branch_and_bound_holds_and_narrows(name: str) -> None:
-    case = Case(name, 1, 1.0, 0.5, n=2, m=2, **({"d": 2} if name == "linear_mean" else {"d": 2, "e": 2, "f": 2}))
+    case = Case(name, 1, 0.6, 0.5, n=2, m=2, **({"d": 2} if name == "linear_mean" else {"d": 2, "e": 2, "f": 2}))
     seen: list[tuple[float, float, int]] = []
-    found = branch(case.diagram, case.given, case.weights, 1.0, 1.25, 120, lambda *x: seen.append(x))
+    found = branch(case.diagram, case.given, case.weights, 1.0, 1.25, 600, lambda *x: seen.append(x))
     assert found.finished
     assert found.upper <= 1.25 * found.lower
     rng = np.random.default_rng(0)

@@ -148,7 +148,7 @@ def test_the_result_is_json_with_the_promised_fields() -> None:
     net, weights, given = module("mha")
     data = json.loads(check(variant("mha"), given, weights, function=net).model_dump_json())
     assert set(data) == {
-        "verdict", "domain", "norm", "upper", "lower", "ratio", "method", "responsible", "growth", "certificate",
+        "verdict", "domain", "norm", "upper", "lower", "ratio", "method", "responsible", "growth", "certificate", "advice",
     }  # fmt: skip
     for growth in (data["growth"]["n"], data["growth"]["radius"]):
         assert {"symbolic", "fitted", "interval", "bound"} <= set(growth)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from anatomy.ir.bound import Unproved, arb_down, arb_up, up
+from anatomy.ir.bound import Unproved, add, arb_down, arb_up, mul, up
 
 Series = Any
 
@@ -93,22 +93,33 @@ def at(name: str, low: float, high: float, order: int) -> list[Any]:
     return [series[k] * math.factorial(k) for k in range(order + 1)]
 
 
-def derivatives(name: str, low: np.ndarray, high: np.ndarray, order: int) -> tuple[np.ndarray, float]:
-    """Midpoints of the derivatives of orders 0 to `order` on intervals, and a radius for all of them.
+def derivatives(name: str, at_: np.ndarray, off: float, order: int) -> tuple[np.ndarray, list[float]]:
+    """Midpoints of the derivatives of orders 0 to `order` within `off` of points, and a radius for each order.
 
-    Shapes: `low` and `high` any one shape, the result [order + 1, that shape].
+    Shapes: `at_` any one shape, the midpoints [order + 1, that shape].
     """
-    out = np.empty((order + 1, low.size))
-    rad = 0.0
-    for k, (a, b) in enumerate(zip(low.ravel().tolist(), high.ravel().tolist(), strict=True)):
-        for j, value in enumerate(at(name, a, b, order)):
-            mid = float(value.mid())
-            out[j, k] = mid
-            off = value - mid
-            rad = max(rad, arb_up(off), -arb_down(off))
-    if not math.isfinite(rad) or not np.all(np.isfinite(out)):
+    from flint import ctx
+
+    out = np.empty((order + 1, at_.size))
+    rads = [0.0] * (order + 1)
+    before = ctx.prec
+    ctx.prec = 160  # the recurrences of a series lose digits
+    try:
+        for k, x in enumerate(at_.ravel().tolist()):
+            for j, value in enumerate(at(name, x, x, order)):
+                mid = float(value.mid())
+                out[j, k] = mid
+                gap = value - mid
+                rads[j] = max(rads[j], arb_up(gap), -arb_down(gap))
+        if off:
+            # By the mean value theorem, with the next derivative on the interval.
+            steep = suprema(name, np.nextafter(at_ - off, -np.inf), np.nextafter(at_ + off, np.inf), order + 1)[1:]
+            rads = [add(rad, mul(off, float(row.max(initial=0.0)))) for rad, row in zip(rads, steep, strict=True)]
+    finally:
+        ctx.prec = before
+    if not all(map(math.isfinite, rads)) or not np.all(np.isfinite(out)):
         raise Unproved(f"the derivatives of `{name}` are not bounded")
-    return out.reshape(order + 1, *low.shape), rad
+    return out.reshape(order + 1, *at_.shape), rads
 
 
 def suprema(name: str, low: np.ndarray, high: np.ndarray, order: int) -> np.ndarray:

@@ -377,9 +377,8 @@ class Curve(Node):
         x = self.x.jet(cells, 0)
         if x is None:
             x = tensor.scalar(0.0)
-        mids, rad = curves.derivatives(self.name, np.nextafter(x.mid - x.rad, -np.inf) if x.rad else x.mid,
-                                       np.nextafter(x.mid + x.rad, np.inf) if x.rad else x.mid, cells.order)  # fmt: skip
-        return [Ball(x.axes, mid, rad) for mid in mids]
+        mids, rads = curves.derivatives(self.name, x.mid, x.rad, cells.order)
+        return [Ball(x.axes, mid, rad) for mid, rad in zip(mids, rads, strict=True)]
 
     @_remembered
     def _most(self, cells: Cells) -> np.ndarray:

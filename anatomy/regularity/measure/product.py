@@ -84,7 +84,7 @@ def _several(ctx: MeasureRules, data: list[Bound], known: Ball, axes: frozenset[
     facts: dict[str, Any] = {}
     over = summed & ctx.many
     if len(data) == 2 and parts is data and over and summed == over:
-        slopes, radius, facts = _theorems(ctx, data, tokens, summed, slopes, radius)
+        slopes, radius, facts = _theorems(ctx, data, axes, tokens, summed, slopes, radius)
     out = ctx.finish(axes, tokens, entry, radius, slopes, None)
     if len(parts) <= 4 and "attention" not in facts:
         facts["product"] = _fact(ctx, parts, summed)
@@ -93,7 +93,7 @@ def _several(ctx: MeasureRules, data: list[Bound], known: Ball, axes: frozenset[
 
 
 def _theorems(
-    ctx: MeasureRules, data: list[Bound], tokens: frozenset[str], summed: frozenset[str], slopes: Slopes, radius: float
+    ctx: MeasureRules, data: list[Bound], axes: frozenset[str], tokens: frozenset[str], summed: frozenset[str], slopes: Slopes, radius: float
 ) -> tuple[Slopes, float, dict[str, Any]]:
     method = {}
     for p, v in (data, data[::-1]):
@@ -108,6 +108,6 @@ def _theorems(
     found = match(data, tensor.scalar(1.0), summed, ctx.sizes)
     if found is None or found.rows.allowed is not None:
         return slopes, radius, method
-    here = attention.MeanField(found)
-    slopes = slopes_meet(slopes, here.slopes(tokens, ctx.sizes))
-    return slopes, min(radius, here.radius(tokens, ctx.sizes)), {"attention": here.fold, "method": attention.SOFTMAX}
+    here = attention.of_measures(found)
+    slopes = slopes_meet(slopes, here.slopes(axes, tokens, ctx.sizes))
+    return slopes, min(radius, here.radius(axes, tokens, ctx.sizes)), {"attention": here.fold, "method": attention.SOFTMAX}
