@@ -1,4 +1,4 @@
-"""Every command and every output in README.md is run here."""
+"""Every command and every output in README.md, and in the pages that it leads to, is run here."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "README.md").read_text("utf-8")
+PAGES = (ROOT / "anatomy" / "regularity" / "README.md",)
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", TEXT, re.S | re.M)
+def blocks(language: str, text: str = TEXT) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.S | re.M)
 
 
 def sessions() -> list[tuple[str, str]]:
     """Each `$ command` of a console block with the output printed below it."""
     pairs = []
-    for block in blocks("console"):
+    for block in [b for text in (TEXT, *(p.read_text("utf-8") for p in PAGES)) for b in blocks("console", text)]:
         for part in re.split(r"^\$ ", block, flags=re.M)[1:]:
             command, _, output = part.partition("\n")
             while command.endswith("\\"):
