@@ -163,7 +163,8 @@ def norms(term: Term, axes: frozenset[str], tokens: frozenset[str], sizes: dict[
     if target != tokens:
         return retoken(norms(term, axes, target, sizes), target, tokens, sizes)
     map_, have = term.map, frozenset(term.map.axes)
-    zipped = [b for b in links.values() if b in have]
+    alike = [b for b in links.values() if b in have and b in tokens]
+    zipped = [*alike, *(b for b in links.values() if b in have and b not in tokens)]
     ins = [inside(a) for a in sorted(base.axes) if a not in links]
     in_t = [a for a in ins if a[1:] in base.tokens]
     in_f = [a for a in ins if a[1:] not in base.tokens]
@@ -182,6 +183,8 @@ def norms(term: Term, axes: frozenset[str], tokens: frozenset[str], sizes: dict[
         one = inf = whole
     else:
         sizes_of_blocks = frobenius(block, 2) + mul(map_.rad, root(float(of * if_)))
+        # Between two tokens a linked feature gives a block of its own, and the greatest counts before blocks are added up.
+        sizes_of_blocks = np.max(sizes_of_blocks.reshape(math.prod(sizes[a] for a in alike), -1, ot, it), axis=1, initial=0.0)
         inf = _largest_sum(sizes_of_blocks, 2)
         one = _largest_sum(sizes_of_blocks, 1)
     return Triple.of(mul(one, repeat_t, repeat_f), two, mul(inf, repeat_f))
