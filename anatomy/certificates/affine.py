@@ -6,6 +6,7 @@ the other axes of the base are inner, written `<a` in the map. Along a link T an
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -136,13 +137,14 @@ def _summed(a: Tensor, b: Tensor, summed: Iterable[str], sizes: Sizes) -> Tensor
     return out if repeats == 1 else times(out, scalar(repeats))
 
 
-def blocks(t: Term, tokens: frozenset[str], base: Fact, sizes: Sizes) -> tuple[Any, list[int], set[str]]:
-    """The map as an array over (runs with the base, tokens out, tokens in, features out, features in), and its sizes."""
+def blocks(t: Term, tokens: frozenset[str], base: Fact, sizes: Sizes) -> tuple[Any, list[int]]:
+    """The map as an array over axes that run with the base (tokens, features), tokens out and in, features out and in."""
     wide = Inner(sizes)
     zipped = [b for b in t.links.values() if b in t.map.axes]
     ins = t.inners()
     groups = [
-        zipped,
+        [b for b in zipped if b in tokens],
+        [b for b in zipped if b not in tokens],
         [a for a in t.map.axes if a in tokens and a not in zipped],
         [a for a in ins if a[1:] in base.tokens],
         [a for a in t.map.axes if a not in tokens and a not in zipped and a[0] != "<"],
@@ -150,7 +152,7 @@ def blocks(t: Term, tokens: frozenset[str], base: Fact, sizes: Sizes) -> tuple[A
     ]
     shape = [count(g, wide) for g in groups]
     have = t.map.spread(ins, wide).order([a for g in groups for a in g])
-    return have.reshape(shape), shape, set(zipped)
+    return have.reshape(shape), shape
 
 
 def natural(t: Term, tokens: frozenset[str], base: Fact) -> frozenset[str]:
@@ -162,22 +164,27 @@ def natural(t: Term, tokens: frozenset[str], base: Fact) -> frozenset[str]:
 def norms(tape: Tape, t: Term, axes: frozenset[str], tokens: frozenset[str], base: Fact, sizes: Sizes) -> Triple:
     """Operator norms of a term for p = 1, 2, infinity: from the base's tokens to those of T.
 
-    As a matrix of blocks, one for a token out and one in: the greatest sum of block norms along a row (p = infinity) or
-    a column (p = 1), with Frobenius norms for blocks; for p = 2 the spectral norm of the whole, and sqrt(L1 Linf).
+    As a matrix of blocks, one for a token out and one in: |T x|_inf at a token out is at most the sum over tokens in of
+    |block| |x|_inf, and by columns |T x|_1 likewise (block norms: Frobenius norms). Tokens that run with the base leave
+    separate maps, of which the greatest counts; features that do make every block diagonal, whose norm is the greatest of
+    its parts, taken before the sum. For p = 2 the spectral norm of the whole, and sqrt(L1 Linf). What T repeats along new
+    axes counts as in `Fact.wide`.
     """
     own = natural(t, tokens, base)
     if own != tokens:
         return retoken(norms(tape, t, axes, own, base, sizes), own, tokens, sizes)
-    array, (z, ot, it, of, inf_), _ = blocks(t, tokens, base, sizes)
+    array, (zt, zf, ot, it, of, inf_) = blocks(t, tokens, base, sizes)
+    z = zt * zf
     new = axes - set(t.map.axes) - set(t.links.values())
     rows, columns = arb(count(new & tokens, sizes)), root(arb(count(new - tokens, sizes)))
     spend(array.size)
-    whole = spectral(tape, array.transpose(0, 1, 3, 2, 4).reshape(z, ot * of, it * inf_))
+    whole = spectral(tape, array.transpose(0, 1, 2, 4, 3, 5).reshape(z, ot * of, it * inf_))
     if ot == it == 1:
         one = top = whole
     else:
-        size = square_sums(array, 2)
-        size = np.array([root(x) for x in size.ravel()], dtype=object).reshape(size.shape)
+        square = square_sums(array, 2)  # by (tokens that run, features that run, tokens out, tokens in)
+        square = functools.reduce(lambda x, y: np.vectorize(arb.max, otypes=[object])(x, y), [square[:, k] for k in range(zf)]) if square.size else square[:, :0].sum(axis=1)
+        size = np.array([root(x) for x in square.ravel()], dtype=object).reshape(square.shape)
         top = greatest(np.add.reduce(size, axis=2, initial=arb(0)).ravel()) if it else arb(0)
         one = greatest(np.add.reduce(size, axis=1, initial=arb(0)).ravel()) if ot else arb(0)
         if it == 1 and min(of, inf_) > 1:

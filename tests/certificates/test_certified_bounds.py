@@ -60,6 +60,7 @@ diagram ratio(x: [n, d]) -> [n, e] {
   k = exp(lin K[d -> e](x))
   out k / sum[n](k)
 }
+diagram depthwise(x: [n, d]) -> [c, d] { weight W: [c, n, d] ~ normal(1) out dot[n](W, x) }
 diagram places(x: [n, d]) -> [n, d] { out cumsum[n](x) + shift[n](x, 1) + fft_re[n](x) + max[n](x) }
 """
 SIZES = {"n": 3, "m": 3, "d": 2, "e": 2, "h": 2, "f": 2, "c": 2}
@@ -158,6 +159,14 @@ def test_no_input_beats_a_certificate(name: str, seed: int):
     found = attack(net, shapes, radius, starts_for(shapes, radius, 3, seed), 8)
     for p, limit in proved(diagram, sizes, weights, radius).items():
         assert found[p] <= limit * (1 + 1e-9), (name, p)
+
+
+def test_features_that_run_apart_may_read_other_tokens_each():
+    """y_d = x_dd: each row of weights sums to 1 for every feature, but the token out is longer than any token in."""
+    diagram = parse("axis n, d, m diagram f(x: [n, d]) -> [m, d] { weight W: [m, n, d] ~ normal(1) out dot[n](W, x) }")["f"]
+    found = proved(diagram, {"n": 3, "d": 3, "m": 1}, {w.key: np.eye(3)[None] for w in diagram.weights}, 1.0)
+    assert found[2.0] >= 1
+    assert found[math.inf] >= 3  # by sums of blocks; sqrt 3 is attained
 
 
 def test_the_attack_finds_wrong_constants(monkeypatch: pytest.MonkeyPatch):
