@@ -66,8 +66,20 @@ def _write(a: Bound, write: Bound) -> tuple[list[Bound], Bound, str, Form, float
                 if own is not None and len(twins) == 1 and float(term.map.mid) < 0:
                     rest = [f for f in factors if f is not difference and f is not twins[0]]
                     others = Form((*difference.form.terms[:j], *difference.form.terms[j + 1 :]), difference.form.offset)
-                    return rest, twins[0], own, others, -float(term.map.mid), [f for f in product.factors if f is not difference]
+                    return rest, twins[0], own, others, -float(term.map.mid), _without(product, difference)
     return None
+
+
+def _without(product: Product, difference: Bound) -> list[Bound]:
+    """All factors but the difference, which may stand inside one of them."""
+    left: list[Bound] = []
+    for factor in product.factors:
+        inner = factor.facts.get("product")
+        if isinstance(inner, Product) and any(f is difference for f in inner.factors):
+            left += [f for f in inner.factors if f is not difference]
+        elif factor is not difference:
+            left.append(factor)
+    return left
 
 
 def _is(factors: list[Bound], a: Bound, table: dict[str, str]) -> bool:
