@@ -1,6 +1,6 @@
 """The lower bound: the largest Rayleigh quotient |J v| / |v| that an ascent over the domain finds.
 
-True for every v, so nothing needs to converge. `torch.func.jvp` returns (output, tangent); the tangent is used.
+True for every v, so nothing needs to converge.
 """
 
 from __future__ import annotations

@@ -43,7 +43,8 @@ class Energy:
             y = self.forward(x)
             if not y.requires_grad:
                 return torch.zeros(len(x), dtype=x.dtype), torch.zeros_like(x), v.detach(), torch.zeros_like(x)
-            (pulled,) = torch.autograd.grad(y, x, v, create_graph=True)
+            # the gradient of a scalar: one along a given vector first imports sympy, most of a second
+            (pulled,) = torch.autograd.grad((y * v).sum(), x, create_graph=True)
             value = self.size(pulled)
             total = value.clamp_min(TINY).log().sum()
             if not total.requires_grad:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from anatomy.regularity.ascent.derivative import Derivative
 from anatomy.regularity.ascent.flat import Flat, token_norm
 
 SAFETY = 1e-9
@@ -47,8 +48,9 @@ def settle(flat: Flat, x: torch.Tensor, u: torch.Tensor, reach: float, norm: str
     best = Estimate(0.0)
     for shift in (0.0, 1e-6, 1e-4):
         point = flat.project(x + shift * reach * noise, reach)
-        direction = refine(flat, point, u, norm)
-        quotient = rayleigh(flat, point, direction, norm)
+        here = Derivative(flat, point)
+        direction = refine(here, u, norm)
+        quotient = _quotient(flat, point, here.push(direction), direction, norm)
         if not math.isfinite(quotient) or quotient <= 0:
             continue
         # Automatic differentiation at a kink may leave the Clarke Jacobian; a secant never exceeds the constant.
@@ -81,8 +83,7 @@ def _rounded(flat: Flat, x: torch.Tensor, u: torch.Tensor, norm: str, quotient: 
 
 def rayleigh(flat: Flat, x: torch.Tensor, u: torch.Tensor, norm: str = "frobenius") -> float:
     """|J u| / |u| in the norm asked for."""
-    tangent = torch.func.jvp(flat, (x,), (u,))[1]
-    return _quotient(flat, x, tangent.detach(), u, norm)
+    return _quotient(flat, x, Derivative(flat, x).push(u), u, norm)
 
 
 def _quotient(flat: Flat, x: torch.Tensor, change: torch.Tensor, u: torch.Tensor, norm: str) -> float:
@@ -113,24 +114,23 @@ def _secant(flat: Flat, x: torch.Tensor, u: torch.Tensor, reach: float, norm: st
     return value if math.isfinite(value) else 0.0
 
 
-def refine(flat: Flat, x: torch.Tensor, u: torch.Tensor, norm: str) -> torch.Tensor:
+def refine(here: Derivative, u: torch.Tensor, norm: str) -> torch.Tensor:
     """A better direction at a fixed point: the dense Jacobian where it is small, else power iterations."""
-    pulled = torch.func.vjp(flat, x)
-    output, pull = pulled[0], pulled[1]
-    if flat.length * output.numel() <= DENSE:
-        jacobian = _dense(flat, x, output.numel())
+    flat, x = here.flat, here.x
+    if flat.length * here.output.numel() <= DENSE:
+        jacobian = here.dense()
         if bool(torch.isfinite(jacobian).all()):
             if norm == "frobenius":
                 return torch.linalg.svd(jacobian, full_matrices=False)[2][0]
             return _rowwise(flat, x, jacobian, u)
     for _ in range(4):
-        tangent = torch.func.jvp(flat, (x,), (u,))[1]
+        tangent = here.push(u)
         if norm != "frobenius":
             rows = _rows(flat, x, tangent)
             tops = [torch.linalg.vector_norm(r, dim=-1) for r in rows]
             top = max(float(t.max()) for t in tops if t.numel())
             tangent = torch.cat([(r * (t == top)[:, None]).reshape(-1) for r, t in zip(rows, tops, strict=True)])
-        (back,) = pull(tangent)
+        back = here.pull(tangent)
         if norm != "frobenius":
             back = _units(flat, back)
         length = torch.linalg.vector_norm(back)
@@ -138,14 +138,6 @@ def refine(flat: Flat, x: torch.Tensor, u: torch.Tensor, norm: str) -> torch.Ten
             break
         u = back / length
     return u
-
-
-def _dense(flat: Flat, x: torch.Tensor, height: int) -> torch.Tensor:
-    try:
-        return torch.func.jacrev(flat)(x).reshape(height, -1)
-    except (RuntimeError, NotImplementedError):  # an operation without a batching rule: one row after the other
-        pull = torch.func.vjp(flat, x)[1]
-        return torch.stack([pull(row)[0] for row in torch.eye(height, dtype=x.dtype)])
 
 
 def _rowwise(flat: Flat, x: torch.Tensor, jacobian: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
