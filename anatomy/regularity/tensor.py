@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from anatomy.ir.bound import INF, Unproved, add, mul, root, up
+from anatomy.regularity.threads import alone
 
 LIMIT = 4_000_000
 """The greatest number of entries of a constant that is made explicit."""
@@ -168,6 +169,11 @@ _norms: dict[tuple[tuple[int, ...], bytes, float], np.ndarray] = {}
 
 
 def _spectral(matrices: np.ndarray, rad: float) -> np.ndarray:
+    with alone(min(matrices.shape[-2:])):
+        return _verified(matrices, rad)
+
+
+def _verified(matrices: np.ndarray, rad: float) -> np.ndarray:
     *batch, rows, cols = matrices.shape
     stack = matrices.reshape(-1, rows, cols)
     if not np.all(np.isfinite(stack)):
