@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from typing import Any
+
 import numpy as np
 from flint import arb
 
@@ -10,7 +13,7 @@ from anatomy.certificates.facts import Fact
 from anatomy.certificates.linear import NOTHING, boolean, exact, fraction, hide, moved
 from anatomy.certificates.model import Broken, Node
 from anatomy.certificates.state import Lacking, State, View
-from anatomy.certificates.tensors import count, plus, scalar, spend, tensor, times
+from anatomy.certificates.tensors import Tensor, count, plus, scalar, spend, tensor, times
 
 
 def constant(s: State, n: Node) -> None:
@@ -95,6 +98,32 @@ def gather(s: State, n: Node) -> None:
     at = plus(index, times(tensor((inside,), np.arange(s.sizes[m])), scalar(-1)))
     s_x = s.renamed(x, {m: inside})
     moved(s, n.outs[0], s_x, at.each(lambda d: arb(int(decide("==", d)))), frozenset({inside}), {a: a for a in i.axes - x.axes})
+
+
+def topk(s: State, n: Node) -> None:
+    """The greatest entries of a constant, in descending order, and their places; ties go to the lowest."""
+    x = s.view(n.ports[0]).value
+    if x is None:
+        raise Lacking("the order of entries depends on the input: values may jump")
+    m, c = n.own
+    if s.sizes[c] > s.sizes[m]:
+        raise Broken("graph", "`topk` of more entries than there are")
+    x = x.spread([m], s.sizes)
+    rest = [a for a in x.axes if a != m]
+    grid = x.order([*rest, m])
+    shape = (*grid.shape[:-1], s.sizes[c])
+    spend(20 * grid.size)
+    values, places = np.empty((grid[..., 0].size, s.sizes[c]), dtype=object), np.empty((grid[..., 0].size, s.sizes[c]), dtype=object)
+
+    def later(i: int, j: int, row: Any) -> int:
+        gap = row[i] - row[j]
+        return i - j if gap.is_zero() else -1 if decide("<", gap) else 1
+
+    for k, row in enumerate(grid.reshape(-1, s.sizes[m])):
+        order = sorted(range(len(row)), key=functools.cmp_to_key(lambda i, j, row=row: later(i, j, row)))[: s.sizes[c]]
+        values[k], places[k] = [row[i] for i in order], [arb(i) for i in order]
+    s.constant(n.outs[0], Tensor((*rest, c), values.reshape(shape)))
+    s.constant(n.outs[1], Tensor((*rest, c), places.reshape(shape)))
 
 
 def index(s: State, n: Node) -> None:

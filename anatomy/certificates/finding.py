@@ -30,7 +30,7 @@ def named(s: State, scores: Scores, names: dict[str, str]) -> Scores:
 def match(s: State, scores: Scores, v: View) -> Attention | None:
     """The attention in `sum over own of softmax(scores) v`, or None where a side condition fails."""
     form, axes = scores.view.form, scores.view.axes
-    if len(form.terms) != 1 or len(scores.own) != 1:
+    if len(form.terms) != 1 or len(scores.own) != 1 or scores.mass is not None:
         return None
     (m,), outer = scores.own, form.terms[0]
     inside = s.products.get(outer.base)

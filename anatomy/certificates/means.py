@@ -12,6 +12,10 @@ most (max over unit u of Var u.v)^(1/2) (sum_j P_ij ds_ij^2)^(1/2), and a varian
 r a |dq_i|. Key part: r b (sum_j P_ij |dk_ij|^2)^(1/2); squared and summed over rows, each |dk|^2 counts with the weights that
 rows give it, at most k. In the 1-norm |v_j - m_i| <= 2 r. Values likewise, with sum_j P_ij = 1 and convexity.
 
+For entmax, 1 < alpha <= 2 (sparsemax: 2), dP_ij = u_ij (ds_ij - mean under u) with u = P^(2 - alpha) on the support, at most 1,
+and sum_j u_ij <= M = n^(alpha - 1) for n keys (power means). The same argument under u: k counts rows in place of weights, and
+factors are r b (2 k, sqrt(M k), M) and r a M (n', sqrt n', 1). It is piecewise smooth, so that bounds of the pieces suffice.
+
 The softmax itself: diag(p) - p p^T has norm at most 1/2, and absolute row and column sums 2 p (1 - p) <= 1/2.
 """
 
@@ -66,7 +70,9 @@ def distribution(s: State, n: Node) -> None:
     top = peak(max(least, 1), width)
     steep = scaled(arb(0.5) if many else arb(0))
     radius = root(arb(count(fact.features - own, s.sizes))) if own <= fact.features else arb(1)
-    out = Fact(fact.axes, tokens, arb(0), top, radius, through(steep, fact.gains))
+    # Without a mask a weight is least where its score is w below all others.
+    low = peak(count(own, s.sizes), -width) if known and allowed is None and count(own, s.sizes) else arb(0)
+    out = Fact(fact.axes, tokens, low, top, radius, through(steep, fact.gains))
     s.base(n.outs[0], out.tight(s.sizes))
     s.scores[n.outs[0]] = Scores(x, own, allowed, known, width, 0 if empty and known else least, many)
 
@@ -115,12 +121,12 @@ def mean(s: State, scores: Scores, v: View, tokens: frozenset[str], places: list
 
     def kappa(linked: frozenset[str]) -> arb:
         shared = rows - linked
-        found = peak(max(scores.least, 1), scores.width) * count(shared, s.sizes)
+        found = scores.peak(max(scores.least, 1)) * count(shared, s.sizes)
         if scores.allowed is not None and len(own) == 1 and len(shared & set(scores.allowed.axes)) == 1:
             (q,), (m,) = shared & set(scores.allowed.axes), own
             if set(scores.allowed.axes) <= {q, m}:
                 table = rows_of(s, scores, q, m)
-                value = {c: (arb(c) if c <= 1 else peak(c, scores.width)) for c in set(table.counts)}
+                value = {c: scores.peak(c) for c in set(table.counts)}
                 found = found.min(table.columns(value) * count(shared - {q}, s.sizes))
         return found
 
@@ -131,16 +137,17 @@ def mean(s: State, scores: Scores, v: View, tokens: frozenset[str], places: list
     offset = v.form.offset
     common = offset is not None and not own & set(offset.axes)
     far = s.read(Form(v.form.terms), v.axes, at).radius.min(value.radius) if common else value.radius
+    mass = arb(1) if scores.mass is None else scores.mass
     for part in (parts(s, scores.view.form) if places is None else places) if scores.many else ():
         linked = part.linked
         gained = s.read(Form((part.term,)), linked | part.over, linked).gains
         size = far * part.factor
         if not linked & own:
             shared = arb(count(rows - linked, s.sizes))
-            factor = triple(size * shared, size * root(shared), size)
+            factor = triple(mass * size * shared, mass * size * root(shared), mass * size)
         elif own <= linked:
             k = kappa(linked)
-            factor = triple(2 * k * size, root(k) * size, size)
+            factor = triple(2 * k * size, root(mass * k) * size, mass * size)
         else:
             return None
         gains = sum_of(gains, through(factor, gained))

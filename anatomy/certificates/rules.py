@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from flint import arb
 
-from anatomy.certificates import choices, curves, linear, means, products
+from anatomy.certificates import choices, curves, linear, means, products, sparse
 from anatomy.certificates.affine import Form, add, multiply
 from anatomy.certificates.facts import Fact, Gains, scaled, sum_of, through
 from anatomy.certificates.linear import NOTHING, exact, fraction
@@ -34,8 +34,6 @@ def apply(s: State, n: Node) -> None:
         form = multiply(s.forms[n.outs[0]], mask, NOTHING, s.sizes)
         last = times(mask.each(lambda y: 1 - y), scalar(curves.AT_MINUS_INFINITY[name]))
         s.affine(n.outs[0], add(form, Form((), last), s.sizes), s.tokens[n.outs[0]])
-    elif name == "exp":
-        s.logs[n.outs[0]] = x
 
 
 def curve(s: State, wire: int, x: View, name: str) -> None:
@@ -171,7 +169,7 @@ def multiply_out(s: State, n: Node) -> None:
 RULES: dict[str, Callable[[State, Node], None]] = {
     "+": linear.add_up, "-": linear.add_up, "neg": linear.negative, "stop": linear.same, "cat": linear.lay,
     "mask": choices.mask_out, "where": choices.where, "gather": choices.gather, "index": choices.index,
-    "^": power, "/": products.quotient, "softmax": means.distribution,
+    "topk": choices.topk, "entmax": sparse.entmax, "sparsemax": sparse.entmax, "sinkhorn": sparse.sinkhorn, "^": power, "/": products.quotient, "softmax": means.distribution,
     **dict.fromkeys(("split", "merge", "halves", "cumsum", "shift", "unfold", "expand", "fft_re", "fft_im"), linear.rearrange),
     **dict.fromkeys(("literal", "size", "iota"), choices.constant),
     **dict.fromkeys(("<", "<=", "==", "!=", "and", "or", "not"), choices.predicate),

@@ -13,7 +13,7 @@ from anatomy.certificates.affine import Form, ends, itself, norms
 from anatomy.certificates.facts import Fact, Gains, scaled, sum_of, through
 from anatomy.certificates.model import Broken, Claim, Gain, Graph, Node, Port, Step
 from anatomy.certificates.numbers import Tape, down, root, up
-from anatomy.certificates.softmax import Attention
+from anatomy.certificates.softmax import Attention, peak
 from anatomy.certificates.tensors import Tensor, count, greatest, square_sums
 
 
@@ -48,6 +48,12 @@ class Scores:
     width: arb
     least: int
     many: bool
+    mass: arb | None = None
+    """For entmax, a bound of the sum of p^(2 - alpha) along a row; None for a softmax."""
+
+    def peak(self, n: int) -> arb:
+        """The greatest weight in a row with n keys, or with at least n."""
+        return arb(min(n, 1)) if self.mass is not None or n <= 1 else peak(n, self.width)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +79,6 @@ class State:
     scores: dict[int, Scores] = field(default_factory=dict)
     products: dict[int, Product] = field(default_factory=dict)
     attentions: dict[int, Attention] = field(default_factory=dict)
-    logs: dict[int, View] = field(default_factory=dict)
     producer: dict[int, Node] = field(default_factory=dict)
     tape: Tape = field(default_factory=Tape)
     rules: list[str] = field(default_factory=list)

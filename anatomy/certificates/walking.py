@@ -95,12 +95,12 @@ def run(s: State, at: int, node: Node) -> None:
         s.producer[out] = node
         if frozenset(s.graph.wires[out].axes) != expected:
             raise Broken("graph", f"wire {out} has other axes than `{node.op}` gives")
-    if len(node.outs) != (2 if node.op == "halves" else 1):
+    if len(node.outs) != (2 if node.op in ("halves", "topk") else 1):
         raise Broken("graph", f"`{node.op}` has another number of results")
 
 
 OWNING = frozenset(
-    ["dot", "sum", "mean", "max", "min", "logsumexp", "split", "merge", "halves", "cat", "unfold", "expand", "cumsum", "shift", "fft_re", "fft_im", "iota", "size", "index", "gather", "softmax", "layernorm", "rmsnorm", "l2norm", "l1norm"]
+    ["dot", "sum", "mean", "max", "min", "logsumexp", "split", "merge", "halves", "cat", "unfold", "expand", "cumsum", "shift", "fft_re", "fft_im", "iota", "size", "index", "gather", "softmax", "layernorm", "rmsnorm", "l2norm", "l1norm", "topk", "entmax", "sparsemax", "sinkhorn"]
 )
 """Operations with axes of their own."""
 
@@ -122,6 +122,8 @@ def shape(s: State, node: Node) -> frozenset[str]:
     match node.op:
         case "dot" | "sum" | "mean" | "max" | "min" | "logsumexp":
             gone = frozenset(own)
+        case "topk":
+            gone, new = frozenset(own[:1]), frozenset(own[1:])
         case "split" | "halves":
             gone, new = frozenset(own[:1]), frozenset(own[1:])
         case "merge":
@@ -138,10 +140,10 @@ def shape(s: State, node: Node) -> frozenset[str]:
             return frozenset()
         case "gather":
             return (ports[0] - set(own)) | ports[1]
-    wanted = {"split": 2, "merge": 2, "halves": 2, "cat": 2, "unfold": 2, "iota": 1, "cumsum": 1, "shift": 1, "gather": 1, "index": 1}
-    if len(own) < wanted.get(node.op, 0) or (node.op in ("halves", "unfold", "iota", "cumsum", "shift", "gather", "index") and len(own) != wanted[node.op]):
+    wanted = {"split": 2, "merge": 2, "halves": 2, "cat": 2, "unfold": 2, "iota": 1, "cumsum": 1, "shift": 1, "gather": 1, "index": 1, "topk": 2, "sinkhorn": 2}
+    if len(own) < wanted.get(node.op, 0) or (node.op in ("halves", "unfold", "iota", "cumsum", "shift", "gather", "index", "topk", "sinkhorn") and len(own) != wanted[node.op]):
         raise Broken("graph", f"`{node.op}` has another number of own axes")
-    needs = {"unfold": own[:1], "softmax": own, "cumsum": own, "shift": own, "fft_re": own, "fft_im": own, "layernorm": own, "rmsnorm": own, "l2norm": own, "l1norm": own}
+    needs = {"unfold": own[:1], "softmax": own, "entmax": own, "sparsemax": own, "sinkhorn": own, "cumsum": own, "shift": own, "fft_re": own, "fft_im": own, "layernorm": own, "rmsnorm": own, "l2norm": own, "l1norm": own}
     if not gone | set(needs.get(node.op, ())) <= union or (new & (union - gone)):
         raise Broken("graph", f"`{node.op}` does not find its axes")
     return (union - gone) | new

@@ -19,6 +19,7 @@ from anatomy.certificates.numbers import up
 from anatomy.certificates.rules import RULES
 from anatomy.certificates.state import Lacking
 from anatomy.certificates.tensors import METER, Meter
+from anatomy.certificates.unrolling import written_out
 from anatomy.errors import fail
 from anatomy.ir.graph import Diagram
 from anatomy.ir.graph import Node as Box
@@ -29,7 +30,7 @@ PRECISION = 106
 """Bits of the balls: twice those of a float, so that rounding costs nothing that is seen."""
 WORK = 60_000_000
 """Units of work (see `Meter`) that one check may spend: about two minutes."""
-ATTRIBUTES = ("value", "eps", "by", "step", "centred")
+ATTRIBUTES = ("value", "eps", "by", "step", "centred", "alpha", "steps")
 """Attributes of operations that are numbers, and stand in a certificate as exact rationals."""
 
 
@@ -53,12 +54,14 @@ def graph_of(diagram: Diagram, sizes: Mapping[str, int]) -> Graph:
     solution = solve(diagram, sizes, run_time=False)
     # Only axes that something has: others may be left without a size.
     full = {a: solution.size(p).evaluate({}) for a, p in diagram.sizes.items()}
+    wires = tuple(Wire(axes=tuple(sorted(w.axes)), kind=w.kind.name, into=w.kind.axis) for w in diagram.wires)
+    wires, nodes = written_out(diagram, full, wires, _node)
     return Graph(
         name=diagram.name,
         sizes=full,
-        wires=tuple(Wire(axes=tuple(sorted(w.axes)), kind=w.kind.name, into=w.kind.axis) for w in diagram.wires),
+        wires=wires,
         inputs=tuple(Given(name=i.name, wire=i.wire, layout=i.layout) for i in diagram.inputs),
-        nodes=tuple(_node(n) for n in diagram.nodes),
+        nodes=nodes,
         outputs=tuple(Result(port=_port(o.port), layout=o.layout, kind=o.kind.name) for o in diagram.outputs),
     )
 
@@ -74,6 +77,8 @@ def _node(node: Box) -> Node:
     options = {}
     for name in ATTRIBUTES:
         if hasattr(op, name):
+            if getattr(op, name) is None:
+                raise Lacking(f"the `{name}` of `{word}` is a wire")
             exact = Fraction(getattr(op, name))
             options[name] = f"{exact.numerator}/{exact.denominator}" if exact.denominator != 1 else str(exact.numerator)
     return Node(op=word, options=options, own=node.own, ports=tuple(_port(p) for p in node.ports), outs=node.outs)

@@ -60,6 +60,33 @@ diagram ratio(x: [n, d]) -> [n, e] {
   k = exp(lin K[d -> e](x))
   out k / sum[n](k)
 }
+diagram sparse(x: [n, d]) -> [n, d] {
+  out dot[m](sparsemax[m](dot[d](lin A[d -> c](x)[c -> d], x[n -> m])), lin V[d -> c](x[n -> m]))[c -> d]
+}
+diagram bent(x: [n, d]) -> [n, e] {
+  out dot[m](entmax[m](dot[e](lin Q[d -> e](x), lin K[d -> e](x[n -> m])), 1.5), lin V[d -> e](x[n -> m]))
+}
+diagram doubly(x: [n, d]) -> [n, e] {
+  p = sinkhorn[n, m](dot[e](lin Q[d -> e](x), lin K[d -> e](x[n -> m])), 2)
+  out dot[m](p, lin V[d -> e](x[n -> m]))
+}
+diagram memory(x: [n, d]) -> [n, e] {
+  k = tanh(lin K[d -> f](x))
+  v = lin V[d -> e](x)
+  q = lin Q[d -> f](x)
+  scan n (s: [f, e] = 0) {
+    held = s * sigmoid(dot[f](k, q)) + k * v
+    next s = held
+    y = dot[f](q, held)
+  }
+  out y
+}
+diagram chosen(x: [n, d]) -> [n, d] {
+  weight W: [n -> m] ~ normal(1)
+  top, at = topk[m -> c](W)
+  out dot[m](softmax[m](mask(W >= min[c](top), dot[d](x, x[n -> m]))), x[n -> m])
+}
+diagram external(x: [n, d]) -> [n, e] { out lin V[f -> e](l1norm[f](softmax[n](lin K[d -> f](x)))) }
 diagram depthwise(x: [n, d]) -> [c, d] { weight W: [c, n, d] ~ normal(1) out dot[n](W, x) }
 diagram places(x: [n, d]) -> [n, d] { out cumsum[n](x) + shift[n](x, 1) + fft_re[n](x) + max[n](x) }
 """
