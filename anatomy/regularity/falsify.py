@@ -12,13 +12,19 @@ from typing import Any
 
 import torch
 
-from anatomy.regularity.ascent.starts import starts
+from anatomy.regularity.ascent.climb import climb
+from anatomy.regularity.ascent.energy import Energy
+from anatomy.regularity.ascent.starts import Starts, starts
 from anatomy.regularity.estimate import Flat, Function, Shape, estimate
 
 STEPS = (1e-2, 1e-4, 1e-6)
 PAIRS, PARTS = 12, 24
 HALVINGS = (12, 20, 28)
 """A change that stays over sixteen halvings, which shrink what is Lipschitz 65,000 times, counts as a jump."""
+CLIMB, NEWTON, GROWN = 40, 16, 1e10
+"""Steps of ascent and then of Newton's method towards a pole of the derivative, and how much it must grow to count as one."""
+HEAVY = 3e5
+"""Elements that a function may keep for its derivatives so that poles are looked for."""
 FACTOR = 30.0
 """A quotient that grows by this much whenever the distance shrinks a hundredfold counts as unbounded."""
 
@@ -51,7 +57,53 @@ def on_domain(
                             "t": [s * reach for s in STEPS], "u": u.tolist(), "secants": quotients}  # fmt: skip
     with torch.no_grad():
         begun = starts(flat, reach, 10, torch.Generator().manual_seed(seed))
-        return _jump(flat, begun.points, begun.names, generator)
+        found = _jump(flat, begun.points, begun.names, generator)
+    return _pole(flat, begun, reach, generator) if found is None else found
+
+
+def _pole(flat: Flat, points: Starts, reach: float, generator: torch.Generator) -> dict[str, Any] | None:
+    """Inputs ever closer to one where the derivative has a pole: Newton's method for the zeros of 1 / |J^T v|.
+
+    Nine tenths of a step leave a tenth of the distance to a pole of order one. What is found is confirmed by a secant.
+    """
+    energy = Energy(flat, "frobenius")
+    if energy.height == 0 or energy.work()[0] > HEAVY:
+        return None
+    begun = climb(flat, energy, points, len(points.names), reach, CLIMB, generator)
+    x, names = begun.points, begun.names
+    usual = float(energy(points.points, _random(energy, len(points.names), generator))[0].nanmedian())
+    v = _random(energy, len(x), generator)
+    history: list[torch.Tensor] = []
+    kept: list[torch.Tensor] = []
+    for step in range(NEWTON + 3):
+        value, gradient, v, u = energy(x, v)
+        if step < 3:
+            continue  # the direction settles first
+        history.append(value)
+        kept += [x, u]
+        x = flat.project(x + 0.9 * gradient / gradient.square().sum(-1, keepdim=True).clamp_min(1e-300), reach)
+    values = torch.nan_to_num(torch.stack(history), 0.0, 0.0, 0.0)
+    k = int(values.amax(0).argmax())
+    top = int(values[:, k].argmax())
+    late = [float(values[t, k]) for t in range(max(0, top - 3), top + 1)]
+    if not usual > 0 or late[-1] < max(GROWN * usual, 2 * late[0]):
+        return None
+    at, u = kept[2 * top][k], kept[2 * top + 1][k]
+    distance = reach / late[-1]
+    secants = []
+    with torch.no_grad():
+        for scale in (100.0, 10.0, 1.0):
+            a, b = at + scale * distance * u, at - scale * distance * u
+            secants.append(float(torch.linalg.vector_norm(flat(a) - flat(b)) / torch.linalg.vector_norm(a - b)))
+    if not all(map(math.isfinite, secants)) or secants[-1] < 1e-2 * late[-1]:
+        return None
+    return {"evidence": "numerical", "family": f"from `{names[k]}` ever closer to a pole of the derivative",
+            "t": [100 * distance, 10 * distance, distance], "secants": secants, "input": at.tolist(), "u": u.tolist()}  # fmt: skip
+
+
+def _random(energy: Energy, rows: int, generator: torch.Generator) -> torch.Tensor:
+    v = torch.randn(rows, energy.height, generator=generator, dtype=torch.float64)
+    return energy.unit(v, torch.zeros_like(v))
 
 
 def _jump(flat: Flat, points: torch.Tensor, names: Sequence[str], generator: torch.Generator) -> dict[str, Any] | None:

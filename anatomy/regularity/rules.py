@@ -36,6 +36,7 @@ from anatomy.regularity import affine, arranging, constants, local, selecting, t
 from anatomy.regularity.affine import Form
 from anatomy.regularity.rows import counts, decide, floor, peak, row_counts, simplex, softmax_of
 from anatomy.regularity.tensor import Ball, TooLarge
+from anatomy.regularity.theorems import logsum
 from anatomy.regularity.view import Length, Softmax, Via, Weights, constant, mask_of, tighten, widen, with_tokens
 
 ZERO = Triple()
@@ -240,6 +241,8 @@ class Rules:
         self.open(x)
         steep = slope(x.entry)
         ball = constant(x)
+        if name == "log" and ball is None and (made := logsum.of(self, x, image(x.entry))) is not None:
+            return made
         if ball is not None:
             value = constants.evaluate(name, ball, steep)
             if value is not None:
@@ -334,7 +337,10 @@ class Rules:
         if log is None:
             return out
         if eps == 0:
-            return replace(out, mass={own: 1.0}, facts={**out.facts, "softmax": Softmax(own, log, None)})
+            # x / sum x is the softmax of log x.
+            better = with_tokens(self.distribution(log, own), out.tokens, self.sizes)
+            out = replace(out, slopes=slopes_meet(out.slopes, better.slopes), entry=meet(out.entry, better.entry), radius=min(out.radius, better.radius))
+            return replace(tighten(out, self.sizes), mass={own: 1.0}, facts={**out.facts, "softmax": Softmax(own, log, None)})
         low, high = _log((eps, eps))
         whole = replace(out, mass={own: 1.0}, entry=meet(out.entry, (0.0, 1.0)))
         return replace(whole, facts={"weights": Weights(("sink", (low, high)), log, out, tensor.scalar(1.0), own)})

@@ -160,12 +160,23 @@ def spectral(matrices: np.ndarray, rad: float = 0.0) -> np.ndarray:
     if key not in _norms:
         if len(_norms) >= 2048:
             _norms.clear()
-        _norms[key] = _spectral(matrices, rad)
+        from anatomy.regularity.blocks import apart
+
+        parts = apart(matrices)
+        _norms[key] = _spectral(matrices, rad) if parts is None else _greatest(matrices, parts, rad)
     return _norms[key]
 
 
 _norms: dict[tuple[tuple[int, ...], bytes, float], np.ndarray] = {}
 """Norms by content: one matrix is met again on every domain, and wherever a form is carried further."""
+
+
+def _greatest(matrices: np.ndarray, parts: list[np.ndarray], rad: float) -> np.ndarray:
+    """The norm of one matrix from blocks without a common row or column: the greatest of theirs."""
+    *batch, rows, cols = matrices.shape
+    extra = mul(rad, root(float(rows * cols)))
+    norm = max((float(np.max(_spectral(part, 0.0))) for part in parts), default=0.0)
+    return np.full(batch, add(norm, extra))
 
 
 def _spectral(matrices: np.ndarray, rad: float) -> np.ndarray:

@@ -20,6 +20,8 @@ Verdict = Literal[
     "globally_lipschitz", "lipschitz_on_domain", "not_globally_lipschitz", "not_lipschitz_on_domain", "unknown"
 ]
 Norm = Literal["frobenius", "max_token", "wasserstein1", "wasserstein2", "wasserstein_inf"]
+DRAWS = 3
+"""Draws of the noise among which a jump is looked for."""
 NORMS: tuple[Norm, ...] = get_args(Norm)
 """Of the map of tokens, and of the map of measures of tokens for any number of them."""
 
@@ -75,7 +77,9 @@ def check(
         raise fail("E902", f"the radius must be a number of at least 0, not {radius}")
     if norm not in NORMS:
         raise fail("E902", f"there is no norm `{norm}`; use one of {', '.join(NORMS)}")
+    others: list[Callable[..., Any]] = []
     if function is not None and any(n.op.random for n in diagram.nodes):
+        others = [_held(function, seed + k) for k in range(1, DRAWS)]
         function = _held(function, seed)
     if around is not None and norm.startswith("wasserstein"):
         raise fail("E902", "a ball around one input is a question about tokens: use `frobenius` or `max_token`")
@@ -93,7 +97,7 @@ def check(
         full = sizes_of(diagram, sizes)
         here = compose(diagram, full, weights, radius)
     except Stuck as stuck:
-        against = _against(diagram, sizes, function, radius, seed)
+        against = _against(diagram, sizes, function, radius, seed, others)
         wanted = function is not None and full is not None and against[0] == "unknown"
         attained = _lower(diagram, full, function, radius, norm, seed) if wanted else (None, None)  # type: ignore[arg-type]
         return _unknown(domain, norm, stuck, against, attained)
@@ -118,7 +122,7 @@ def check(
              "whole_space": everywhere}  # fmt: skip
     if math.isinf(upper) and verdict == "unknown":
         proof["reason"] = f"{here.responsible or 'an operation'} has no finite bound on {domain}"
-        verdict, proof["against"] = _against(diagram, sizes, function, radius, seed)
+        verdict, proof["against"] = _against(diagram, sizes, function, radius, seed, others)
     finite = _finite(upper)
     return Regularity(
         verdict=verdict,
@@ -167,9 +171,10 @@ def _unknown(
 
 
 def _against(
-    diagram: Diagram, sizes: Mapping[str, int], function: Callable[..., Any] | None, radius: float, seed: int
-) -> tuple[Verdict, dict[str, Any] | None]:
-    """Without an upper bound: a verdict against, where numbers support it, else `unknown`."""
+    diagram: Diagram, sizes: Mapping[str, int], function: Callable[..., Any] | None, radius: float, seed: int,
+    others: Sequence[Callable[..., Any]] = (),
+) -> tuple[Verdict, dict[str, Any] | None]:  # fmt: skip
+    """Without an upper bound: a verdict against, where numbers support it, else `unknown`; `others` have other draws of the noise."""
     if function is None:
         return "unknown", None
     from anatomy.regularity import falsify
@@ -178,7 +183,8 @@ def _against(
         shapes, fixed = _inputs(diagram, sizes_of(diagram, sizes))
     except Stuck:
         return "unknown", None
-    found = falsify.on_domain(function, shapes, radius, seed, fixed)
+    draws = enumerate((function, *others))
+    found = next((f | ({"draw": seed + k} if others else {}) for k, g in draws if (f := falsify.on_domain(g, shapes, radius, seed, fixed))), None)
     if found is not None:
         return ("not_globally_lipschitz" if radius == INF else "not_lipschitz_on_domain"), found
     if radius == INF:

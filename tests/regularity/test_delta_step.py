@@ -23,6 +23,7 @@ BODIES = {
     "sum": "scan n (s: [e, f] = 0) { t = s + k * (v + dot[e](k, s)) next s = t y = dot[e](k, t) } out y",
     "of another key": "q = l2norm[e, eps=0.5](lin Q[d -> e](x)) scan n (s: [e, f] = 0) { t = s + k * (v - dot[e](q, s)) next s = t y = dot[e](k, t) } out y",
     "of another state": "scan n (s: [e, f] = 0, r: [e, f] = 1) { t = s + k * (v - dot[e](k, r)) next s = t next r = s y = dot[e](k, t) } out y",
+    "one value": "w = 3 * sum[d](x) scan n (s: [e, f] = 0) { t = s + k * (w - dot[e](k, s)) next s = t y = dot[e](k, t) * dot[e](k, t) } out y",
     "long keys": "u = lin U[d -> e](x) * 3 scan n (s: [e, f] = 0) { t = s + u * (v - dot[e](u, s)) next s = t y = dot[e](u, t) } out y",
 }
 PARTS = PARTS.replace("b = sigmoid(lin B[d -> f2](x)) ", "")

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from anatomy.ir.bound import Bound, Slopes, Triple, add, mul, slopes_after, slopes_sum, up
 from anatomy.regularity.affine import Form
 from anatomy.regularity.local import reach
-from anatomy.regularity.view import Length, Product, rename, with_tokens
+from anatomy.regularity.view import Length, Product, rename, widen, with_tokens
 
 if TYPE_CHECKING:
     from anatomy.regularity.rules import Rules
@@ -138,6 +138,6 @@ def _bounded(
     tokens = a.tokens
     if written.axes != a.axes:
         return None
-    written, fixed = with_tokens(written, tokens, ctx.sizes), with_tokens(fixed, tokens & fixed.axes, ctx.sizes)
+    written, fixed = with_tokens(written, tokens, ctx.sizes), widen(fixed, a.axes, tokens, ctx.sizes)
     slopes = slopes_sum(slopes_after(Triple.all(grown), a.slopes), written.slopes)
     return slopes, add(mul(grown, a.radius), fixed.radius)
