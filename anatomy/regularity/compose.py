@@ -14,6 +14,7 @@ from anatomy.ir.graph import Diagram, Node
 from anatomy.ir.solve import solve
 from anatomy.regularity.affine import Form
 from anatomy.regularity.tensor import Ball, TooLarge
+from anatomy.regularity.threads import alone
 from anatomy.regularity.view import rename, with_tokens
 from anatomy.regularity.wires import results, wired
 
@@ -64,7 +65,11 @@ def compose(diagram: Diagram, sizes: Mapping[str, int], weights: Mapping[str, np
 
     `sizes` has every axis (`sizes_of`). Raises `Stuck` where a rule is missing or a condition is not proved.
     """
-    sizes = dict(sizes)
+    with alone(max(sizes.values(), default=1)):
+        return _composed(diagram, dict(sizes), weights, radius)
+
+
+def _composed(diagram: Diagram, sizes: dict[str, int], weights: Mapping[str, np.ndarray], radius: float) -> Composition:
     bounds: dict[int, Bound] = {}
     real: list[int] = []
     for item in diagram.inputs:

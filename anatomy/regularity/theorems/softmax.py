@@ -34,11 +34,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from anatomy.ir.bound import Slopes, Triple, add, arb_up, div, enclose, mul, root, slopes_after, slopes_sum
+from anatomy.ir.bound import Slopes, Triple, add, arb_up, div, enclose, mul, root, slopes_after, slopes_sum, up
 from anatomy.regularity import tensor
 from anatomy.regularity.affine import Base, Term, inside, retoken
 from anatomy.regularity.rows import peak
@@ -142,6 +143,7 @@ class Attention:
     value_offset: float
     width: float
     rows: Rows
+    _held: dict[Any, list[list[Triple]]] = field(default_factory=dict, repr=False)
 
     @property
     def alone(self) -> bool:
@@ -152,6 +154,12 @@ class Attention:
 
     def per_head(self, values: Ball) -> list[list[Triple]]:
         """For every head the triples for query, key and value base; for one base the first alone."""
+        key = values.mid.shape, values.mid.tobytes(), values.rad
+        if key not in self._held:
+            self._held[key] = self._per_head(values)
+        return self._held[key]
+
+    def _per_head(self, values: Ball) -> list[list[Triple]]:
         r_q, r_k, r_v = (b.bound.radius for b in self.bases)
         norm_a = spectral(self.scores.mid, self.scores.rad)
         norm_v = spectral(values.mid, values.rad)
@@ -160,13 +168,15 @@ class Attention:
         if same:
             both = tensor.times(self.scores, Ball(("h", "c", "o"), values.mid, values.rad), ["c"])
             norm_va = spectral(both.order(["h", "d", "o"]).mid, both.rad)
+        closer = same and math.isfinite(mul(r_q, r_k))
+        crosses = _cross(self.scores, values, norm_a, norm_v) if closer else [mul(a, v) for a, v in zip(norm_a, norm_v, strict=True)]
         out = []
         for h, (na, nv, nva) in enumerate(zip(norm_a.tolist(), norm_v.tolist(), norm_va.tolist(), strict=True)):
             c = float(self.tilt[h])
             slope = add(mul(na, r_q), c)
             a = mul(slope, r_k)
             # For unit V and R; the bias of the queries is a part of g.
-            cross, lean = _cross(self.scores, values, h, na, nv) if same else mul(na, nv), mul(c, r_k)
+            cross, lean = crosses[h], mul(c, r_k)
             unit_cross, k = min(div(cross, nv), na), min(div(nva, nv), na)
             alpha, unit_cross, k = (mul(x, r_q, r_k) for x in (na, unit_cross, k))
             row = Row(a, min(a, add(k, lean)), min(a, add(unit_cross, lean)))
@@ -274,31 +284,33 @@ class Attention:
         return bool(np.max(np.abs(total), initial=0.0) > noise > 0)
 
 
-def _cross(scores: Ball, values: Ball, h: int, norm_a: float, norm_v: float) -> float:
-    """s*: half the squared norm of [sqrt(tau) V; A / sqrt(tau)]; every tau is sound, and ||V|| ||A|| too."""
-    best = mul(norm_a, norm_v)
-    if best == 0 or not math.isfinite(best):
-        return best
+def _cross(scores: Ball, values: Ball, norm_a: np.ndarray, norm_v: np.ndarray) -> list[float]:
+    """s* of every head: half the squared norm of [sqrt(tau) V; A / sqrt(tau)]; every tau is sound, and ||V|| ||A|| too."""
+    best = [mul(a, v) for a, v in zip(norm_a.tolist(), norm_v.tolist(), strict=True)]
     # As matrices that act on x_j: A of s = x_i^T A x_j, not its transpose, and V of y = V x.
-    a, v = scores.mid[h], values.mid[h].T
-    start = math.sqrt(norm_a / norm_v)
-    taus = start * start * np.array([0.25, 0.5, 1.0, 2.0, 4.0])
+    a, v = scores.mid, values.mid.swapaxes(1, 2)
     with np.errstate(all="ignore"):  # what overflows chooses badly, and every choice is sound
-        tau = float(taus[np.argmin(_rough(taus[:, None, None] * (v.T @ v) + (a.T @ a) / taus[:, None, None]))])
-    s = math.sqrt(tau)
-    if not (1e-100 < s < 1e100):
+        taus = (norm_a / norm_v)[:, None] * np.array([0.25, 0.5, 1.0, 2.0, 4.0])
+        grams = taus[:, :, None, None] * (v.mT @ v)[:, None] + (a.mT @ a)[:, None] / taus[:, :, None, None]
+        s = np.sqrt(taus[np.arange(len(taus)), np.argmin(_rough(grams), axis=1)])
+        some = np.array([0 < b < math.inf for b in best]) & (s > 1e-100) & (s < 1e100)
+    if not some.any():
         return best
-    stack = np.concatenate([s * v, a / s])
+    a, v, s = a[some], v[some], s[some, None, None]
+    stack = np.concatenate([s * v, a / s], axis=1)
     # The scaled entries carry one rounding each; s * s stands for tau and 1/s * s for 1 up to 4 units.
-    error = add(mul(s, values.rad), mul(1 / s, scores.rad), mul(8 * tensor.UNIT, float(np.max(np.abs(stack), initial=0.0))))
-    norm = float(spectral(stack[None], error)[0])
-    return min(best, mul(0.5, norm, norm))
+    tops, entries = np.max(np.abs(stack), axis=(1, 2), initial=0.0), root(float(stack[0].size))
+    for h, near, scale, top in zip(np.flatnonzero(some).tolist(), spectral(stack).tolist(), s.ravel().tolist(), tops.tolist(), strict=True):
+        error = add(mul(scale, values.rad), mul(up(1 / scale), scores.rad), mul(8 * tensor.UNIT, top))
+        norm = add(near, mul(error, entries))
+        best[h] = min(best[h], mul(0.5, norm, norm))
+    return best
 
 
 def _rough(grams: np.ndarray) -> np.ndarray:
     """Greatest eigenvalues, by a few power steps: they choose among sound values and prove nothing."""
     x = np.sum(np.abs(grams), axis=-1)
     for _ in range(12):
-        x = x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), 1e-300)
+        x = x / np.maximum(np.sqrt(np.sum(x * x, axis=-1, keepdims=True)), 1e-300)
         x = (grams @ x[..., None])[..., 0]
-    return np.linalg.norm(x, axis=-1)
+    return np.sqrt(np.sum(x * x, axis=-1))
