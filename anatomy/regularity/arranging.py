@@ -12,6 +12,7 @@ from anatomy.ir.bound import Bound, Interval, Slopes, add, mul, slopes_after, sl
 from anatomy.regularity import affine, linear, tensor
 from anatomy.regularity.affine import Form
 from anatomy.regularity.tensor import Ball, TooLarge
+from anatomy.regularity.theorems import powers
 from anatomy.regularity.view import Product, rename, widen, with_tokens
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ def arranged(rules: Rules, x: Bound, name: str, **options: Any) -> tuple[Bound, 
         outs.append(rules.finish(axes, kept, entry, radius, slopes, form))
     if name == "cumsum" and not x.constant:
         outs = [replace(out, facts=_running(rules, x, own[0])) for out in outs]
+    if name == "merge" and not x.constant:
+        outs = [replace(out, facts=powers.merged(rules, x, own)) for out in outs]
     return tuple(outs)
 
 
@@ -55,7 +58,8 @@ def _running(rules: Rules, x: Bound, axis: str) -> dict[str, Any]:
         return {}
     table = rules.fresh(frozenset({axis}))
     inner = x.facts.get("product")
-    factors = inner.factors if isinstance(inner, Product) and not inner.summed else (replace(x, facts={}),)
+    kept = {k: v for k, v in x.facts.items() if k in ("merged", "joined")}
+    factors = inner.factors if isinstance(inner, Product) and not inner.summed else (replace(x, facts=kept),)
     mask = rules.known(Ball((axis, table[axis]), np.tri(size)))
     return {"product": Product((*(rename(f, table) for f in factors), mask), frozenset(table.values()))}
 
@@ -126,7 +130,9 @@ def joined(rules: Rules, parts: list[Bound]) -> Bound:
         except TooLarge:
             form = None
         before += rules.sizes[n]
-    return rules.finish(axes, tokens, entry, radius, slopes, form)
+    out = rules.finish(axes, tokens, entry, radius, slopes, form)
+    facts = {} if out.constant or len(set(names)) < len(names) else powers.joined(rules, parts, names, whole)
+    return replace(out, facts=facts) if facts else out
 
 
 def _masks(rules: Rules, parts: list[Bound], names: list[str], whole: str) -> Any:

@@ -6,6 +6,8 @@ greatest of those of its blocks. Proof. Rows and columns sorted by block, M^T M 
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 LEAST, ROUNDS = 48, 64
@@ -34,7 +36,7 @@ def apart(matrices: np.ndarray) -> list[np.ndarray] | None:
     order = np.argsort(of_entry, kind="stable")
     bounds = np.searchsorted(of_entry[order], np.arange(len(names) + 1))
     found: dict[tuple[int, int], dict[bytes, np.ndarray]] = {}
-    for a, b in zip(bounds[:-1], bounds[1:], strict=True):
+    for a, b in pairwise(bounds):
         some = order[a:b]
         block = np.ascontiguousarray(matrix[np.ix_(np.unique(i[some]), np.unique(j[some]))])
         found.setdefault(block.shape, {})[block.tobytes()] = block

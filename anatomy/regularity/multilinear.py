@@ -72,11 +72,11 @@ def product(ctx: Rules, factors: Sequence[Bound], summed: frozenset[str]) -> Bou
         except TooLarge:
             form = None
     elif len(data) == 2 and summed:
-        from anatomy.regularity.theorems import kernel, mixing, softmax, tied
+        from anatomy.regularity.theorems import kernel, mixing, powers, softmax, tied
         from anatomy.regularity.theorems.recognise import match
 
         mean = _mean(ctx, data, known, summed, tokens & axes)
-        entry = meet(entry, _hull(ctx, data, known, summed))
+        entry = meet(meet(entry, _hull(ctx, data, known, summed)), powers.entry(ctx, data, known, summed))
         if mean is not None:
             sharper = any(mean[key].two < slopes[key].two for key in slopes if key in mean)
             method = {"method": kernel.NAME} if sharper else {}
@@ -99,8 +99,9 @@ def product(ctx: Rules, factors: Sequence[Bound], summed: frozenset[str]) -> Bou
                 method["attention"] = sharp[1].fold
     out = ctx.finish(axes, tokens & axes, entry, radius, slopes, form)
     if len(data) <= 2 and not summed:
-        from anatomy.regularity.theorems import mixing, sink
+        from anatomy.regularity.theorems import mixing, powers, sink
 
+        out = replace(out, facts={**out.facts, **powers.times(data[0], known)}) if len(data) == 1 else out
         out = mixing.scaled(data[0], known, out) if len(data) == 1 else sink.shared(data, known, out)
     if len(data) == 1 and not summed and known.mid.size and float(np.min(known.mid)) > known.rad and "log" in data[0].facts:
         more = ctx.logarithm(ctx.known(known))
@@ -167,7 +168,7 @@ def _flat(factors: Sequence[Bound]) -> list[Bound]:
     return out
 
 
-KEPT = ("softmax", "log", "weights", "via", "square", "length", "made")
+KEPT = ("softmax", "log", "weights", "via", "square", "length", "made", "merged", "joined")
 """What theorems read of the factors of a product."""
 
 

@@ -16,6 +16,7 @@ of bounded logarithmic derivative (elu + 1, exp, softplus have |(log phi)'| <= 1
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +24,7 @@ import numpy as np
 from anatomy.ir.bound import Bound, Slopes
 from anatomy.regularity.local import of_mixture
 from anatomy.regularity.tensor import Ball
-from anatomy.regularity.theorems import kernel
+from anatomy.regularity.theorems import kernel, powers
 from anatomy.regularity.view import Product, Softmax, constant, with_tokens
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def quotient(ctx: Rules, above: Bound, below: Bound, tokens: frozenset[str], mea
     """The derivative of `above / below`, by tokens, and the values of which it is a mean with weights of their own at each of
     their tokens; None where they are not such sums.
     """
-    sums, total = above.facts.get("product"), below.facts.get("product")
+    sums, (total, eps) = above.facts.get("product"), _denominator(below)
     if not isinstance(sums, Product) or not isinstance(total, Product) or len(sums.factors) != 2 or len(total.factors) != 2:
         return None
     for a, pairs in (sums.factors, sums.factors[::-1]):
@@ -51,10 +52,27 @@ def quotient(ctx: Rules, above: Bound, below: Bound, tokens: frozenset[str], mea
         for b, v in (parted[0], parted[0][::-1]):
             for c, t in (total.factors, total.factors[::-1]):
                 if _shared(a, b, sums.summed, inner.summed, parted[1], c, t, total.summed):
-                    found = _mean(ctx, a, b, v, sums.summed, inner.summed, parted[1], tokens, mean)
+                    if eps:
+                        pairs = powers.kernel(ctx, a, b, sums.summed)
+                        found = None if pairs is None or inner.summed & a.axes else powers.mean(ctx, pairs, v, inner.summed, eps, tokens)
+                        v = replace(v, entry=(min(v.entry[0], 0.0), max(v.entry[1], 0.0)))
+                    else:
+                        found = _mean(ctx, a, b, v, sums.summed, inner.summed, parted[1], tokens, mean)
                     if found is not None:
                         return found, with_tokens(v, v.axes & (a.axes | b.axes), ctx.sizes)
     return None
+
+
+def _denominator(below: Bound) -> tuple[Any, float]:
+    """The sum that a denominator is, and the positive constant that it has more."""
+    if isinstance(below.facts.get("product"), Product) or below.form is None or len(below.form.terms) != 1:
+        return below.facts.get("product"), 0.0
+    (term,), offset = below.form.terms, below.form.offset
+    base, links = term.base.bound, dict(term.links)
+    if set(links) != set(base.axes) or term.map.axes or term.map.rad or term.map.mid != 1 or offset is None:
+        return None, 0.0
+    fact = base.facts.get("product")
+    return (fact.rename(links) if isinstance(fact, Product) else None), max(0.0, offset.interval[0])
 
 
 def _mean(
@@ -62,11 +80,14 @@ def _mean(
     tokens: frozenset[str], mean: Mean,
 ) -> Slopes | None:  # fmt: skip
     logs = ctx.logarithm(a), ctx.logarithm(b)
-    if logs[0] is None or logs[1] is None or not features <= a.axes & b.axes or keys & a.axes:
+    if not features <= a.axes & b.axes or keys & a.axes:
         return None
     axes = (a.axes | b.axes) - features
     if mask is not None and not set(mask.axes) <= axes:
         return None
+    if logs[0] is None or logs[1] is None:
+        score = powers.logarithm(ctx, a, b, features)
+        return None if score is None or score.axes != axes else mean(ctx, Softmax(keys, score, mask), v, tokens)
     low, high = logs[1].entry
     score = Bound(axes, axes, (0.0, np.nextafter(high - low, np.inf)), slopes={**a.slopes, **b.slopes}, local=of_mixture(ctx, [logs[0], logs[1]], features))
     return mean(ctx, Softmax(keys, score, mask), v, tokens)
