@@ -95,6 +95,7 @@ def itself(wire: int, axes: Iterable[str]) -> Form:
 def add(a: Form, b: Form, sizes: Sizes) -> Form:
     terms = list(a.terms)
     for new in b.terms:
+        spend(20 + len(terms) // 8)
         for k, old in enumerate(terms):
             merged = _merge(old, new, sizes) if old.base == new.base else None
             if merged is not None:
@@ -210,9 +211,10 @@ def ends(form: Form, base: Callable[[int], Fact], sizes: Sizes) -> tuple[arb, ar
         mid, half = (b.low + b.high) / 2, (b.high - b.low) / 2
         lows, highs = np.empty(len(array), dtype=object), np.empty(len(array), dtype=object)
         for i, row in enumerate(array):
-            flat = row.ravel()
-            centre, reach = mid * sum(flat, arb(0)), half * sum((abs(x) for x in flat), arb(0))
-            most = b.radius * sum((root(sum((x * x for x in r), arb(0))) for r in row), arb(0))
+            flat = [x for x in row.ravel() if not x.is_zero()]
+            centre, reach = mid * sum(flat, arb(0)), half * sum(map(abs, flat), arb(0))
+            squares = np.add.reduce(row * row, axis=1, initial=arb(0))
+            most = b.radius * sum((root(x) for x in squares if not x.is_zero()), arb(0))
             lows[i], highs[i] = (centre - reach).max(-most), (centre + reach).min(most)
         low, high = plus(low, Tensor(tuple(outs), lows.reshape(shape))), plus(high, Tensor(tuple(outs), highs.reshape(shape)))
     if not low.data.size:

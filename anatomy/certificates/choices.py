@@ -13,7 +13,7 @@ from anatomy.certificates.facts import Fact
 from anatomy.certificates.linear import NOTHING, boolean, exact, fraction, hide, moved
 from anatomy.certificates.model import Broken, Node
 from anatomy.certificates.state import Lacking, State, View
-from anatomy.certificates.tensors import Tensor, count, plus, scalar, spend, tensor, times
+from anatomy.certificates.tensors import Tensor, count, integer, plus, scalar, spend, tensor, times
 
 
 def constant(s: State, n: Node) -> None:
@@ -135,7 +135,7 @@ def index(s: State, n: Node) -> None:
 
 
 def _floor(y: arb) -> int:
-    value = y.floor().unique_fmpz()
+    value = integer(y.floor())
     if value is None:
-        raise Lacking("a floor is not decided")
-    return int(value)
+        raise Lacking("a floor is not decided, or it is too large")
+    return value

@@ -10,8 +10,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 VERSION = 1
-LONGEST = 64 * 2**20
-"""Bytes of the longest certificate that is read."""
+LONGEST = 16 * 2**20
+"""Bytes of the longest certificate that is read: about 1.5 million weights."""
+MOST = 200_000
+"""Values of all kinds in a certificate, a weight of any size being one."""
 
 Word = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Count = Annotated[int, Field(ge=0, le=2**20)]
@@ -19,12 +21,18 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 Size = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
+def readable(text: str) -> str:
+    """The same in printable characters of ASCII, and not too long."""
+    return "".join(c if " " <= c <= "~" else "?" for c in text[:300])
+
+
 class Broken(Exception):
     """A certificate that does not hold: where, and why."""
 
     def __init__(self, place: str, why: str):
-        super().__init__(f"{place}: {why}")
-        self.place, self.why = place, why
+        # Both may hold words of the file, which are for people to read and not for terminals to obey.
+        self.place, self.why = readable(place), readable(why)
+        super().__init__(f"{self.place}: {self.why}")
 
 
 class Part(BaseModel):
@@ -160,11 +168,18 @@ def _canonical(data: Any) -> str:
     return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
 
 
+def fits(raw: bytes) -> None:
+    """Raises `Broken` where a text is too long to be read."""
+    if len(raw) > LONGEST:
+        raise Broken("file", f"longer than {LONGEST} bytes")
+    if sum(map(raw.count, b",[{")) > MOST:
+        raise Broken("file", f"more than {MOST} values")
+
+
 def read(text: bytes | str) -> Certificate:
     """The certificate of a text, which must be its one text, byte for byte. Raises `Broken`."""
     raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
-    if len(raw) > LONGEST:
-        raise Broken("file", f"longer than {LONGEST} bytes")
+    fits(raw)
     try:
         # Lists become tuples, so that strict types can be asked for: 1 is no text and "1" no number.
         found = Certificate.model_validate(_tuples(json.loads(raw, parse_constant=_refuse, parse_float=_float)), strict=True)

@@ -14,13 +14,14 @@ from flint import arb
 
 from anatomy.certificates.affine import Form, Inner, Term
 from anatomy.certificates.numbers import spectral
-from anatomy.certificates.tensors import count, greatest
+from anatomy.certificates.tensors import count, greatest, spend
 
 if TYPE_CHECKING:
     from anatomy.certificates.state import State
 
 DEEPEST = 24
-"""How far parts are followed back."""
+MOST = 200
+"""How far parts are followed back, and how often for one wire."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,15 +51,18 @@ def block(state: State, t: Term, over: frozenset[str]) -> arb:
     return spectral(state.tape, array)
 
 
-def parts(s: State, form: Form, over: frozenset[str] = frozenset(), depth: int = 0) -> list[Place]:
+def parts(s: State, form: Form, over: frozenset[str] = frozenset(), depth: int = 0, taken: list[int] | None = None) -> list[Place]:
     """The parts of an affine wire, with the norm over the axes `over` on the left."""
     out = []
+    taken = [] if taken is None else taken
     for t in form.terms:
+        spend(200)
         curve, product = s.curves.get(t.base), s.products.get(t.base)
         have = frozenset((*t.links.values(), *t.map.axes))
-        if depth > DEEPEST or (curve is None and product is None) or over - have:
+        if depth > DEEPEST or len(taken) > MOST or (curve is None and product is None) or over - have:
             out.append(Place(t, over & have, arb(count(over - have, s.sizes)).sqrt()))
             continue
+        taken.append(t.base)
         factor = block(s, t, over)
         inside = frozenset(a for a in t.axes if t.links.get(a) in over or a not in t.links)
         # Axes of the base that are no axes of T get names of their own.
@@ -66,14 +70,14 @@ def parts(s: State, form: Form, over: frozenset[str] = frozenset(), depth: int =
         table = dict(t.links) | hidden
         if curve is not None:
             view, slope = curve
-            found = [Place(p.term, p.over, p.factor * slope) for p in parts(s, view.form, inside, depth + 1)]
+            found = [Place(p.term, p.over, p.factor * slope) for p in parts(s, view.form, inside, depth + 1, taken)]
         else:
             assert product is not None
             found = []
             a, b = product.factors
             for x, y in ((a, b), (b, a)):
                 size = s.read(y.form, y.axes, y.axes - product.summed - inside).radius
-                for p in parts(s, x.form, (product.summed | inside) & x.axes, depth + 1):
+                for p in parts(s, x.form, (product.summed | inside) & x.axes, depth + 1, taken):
                     found.append(Place(p.term, p.over, p.factor * size))
         out += [Place(q.term, q.over, q.factor * factor) for q in (p.rename(table) for p in found)]
     return out

@@ -17,9 +17,11 @@ from anatomy.certificates.affine import Form, ends, multiply
 from anatomy.certificates.facts import Fact, Gains, least_of, sum_of, through, triple
 from anatomy.certificates.model import Node, Port
 from anatomy.certificates.state import Lacking, Product, State, View
-from anatomy.certificates.tensors import Tensor, count, scalar, times
+from anatomy.certificates.tensors import Tensor, count, scalar, spend, times
 
 NOTHING: frozenset[str] = frozenset()
+FACTORS = 64
+"""The most factors that one sum is taken of."""
 
 
 def product(s: State, n: Node, views: Sequence[View], summed: frozenset[str], scale: arb) -> None:
@@ -51,12 +53,15 @@ def _flat(s: State, views: Sequence[View]) -> list[View]:
     """Products without sums dissolve into their factors, so that `sum[m](w * v)` is `dot[m](w, v)`."""
     out: list[View] = []
     for v in views:
+        spend(100)
         node = s.producer.get(v.wire)
         if node is None or node.op != "*" or v.value is not None:
             out.append(v)
             continue
         ports = [Port(wire=p.wire, names=tuple((a, v.names[b]) for a, b in p.names)) for p in node.ports]
         out += _flat(s, [s.view(p) for p in ports])
+        if len(out) > FACTORS:
+            raise Lacking(f"a product of more than {FACTORS} factors")
     return out
 
 

@@ -14,7 +14,7 @@ from anatomy.certificates.linear import NOTHING, exact, fraction
 from anatomy.certificates.model import Broken, Node
 from anatomy.certificates.numbers import root
 from anatomy.certificates.state import Lacking, State, View
-from anatomy.certificates.tensors import Tensor, count, scalar, times, together
+from anatomy.certificates.tensors import Tensor, count, integer, scalar, times, together
 
 
 def apply(s: State, n: Node) -> None:
@@ -69,9 +69,9 @@ def power(s: State, n: Node) -> None:
         out.ravel()[:] = [_raised(p, q) for p, q in zip(x.ravel(), y.ravel(), strict=True)]
         s.constant(n.outs[0], Tensor(axes, out))
     else:
-        exponent = value.data[()].unique_fmpz() if not value.axes and value.data[()].is_exact() else None
-        if exponent is not None and 0 <= int(exponent) <= 64 and (value.data[()] - int(exponent)).is_zero():
-            curve(s, n.outs[0], a, f"power {int(exponent)}")
+        exponent = None if value.axes else integer(value.data[()])
+        if exponent is not None and 0 <= exponent <= 64:
+            curve(s, n.outs[0], a, f"power {exponent}")
             return
         wire = s.virtual()
         curve(s, wire, a, "log")
@@ -81,10 +81,11 @@ def power(s: State, n: Node) -> None:
 
 def _raised(x: arb, y: arb) -> arb:
     """x^y: by multiplication for whole y, else for positive x."""
-    whole = y.unique_fmpz() if y.is_exact() else None
-    if whole is not None and (y - whole).is_zero() and abs(int(whole)) <= 1000:
-        return x ** int(whole) if int(whole) >= 0 else 1 / x ** -int(whole)
-    out = (y * x.log()).exp()
+    whole = integer(y)
+    if whole is not None and abs(whole) <= 1000:
+        out = x**whole if whole >= 0 else 1 / x**-whole
+    else:
+        out = (y * x.log()).exp()
     if not out.is_finite():
         raise Lacking("a power of a constant is not defined")
     return out
@@ -124,6 +125,8 @@ def choose(s: State, n: Node) -> None:
     axes = frozenset().union(*(v.axes for v in views))
     over = frozenset(n.own) if n.op in ("max", "min", "logsumexp") else NOTHING
     keys = most = count(over, s.sizes)
+    if not most:
+        raise Lacking("there is nothing to choose from")
     for v in views:
         if v.wire in s.masks:
             mask = s.masks[v.wire][0]

@@ -83,9 +83,11 @@ class Rows:
         """The greatest over keys of the sum, over the rows that may use it, of a value by the row's number of keys."""
         if self.allowed is None:
             return value[self.keys] * self.queries if self.keys else arb(0)
-        spend(self.allowed.size)
-        table = {tuple((n, int(sum(column[[c == n for c in self.counts]]))) for n in value) for column in self.allowed.T}
-        return greatest(sum((value[n] * k for n, k in row), arb(0)) for row in table)
+        kinds = sorted(value)
+        spend(self.allowed.size * (1 + len(kinds) // 64))
+        is_kind = np.array([[c == n for c in self.counts] for n in kinds], dtype=float).reshape(len(kinds), self.queries)
+        table = np.unique(is_kind @ self.allowed.astype(float), axis=1).T  # whole numbers below 2^53: exact
+        return greatest(sum((value[n] * int(k) for n, k in zip(kinds, row, strict=True) if k), arb(0)) for row in table)
 
     def sums(self, a: arb, w: arb) -> tuple[arb, arb, arb]:
         """The square of Lip_2, Lip_1 and k = max_j sum_i p_Ni of the first part, for |V| = 1."""

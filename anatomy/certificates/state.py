@@ -14,7 +14,7 @@ from anatomy.certificates.facts import Fact, Gains, scaled, sum_of, through
 from anatomy.certificates.model import Broken, Claim, Gain, Graph, Node, Port, Step
 from anatomy.certificates.numbers import Tape, down, root, up
 from anatomy.certificates.softmax import Attention, peak
-from anatomy.certificates.tensors import Tensor, count, greatest, square_sums
+from anatomy.certificates.tensors import Tensor, count, greatest, spend, square_sums
 
 
 class Lacking(Exception):
@@ -134,6 +134,7 @@ class State:
         gains: Gains = {}
         radius = arb(0)
         for t in form.terms:
+            spend(150)
             base = self.facts[t.base]
             size = norms(self.tape, t, axes, tokens, base, self.sizes)
             found = through(size, base.gains)

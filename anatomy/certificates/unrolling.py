@@ -17,7 +17,7 @@ from anatomy.ir.loop import opened
 
 LONGEST = 64
 """Steps of the longest loop that is written out."""
-MOST = 6000
+MOST = 2500
 """Nodes of the largest diagram that is written out."""
 
 Plain = Callable[[Box], Node]

@@ -35,7 +35,9 @@ def start(graph: Graph, weights: tuple[Values, ...], radius: float) -> State:
         if wire.kind == "real":
             fact = Fact(axes, frozenset(item.layout[:-1]), arb(-radius), arb(radius), arb(radius), {item.wire: (arb(1), arb(1), arb(1))})
         else:
-            last = s.sizes.get(wire.into, 2) - 1 if wire.kind == "index" else 1
+            if wire.kind == "index" and wire.into not in s.sizes:
+                raise Broken("graph", f"input `{item.name[:40]}` points into no axis")
+            last = s.sizes[wire.into] - 1 if wire.kind == "index" else 1
             fact = Fact(axes, axes, arb(0), arb(last), arb(last))
         if item.wire in s.forms:
             raise Broken("graph", f"wire {item.wire} is made twice")
@@ -81,7 +83,9 @@ def run(s: State, at: int, node: Node) -> None:
     rule = RULES.get(node.op)
     if rule is None:
         raise Lacking(f"certificates have no rule for `{node.op[:60]}`")
-    spend(1 + sum(len(p.names) for p in node.ports))
+    spend(300 + 10 * sum(len(p.names) for p in node.ports))
+    if len(set(node.outs)) != len(node.outs):
+        raise Broken("graph", "a node gives one wire twice")
     for out in node.outs:
         if _wire(s.graph, out) and out in s.forms:
             raise Broken("graph", f"wire {out} is made twice")
@@ -108,6 +112,8 @@ OWNING = frozenset(
 def shape(s: State, node: Node) -> frozenset[str]:
     """The axes of the results; refuses a node whose ports or own axes do not fit its operation."""
     own, ports = node.own, [frozenset(b for _, b in p.names) for p in node.ports]
+    if any(a[0] in "<|" for a in (*own, *(b for p in ports for b in p))):
+        raise Broken("graph", "a name that is no name of an axis")
     if any(a not in s.sizes for a in (*own, *(b for p in ports for b in p))) or len(set(own)) != len(own):
         raise Broken("graph", f"`{node.op[:60]}` has an axis twice, or without a size")
     arity = {"literal": 0, "size": 0, "iota": 0, "+": 2, "-": 2, "*": 2, "/": 2, "^": 2, "mask": 2, "where": 3, "gather": 2, "maximum": 2, "minimum": 2}

@@ -14,7 +14,20 @@ from flint import ctx
 from pydantic import BaseModel, ConfigDict
 
 from anatomy.certificates import walking
-from anatomy.certificates.model import Broken, Certificate, Given, Graph, Node, Port, Result, Values, Wire, read
+from anatomy.certificates.model import (
+    Broken,
+    Certificate,
+    Given,
+    Graph,
+    Node,
+    Port,
+    Result,
+    Values,
+    Wire,
+    fits,
+    read,
+    readable,
+)
 from anatomy.certificates.numbers import up
 from anatomy.certificates.rules import RULES
 from anatomy.certificates.state import Lacking
@@ -112,9 +125,9 @@ def certify(
     """
     if not (math.isfinite(radius) and radius >= 0):
         raise fail("E903", "certificates are for a finite radius")
-    token = METER.set(None)
+    token = METER.set(Meter(WORK))
     try:
-        with ctx.workprec(PRECISION):
+        with ctx.workprec(PRECISION), np.errstate(all="ignore"):
             graph, values = graph_of(diagram, sizes), weights_of(diagram, weights)
             steps, total = walking.prove(graph, values, radius)
             upper = up(total[1] if norm == "frobenius" else total[2])
@@ -122,7 +135,12 @@ def certify(
         raise fail("E903", f"no certificate: {why}", diagram.span) from None
     finally:
         METER.reset(token)
-    return Certificate(graph=graph, weights=values, radius=float(radius), norm=norm, steps=steps, upper=upper).sealed()
+    found = Certificate(graph=graph, weights=values, radius=float(radius), norm=norm, steps=steps, upper=upper).sealed()
+    try:
+        fits(found.text.encode())
+    except Broken as why:
+        raise fail("E903", f"no certificate: {why}", diagram.span) from None
+    return found
 
 
 def verify(text: bytes | str, diagram: Diagram | None = None) -> Checked:
@@ -135,7 +153,7 @@ def verify(text: bytes | str, diagram: Diagram | None = None) -> Checked:
     proved = None
     step = reason = None
     try:
-        with ctx.workprec(PRECISION):
+        with ctx.workprec(PRECISION), np.errstate(all="ignore"):
             found = read(text)
             if diagram is not None:
                 _about(found, diagram)
@@ -146,13 +164,13 @@ def verify(text: bytes | str, diagram: Diagram | None = None) -> Checked:
         step, reason = why.place, why.why
     except Exception as why:
         # Whatever a hostile text brings about: what is not proved does not hold.
-        step, reason = "check", f"{type(why).__name__}: {str(why)[:200]}"
+        step, reason = "check", readable(f"{type(why).__name__}: {why}")
     finally:
         METER.reset(token)
     return Checked(
         holds=reason is None, upper=None if found is None else found.upper, proved=proved,
         radius=None if found is None else found.radius, norm=None if found is None else found.norm,
-        diagram=None if found is None else found.graph.name, step=step, reason=reason,
+        diagram=None if found is None else readable(found.graph.name), step=step, reason=reason,
     )  # fmt: skip
 
 
