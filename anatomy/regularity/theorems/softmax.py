@@ -175,6 +175,9 @@ class Attention:
             c = float(self.tilt[h])
             slope = add(mul(na, r_q), c)
             a = mul(slope, r_k)
+            if self.alone and math.isinf(a) and nv > 0 and self.rows.most > 1:
+                out.append([Triple.all(math.inf)])
+                continue
             # For unit V and R; the bias of the queries is a part of g.
             cross, lean = crosses[h], mul(c, r_k)
             unit_cross, k = min(div(cross, nv), na), min(div(nva, nv), na)
