@@ -99,10 +99,10 @@ def product(ctx: Rules, factors: Sequence[Bound], summed: frozenset[str]) -> Bou
                 method["attention"] = sharp[1].fold
     out = ctx.finish(axes, tokens & axes, entry, radius, slopes, form)
     if len(data) <= 2 and not summed:
-        from anatomy.regularity.theorems import mixing, powers, sink
+        from anatomy.regularity.theorems import mixing, powers, sink, sticks
 
-        out = replace(out, facts={**out.facts, **powers.times(data[0], known)}) if len(data) == 1 else out
         out = mixing.scaled(data[0], known, out) if len(data) == 1 else sink.shared(data, known, out)
+        out = replace(out, facts={**out.facts, **powers.times(data[0], known), **sticks.times(data[0], known)}) if len(data) == 1 else out
     if len(data) == 1 and not summed and known.mid.size and float(np.min(known.mid)) > known.rad and "log" in data[0].facts:
         more = ctx.logarithm(ctx.known(known))
         if more is not None:

@@ -256,11 +256,13 @@ class Rules:
             slopes, radius = slopes_meet(slopes, length[0]), min(radius, length[1])
         places = local.scaled(local.parts_of(x), steep)
         out = tighten(Bound(x.axes, x.tokens, image(x.entry), radius, slopes, local=places), self.sizes)
-        from anatomy.regularity.theorems import pointwise, sink
+        from anatomy.regularity.theorems import pointwise, sink, sticks
 
         facts = pointwise.curve(x, out, image, slope) | ({"log": replace(x, facts={})} if name == "exp" else {})
         facts |= {"square": replace(x, facts={})} if name in ("square", "power 2") else {}
-        return sink.noted(x, replace(out, facts=facts), name)
+        facts |= {"soft": sticks.Soft(replace(x, facts={}))} if name == "softplus" else {}
+        out = sink.noted(x, replace(out, facts=facts), name)
+        return sticks.noted(x, out) if name == "exp" else out
 
     def length(self, x: Bound) -> tuple[Slopes, float] | None:
         """The derivative and the norm of the root of a sum of squares."""

@@ -11,7 +11,7 @@ from anatomy.ir.bound import Bound, Slopes, slopes_meet
 from anatomy.regularity import tensor
 from anatomy.regularity.affine import Base, itself
 from anatomy.regularity.tensor import Ball, TooLarge
-from anatomy.regularity.theorems import plan, pointwise, sink, sparse
+from anatomy.regularity.theorems import plan, pointwise, sink, sparse, sticks
 from anatomy.regularity.theorems.softmax import Attention
 from anatomy.regularity.view import Product, Weights, constant, named
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _FURTHER = count(-2, -1)
 """Numbers of wires that stand in no diagram, a new one for each: forms add up terms of one number."""
-SHARED: dict[str, Any] = {"entmax": sparse, "sinkhorn": plan, "sink": sink}
+SHARED: dict[str, Any] = {"entmax": sparse, "sinkhorn": plan, "sink": sink, "stick": sticks}
 """Theorems on weights that are shared out over keys, by kind."""
 
 

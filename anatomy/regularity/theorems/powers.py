@@ -26,7 +26,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anatomy.ir.bound import Bound, Slopes, Triple, add, div, down, enclose, hull_of_products, magnitude, mul, root, slopes_after, slopes_sum, up
+from anatomy.ir.bound import (
+    Bound,
+    Slopes,
+    Triple,
+    add,
+    div,
+    down,
+    enclose,
+    hull_of_products,
+    magnitude,
+    mul,
+    root,
+    slopes_after,
+    slopes_sum,
+    up,
+)
 from anatomy.regularity import tensor
 from anatomy.regularity.affine import retoken
 from anatomy.regularity.local import parted, parts_of, scaled
@@ -132,7 +147,7 @@ def kernel(ctx: Rules, a: Bound, b: Bound, features: frozenset[str]) -> Kernel |
     for (m, x), (n, y) in pairs:
         p, q = constant(x), constant(y)
         if p is not None and q is not None:
-            if p.axes and p.axes != (m,) or q.axes and q.axes != (n,):
+            if (p.axes and p.axes != (m,)) or (q.axes and q.axes != (n,)):
                 return None
             ones = tensor.times(p.rename({m: r}).spread(ctx.sizes | {r: ctx.sizes[m]}, [r]), q.rename({n: r}), [r])
             degree, scale, found = 0, ones.interval, None
