@@ -25,6 +25,7 @@ from anatomy.ir.bound import Bound, Interval, Slopes, Triple, Unproved, add, mul
 from anatomy.ir.graph import Diagram
 from anatomy.ir.loop import under
 from anatomy.regularity.rules import Rules
+from anatomy.regularity.tensor import TooLarge
 from anatomy.regularity.view import Length, Product, rename, tighten, widen, with_tokens
 from anatomy.regularity.wires import results, wired
 
@@ -74,7 +75,27 @@ def loop(ctx: Rules) -> list[Bound]:
     for k in range(carries):
         entry, radius = _joined(hull[k], (out[k].entry, out[k].radius))
         found.append(tighten(Bound(states[k], tokens & states[k], entry, radius, stacked[k]), sizes))
-    return found
+    return _summed(ctx, body, ports, states, out, found)
+
+
+def _summed(
+    ctx: Rules, body: Diagram, ports: Sequence[Bound], states: Sequence[frozenset[str]], out: Sequence[Bound], found: list[Bound]
+) -> list[Bound]:
+    """The same, sharper where the loop only accumulates."""
+    from anatomy.regularity import running
+
+    carries = ctx.node.op.carries
+    factors = running.decays(body, out, carries)
+    if factors is None:
+        return found
+    try:
+        whole = running.together(ctx, body, ports, states, factors)
+    except (Unproved, TooLarge):
+        return found
+    if whole is None:
+        return found
+    first = [running.better(x, y, ctx.sizes) for x, y in zip(found, (*whole[0], *whole[1]), strict=False)]
+    return [*first, *found[len(first) :]]
 
 
 def _stacked(x: Bound, step: str, tokens: frozenset[str], sizes: dict[str, int]) -> Slopes:

@@ -18,6 +18,13 @@ BODIES = {
     "gate": "x: [n, d]) -> [n, d] { g = sigmoid(lin G[d -> e](x)) b = lin B[d -> e](x) scan n (s: [e] = 0) { t = g * s + b next s = t y = t } out lin O[e -> d](y) }",
     "outer": "x: [n, d]) -> [n, f] { k = lin K[d -> e](x) v = lin V[d -> f](x) q = lin Q[d -> e](x) scan n (s: [e, f] = 0) { t = s / 2 + k * v next s = t y = dot[e](q, t) } out y }",
     "delta": "x: [n, d]) -> [n, f] { k = l2norm[e, eps=1](lin K[d -> e](x)) v = lin V[d -> f](x) scan n (s: [e, f] = 0) { t = s + k * (v - dot[e](k, s)) next s = t y = dot[e](k, t) } out y }",
+    "two sums": "x: [n, d]) -> [n, f] { k = exp(lin K[d -> e](x)) v = lin V[d -> f](x) q = exp(lin Q[d -> e](x)) scan n (s: [e, f] = 0, z: [e] = 0) { t = s + k * v r = z + k next s = t next z = r y = dot[e](q, t) / dot[e](q, r) } out y }",
+    "sums before": "x: [n, d]) -> [n, f] { k = exp(lin K[d -> e](x)) v = lin V[d -> f](x) q = exp(lin Q[d -> e](x)) scan n (s: [e, f] = 0, z: [e] = 0) { t = s + k * v r = z + k next s = t next z = r y = dot[e](q, s) / (dot[e](q, z) + 1) } out y }",
+    "powers": "x: [n, d]) -> [n, f] { weight g: [e] k = lin K[d -> e](x) v = lin V[d -> f](x) scan n (s: [e, f] = 0) { t = g * s + k * v next s = t y = dot[e](k, t) + dot[e](k, s) } out y }",
+    "negative powers": "x: [n, d]) -> [n, d] { scan n (s: [d] = 0) { t = x - 2 * s next s = t y = t * s } out y }",
+    "crossed": "x: [n, d]) -> [n, d] { scan n (s: [d] = 0, r: [d] = 0) { t = r + x next s = t next r = s y = t } out y }",
+    "sum of sums": "x: [n, d]) -> [n, d] { scan n (s: [d] = 0, r: [d] = 0) { t = s + x next s = t next r = r + t y = r } out y }",
+    "constants": "x: [n, d]) -> [n, d] { scan n (s: [d] = 0) { t = s + 1 next s = t y = t * x } out y }",
     "two states": "x: [n, d]) -> [n, d] { scan n (s: [d] = 0, r: [d] = 1) { next s = tanh(s + x) / 2 next r = r / 3 + s * x y = r } out y }",
     "nonlinear": "x: [n, d]) -> [n, d] { scan n (s: [e] = 0) { t = tanh(lin U[e -> e2](s)[e2 -> e] + lin W[d -> e](x)) next s = t y = lin O[e -> d](t) } out y }",
     "shared": "x: [n, d], z: [m, d]) -> [n, d] { c = mean[m](z) scan n (s: [d] = 0) { t = (s + x * c) / 2 next s = t y = t } out y }",
@@ -76,3 +83,14 @@ def test_a_loop_that_is_too_long() -> None:
     d = diagram(BODIES["total"])
     with pytest.raises(Stuck, match="5000 steps, more than 4096"):
         compose(d, sizes_of(d, {**SIZES, "n": 5000}), {}, 1.0)
+
+
+def test_a_loop_that_accumulates_is_bounded_like_a_running_sum() -> None:
+    parts = "x: [n, d]) -> [n, f] { k = exp(x)[d -> e] v = x[d -> f] q = exp(x)[d -> e] "
+    loop = "scan n (s: [e, f] = 0, z: [e] = 0) { t = s + k * v r = z + k next s = t next z = r y = dot[e](q, t) / dot[e](q, r) } out y }"
+    plain = "out dot[e](q, cumsum[n](k * v)) / dot[e](q, cumsum[n](k)) }"
+    found = []
+    for body in (loop, plain):
+        d = diagram(parts + body)
+        found.append(compose(d, sizes_of(d, {"n": 6, "d": 2, "e": 2, "f": 2}), {}, 1.0).triple.two)
+    assert found[0] <= found[1] * (1 + 1e-6)

@@ -24,6 +24,11 @@ SHARED: dict[str, Any] = {"entmax": sparse, "sinkhorn": plan, "sink": sink, "sti
 """Theorems on weights that are shared out over keys, by kind."""
 
 
+def further() -> int:
+    """A number that no wire of any diagram has."""
+    return next(_FURTHER)
+
+
 def scaled(x: Bound, known: Ball, out: Bound) -> Bound:
     """`out`, a constant times `x`, with what `x` says of weights."""
     weights = x.facts.get("weights")
@@ -86,7 +91,7 @@ def _reordered(
 
 def apart(x: Bound) -> Bound:
     """A wire that no diagram has, as the base of a form."""
-    number = next(_FURTHER)
+    number = further()
     if x.form is None and not x.constant:
         x = replace(x, form=itself(Base(number, x)))
     return named(x, number)
