@@ -132,6 +132,10 @@ def joined(rules: Rules, parts: list[Bound]) -> Bound:
         before += rules.sizes[n]
     out = rules.finish(axes, tokens, entry, radius, slopes, form)
     facts = {} if out.constant or len(set(names)) < len(names) else powers.joined(rules, parts, names, whole)
+    if not out.constant and any("log" in p.facts for p in parts):
+        logs = [rules.logarithm(p) for p in parts]
+        if all(x is not None for x in logs):
+            facts["log"] = replace(joined(rules, [x for x in logs if x is not None]), facts={})
     return replace(out, facts=facts) if facts else out
 
 

@@ -15,7 +15,7 @@ from anatomy.regularity.tensor import spectral
 from tests.regularity.oracle import holds
 
 torch.set_num_threads(1)
-AXES = "axis n, m = n, d, e, f, h, c diagram it(x: [n, d]) -> [n, d] "
+AXES = "axis n, m = n, d, e, f, h, c, r = 2 * e diagram it(x: [n, d]) -> [n, d] "
 KEYS = "q = lin Q[d -> h, e](x) k = lin K[d -> h, e](x)[n -> m] v = lin V[d -> h, f](x)[n -> m] s = dot[e](q, k) "
 BODIES = {
     "of weights and exponentials": KEYS + "y = log(sum[m](softmax[m](s) * exp(v)))",
@@ -24,6 +24,8 @@ BODIES = {
     "of a positive wire": KEYS + "y = log(sum[m](exp(s) * (v * v + 0.5)))",
     "masked": KEYS + "y = log(sum[m](softmax[m](causal[m <= n](s)) * exp(v)) + 0.1)",
     "with a constant": KEYS + "weight b: [m, f] ~ normal(1) y = log(sum[m]((b * b + 0.1) * exp(v) * exp(s)))",
+    "of features laid end to end": "u = lin Q[d -> h, e](x) k = lin K[d -> h, e](x)[n -> m] v = lin V[d -> h, f](x)[n -> m] "
+    "a = cat[e -> r](exp(u), exp(-u)) b = cat[e -> r](exp(k), sigmoid(k)) y = dot[r](a, dot[m](b, v)) / dot[r](a, sum[m](b))",
     "twice": KEYS + "w = l1norm[n](softmax[m](s)) y = sum[m](w * v)",
     "of exponentials": KEYS + "y = sum[m](l1norm[m](exp(s)) * v)",
 }

@@ -86,11 +86,13 @@ def test_a_loop_that_is_too_long() -> None:
 
 
 def test_a_loop_that_accumulates_is_bounded_like_a_running_sum() -> None:
-    parts = "x: [n, d]) -> [n, f] { k = exp(x)[d -> e] v = x[d -> f] q = exp(x)[d -> e] "
+    parts = "x: [n, d]) -> [n, f] { k = exp(lin K[d -> e](x)) v = lin V[d -> f](x) q = exp(lin Q[d -> e](x)) "
     loop = "scan n (s: [e, f] = 0, z: [e] = 0) { t = s + k * v r = z + k next s = t next z = r y = dot[e](q, t) / dot[e](q, r) } out y }"
     plain = "out dot[e](q, cumsum[n](k * v)) / dot[e](q, cumsum[n](k)) }"
-    found = []
+    sizes, found = {"n": 6, "d": 2, "e": 2, "f": 2}, []
+    weights = {k: np.random.default_rng(i).normal(size=(2, 2)) for i, k in enumerate(("K", "V", "Q"))}
+    weights |= {f"{k}.bias": np.zeros(2) for k in "KVQ"}
     for body in (loop, plain):
         d = diagram(parts + body)
-        found.append(compose(d, sizes_of(d, {"n": 6, "d": 2, "e": 2, "f": 2}), {}, 1.0).triple.two)
+        found.append(compose(d, sizes_of(d, sizes), weights, 1.0).triple.two)
     assert found[0] <= found[1] * (1 + 1e-6)
