@@ -14,7 +14,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 
 STYLE = (
     "text{font:12px system-ui,sans-serif;fill:#1b1f24}.tick{font-size:11px;fill:#5b6470}.title{font-weight:600;font-size:13px}"
-    ".grid{stroke:#d5dae0;stroke-width:.6}"
+    ".grid{stroke:#d5dae0;stroke-width:.6}.guide{stroke:#5b6470;stroke-width:1.4;stroke-dasharray:1.5 4;fill:none}"
 )
 
 
@@ -30,8 +30,8 @@ class Line:
     faint: bool = field(default=False)
 
 
-def chart(title: str, across: str, up: str, lines: Sequence[Line]) -> str:
-    """The plot as SVG text; lines without points are left out.
+def chart(title: str, across: str, up: str, lines: Sequence[Line], guide: tuple[str, float, float] | None = None) -> str:
+    """The plot as SVG text; lines without points are left out. A guide (label, factor, exponent) is drawn dotted.
 
     >>> chart("", "n", "norm", [Line("a", [(2, 1, 1, 1), (4, 2, 2, 2)], 0)]).startswith("<svg")
     True
@@ -39,6 +39,7 @@ def chart(title: str, across: str, up: str, lines: Sequence[Line]) -> str:
     shown = [line for line in lines if line.points]
     xs = [p[0] for line in shown for p in line.points] or [1.0, 10.0]
     ys = [v for line in shown for p in line.points for v in p[1:] if v > 0] or [1.0, 10.0]
+    ys += [guide[1] * x ** guide[2] for x in (min(xs), max(xs))] if guide else []
     x0, x1 = log10(min(xs)) - 0.05, log10(max(xs)) + 0.05
     y0, y1 = log10(min(ys)) - 0.08, log10(max(ys)) + 0.08
     wide, high = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
@@ -59,9 +60,15 @@ def chart(title: str, across: str, up: str, lines: Sequence[Line]) -> str:
         out.append(f'<text class="tick" x="{px(value):.1f}" y="{TOP + high + 16}" text-anchor="middle">{value:g}</text>')
     for value in levels(y0, y1):
         out.append(f'<line class="grid" x1="{LEFT}" x2="{LEFT + wide}" y1="{py(value):.1f}" y2="{py(value):.1f}"/>')
-        out.append(f'<text class="tick" x="{LEFT - 6}" y="{py(value) + 4:.1f}" text-anchor="end">{value:g}</text>')
+        out.append(f'<text class="tick" x="{LEFT - 6}" y="{py(value) + 4:.1f}" text-anchor="end">{number(value)}</text>')
     out.append(f'<text x="{LEFT + wide / 2:.1f}" y="{HEIGHT - 8}" text-anchor="middle">{escape(across)}</text>')
     out.append(f'<text transform="translate(14 {TOP + high / 2:.1f}) rotate(-90)" text-anchor="middle">{escape(up)}</text>')
+    if guide:
+        label, factor, exponent = guide
+        ends = [(px(x), py(factor * x**exponent)) for x in (min(xs), max(xs))]
+        out.append(f'<polyline class="guide" points="{joined(ends)}"/>')
+        y = TOP + 10 + 19 * len(shown)
+        out.append(f'<path class="guide" d="M{LEFT + wide + 11} {y}h14"/><text x="{LEFT + wide + 28}" y="{y + 4}">{escape(label)}</text>')
     for k, line in enumerate(shown):
         colour = COLOURS[line.colour % len(COLOURS)]
         fade = 0.45 if line.faint else 1.0
@@ -81,6 +88,19 @@ def chart(title: str, across: str, up: str, lines: Sequence[Line]) -> str:
         words = line.label + (f": {line.power[0]:.3g} n^{line.power[1]:.2f}" if line.power else "")
         out.append(f'<text x="{LEFT + wide + 28}" y="{y + 4}">{escape(words)}</text>')
     return "\n".join([*out, "</svg>"]) + "\n"
+
+
+def number(value: float) -> str:
+    """A value on an axis, a great one by its power of ten.
+
+    >>> number(0.5), number(1000.0), number(3e5)
+    ('0.5', '1000', '3·10⁵')
+    """
+    if value < 1e4:
+        return f"{value:g}"
+    digits, power = f"{value:.0e}".split("e+")
+    raised = str(int(power)).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return f"10{raised}" if digits == "1" else f"{digits}·10{raised}"
 
 
 def joined(points: Sequence[tuple[float, float]]) -> str:

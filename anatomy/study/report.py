@@ -93,8 +93,17 @@ def pictures(rows: Table, model: str, layers: Sequence[int], title: str) -> list
         if any(each.points for each in text):
             out.append((f"{model}-{words}-text", chart(f"{title}: {words}, on text", "tokens n", "local constant", text)))
         if any(each.points for each in worst):
-            out.append((f"{model}-{words}-adversarial", chart(f"{title}: {words}, adversarial in the ball", "tokens n", "Lipschitz constant", worst)))
+            out.append((f"{model}-{words}-adversarial", chart(f"{title}: {words}, adversarial in the ball", "tokens n", "Lipschitz constant", worst, root_of_n(worst))))
     return out
+
+
+def root_of_n(lines: Sequence[Line]) -> tuple[str, float, float] | None:
+    """The square root of n, through the geometric mean of what was found for the fewest tokens."""
+    first = [line.points[0] for line in lines if line.mark == "disc" and line.points]
+    if not first:
+        return None
+    logs = [np.log(p[2]) - 0.5 * np.log(p[0]) for p in first]
+    return "slope of the square root of n", float(np.exp(np.mean(logs))), 0.5
 
 
 # tables -------------------------------------------------------------------------------------------
