@@ -151,10 +151,16 @@ def cross(tape: Tape, v: arb_mat, a: arb_mat) -> arb:
             return float(np.linalg.eigvalsh(math.exp(x) * p + math.exp(-x) * q)[-1])
 
         low = high = 0.5 * math.log(max(np.trace(q), 1e-280) / max(np.trace(p), 1e-280))
-        low, high = low - 6, high + 6
-        for _ in range(60):  # the value is convex in x
-            third = (high - low) / 3
-            low, high = (low, high - third) if value(low + third) < value(high - third) else (low + third, high)
+        low, high, golden = low - 6, high + 6, (math.sqrt(5) - 1) / 2
+        left, right = high - golden * 12, low + golden * 12
+        one, two = value(left), value(right)
+        for _ in range(24):  # the value is convex in x; near its least one an error counts twice over
+            if one < two:
+                high, right, two = right, left, one
+                one = value(left := high - golden * (high - low))
+            else:
+                low, left, one = left, right, two
+                two = value(right := low + golden * (high - low))
         return math.exp((low + high) / 2)
 
     t = tape.next(guess)

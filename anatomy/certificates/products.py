@@ -41,7 +41,8 @@ def product(s: State, n: Node, views: Sequence[View], summed: frozenset[str], sc
         tokens = (x.tokens - summed) | (new if ended and ended <= x.tokens else NOTHING)
         s.affine(n.outs[0], multiply(x.form, known, summed, s.sizes), tokens)
     else:
-        left, *rest = data
+        # What is no part of the sum multiplies it afterwards: a mean stays a mean.
+        left, *rest = sorted(data, key=lambda v: not summed & v.axes)
         for k, right in enumerate(rest[:-1]):
             # Axes that no later factor has are summed at once.
             here = (summed & (left.axes | right.axes)) - frozenset().union(*(v.axes for v in rest[k + 1 :]))

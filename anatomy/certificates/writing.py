@@ -41,8 +41,8 @@ from anatomy.ir.solve import solve
 
 PRECISION = 106
 """Bits of the balls: twice those of a float, so that rounding costs nothing that is seen."""
-WORK = 60_000_000
-"""Units of work (see `Meter`) that one check may spend: about two minutes."""
+WORK = 40_000_000
+"""Units of work (see `Meter`) that one check may spend: about half a minute and a gigabyte."""
 ATTRIBUTES = ("value", "eps", "by", "step", "centred", "alpha", "steps")
 """Attributes of operations that are numbers, and stand in a certificate as exact rationals."""
 
