@@ -88,6 +88,7 @@ def _composed(diagram: Diagram, sizes: dict[str, int], weights: Mapping[str, np.
         bounds[weight.wire] = _weight(weight, weights, sizes)
     trail: list[dict[str, Any]] = []
     responsible, greatest, method = None, 0.0, "composition"
+    jump: str | None = None
     for node in diagram.nodes:
         try:
             ports, outs = results(node, bounds, sizes)
@@ -97,6 +98,7 @@ def _composed(diagram: Diagram, sizes: dict[str, int], weights: Mapping[str, np.
             raise Stuck(place(node), "a constant is too large to be made explicit") from None
         before = max((_size(p.slopes) for p in ports), default=0.0)
         for out in outs:
+            jump = place(node) if jump is None and "looked" in out.facts else jump
             after = _size(out.slopes)
             if out.facts.get("method"):
                 method = out.facts["method"]
@@ -122,6 +124,8 @@ def _composed(diagram: Diagram, sizes: dict[str, int], weights: Mapping[str, np.
         explodes = explodes or _explodes(bounds[output.port.wire], sizes, set(real))
     squares = root(add(*(mul(x, x) for x in two))) if len(two) > 1 else add(*two)
     total = Triple.of(add(*one), squares, max(inf, default=0.0))
+    if jump is not None and total.two == INF and radius < INF:
+        raise Stuck(jump, "it is not continuous: the index depends on the input, so values jump")
     if all(_linear(bounds[o.port.wire], set(real)) for o in diagram.outputs):
         method = "linear: product matrix"
     return Composition(total, method, responsible, trail, explodes, bounds)

@@ -168,7 +168,7 @@ def _flat(factors: Sequence[Bound]) -> list[Bound]:
     return out
 
 
-KEPT = ("softmax", "log", "weights", "via", "square", "length", "made", "merged", "joined")
+KEPT = ("softmax", "log", "weights", "via", "square", "length", "made", "merged", "joined", "looked")
 """What theorems read of the factors of a product."""
 
 

@@ -36,7 +36,7 @@ from anatomy.regularity import affine, arranging, constants, local, selecting, t
 from anatomy.regularity.affine import Form
 from anatomy.regularity.rows import counts, decide, floor, peak, row_counts, simplex, softmax_of
 from anatomy.regularity.tensor import Ball, TooLarge
-from anatomy.regularity.theorems import logsum
+from anatomy.regularity.theorems import logsum, lookup
 from anatomy.regularity.view import Length, Softmax, Via, Weights, constant, mask_of, tighten, widen, with_tokens
 
 ZERO = Triple()
@@ -140,6 +140,7 @@ class Rules:
             except TooLarge:
                 form = None
         out = replace(self.finish(axes, tokens, entry, radius, slopes, form), local=local.of_sum(parts, axes))
+        out = lookup.interpolated(self, out)
         if masks:
             return replace(out, facts={"mask": masks[0]})
         if len(wide) == 2:
@@ -429,4 +430,5 @@ class Rules:
         last = float(self.sizes[axis] - 1)
         if ball is not None and (ball.rad == 0 or _between_wholes(ball)):
             return self.known(Ball(ball.axes, np.clip(np.floor(ball.mid), 0.0, last)), x.axes)
-        return Bound(x.axes, x.tokens, (0.0, last), INF, {key: Triple.all(INF) for key in x.slopes})
+        out = Bound(x.axes, x.tokens, (0.0, last), INF, {key: Triple.all(INF) for key in x.slopes})
+        return replace(out, facts={"floor": lookup.Floor(replace(x, facts={}), self.sizes[axis])})

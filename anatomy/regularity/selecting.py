@@ -10,6 +10,7 @@ import numpy as np
 from anatomy.ir.bound import INF, Bound, Triple, Unproved, mul, root, slopes_after
 from anatomy.regularity import affine, tensor
 from anatomy.regularity.tensor import Ball, TooLarge
+from anatomy.regularity.theorems import lookup
 from anatomy.regularity.view import constant, tighten, with_tokens
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ def picked(rules: Rules, x: Bound, i: Bound, axis: str) -> Bound:
     """
     rules.open(x, i)
     if not i.constant:
+        found = lookup.looked(rules, x, i, axis)
+        if found is not None:
+            return found
         raise Unproved("it is not continuous: the index depends on the input, so values jump")
     sizes = rules.sizes
     new = i.axes - x.axes
