@@ -58,6 +58,9 @@ class Checked(BaseModel):
     radius: float | None
     norm: Literal["frobenius", "max_token"] | None
     diagram: str | None
+    sizes: dict[str, int] | None
+    weights: str | None
+    """SHA-256 of the digests of all weights, in the order of the diagram."""
     step: str | None
     reason: str | None
 
@@ -170,7 +173,9 @@ def verify(text: bytes | str, diagram: Diagram | None = None) -> Checked:
     return Checked(
         holds=reason is None, upper=None if found is None else found.upper, proved=proved,
         radius=None if found is None else found.radius, norm=None if found is None else found.norm,
-        diagram=None if found is None else readable(found.graph.name), step=step, reason=reason,
+        diagram=None if found is None else readable(found.graph.name),
+        sizes=None if found is None else {readable(a): n for a, n in found.graph.sizes.items()},
+        weights=None if found is None else hashlib.sha256("".join(w.sha256 for w in found.weights).encode("utf-8", "replace")).hexdigest(), step=step, reason=reason,
     )  # fmt: skip
 
 

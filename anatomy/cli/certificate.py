@@ -47,7 +47,9 @@ def verify(options: argparse.Namespace) -> int:
     elif found.holds:
         print(f"{options.verify}: holds")
         print(f"  diagram      {found.diagram}" + (f", the same as {options.target}" if options.target else ""))
-        print(f"  domain       tokens of Euclidean norm at most {found.radius:g}")
+        print(f"  sizes        {', '.join(f'{a}={n}' for a, n in (found.sizes or {}).items())}")
+        print(f"  weights      those in the certificate (sha256 {(found.weights or '')[:16]})")
+        print(f"  domain       tokens of Euclidean norm at most {found.radius!r}")
         print(f"  norm         {found.norm}")
         print(f"  upper        {found.upper!r}")
     else:

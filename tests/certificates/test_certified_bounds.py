@@ -218,6 +218,17 @@ def test_the_attack_finds_wrong_constants(monkeypatch: pytest.MonkeyPatch):
     assert attained[2.0] > proved(diagram, sizes, weights, 1.0)[2.0]
 
 
+def test_entmax_needs_its_constants():
+    """A sparsemax of two scores from opposite keys moves by half of their difference: the norm 1 of its projection is attained."""
+    diagram = parse("axis n, d diagram f(x: [n, d]) -> [n, d] { out sparsemax[n](x) }")["f"]
+    limit = proved(diagram, {"n": 2, "d": 1}, {}, 0.4)
+    net = build(diagram, {"n": 2, "d": 1}, dtype=torch.float64)
+    found = attack(net, [[2, 1]], 0.4, starts_for([[2, 1]], 0.4, 3, 0), 2)
+    assert found[2.0] == pytest.approx(1)
+    assert all(found[p] <= limit[p] * (1 + 1e-12) for p in found)
+    assert limit[2.0] <= 1 + 1e-12
+
+
 def test_closed_forms_match_a_grid():
     for a in (0.1, 0.5, 0.7, 1.0, 3.0, 20.0):
         t = np.linspace(-1, 1, 200_001)

@@ -188,3 +188,73 @@ def test_operations_exchanged_state_nothing_false(honest: Certificate):
                 except (Lacking, Broken):
                     pytest.fail("accepted what cannot be proved")
                 assert again.upper >= float(least[1].lower()) * (1 - 1e-9)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e308])
+def test_weights_that_are_no_numbers_or_too_large_are_refused(honest: Certificate, value: float):
+    data = json.loads(honest.text)
+    for k, weight in enumerate(data["weights"]):
+        values = np.frombuffer(base64.b64decode(weight["data"]), dtype="<f8").copy()
+        values[0] = value
+        changed = put(data, ("weights", k, "data"), base64.b64encode(values.tobytes()).decode())
+        changed["weights"][k]["sha256"] = hashlib.sha256(values.tobytes()).hexdigest()
+        assert not verify(forged(changed)).holds or "bias" in weight["key"], weight["key"]
+
+
+def test_weights_exchanged_state_nothing_false(honest: Certificate):
+    data = json.loads(honest.text)
+    for field in ("wire", "data"):
+        for i, one in enumerate(data["weights"]):
+            for j, two in enumerate(data["weights"][:i]):
+                if one[field] == two[field]:
+                    continue
+                changed = copy.deepcopy(data)
+                for name in (field, "sha256") if field == "data" else (field,):
+                    changed["weights"][i][name], changed["weights"][j][name] = two[name], one[name]
+                text = forged(changed)
+                if verify(text).holds:
+                    again = Certificate.model_validate_json(text)
+                    with ctx.workprec(106):
+                        least = prove(again.graph, again.weights, again.radius)[1]
+                    assert again.upper >= float(least[1].lower()) * (1 - 1e-9), (field, i, j)
+
+
+LOOP = """
+axis n, d, e
+axis m = n
+diagram f(x: [n, d]) -> [n, e] {
+  k = tanh(lin K[d -> e](x))
+  p = entmax[m, alpha=1.5](dot[e](k, k[n -> m]))
+  scan n (s: [e] = 0) {
+    held = s * sigmoid(k) + x_e
+    next s = held
+  }
+  out dot[m](p, s[n -> m])
+}
+""".replace("x_e", "lin V[d -> e](x)")
+
+
+def test_random_forgeries_of_loops_and_entmax_state_nothing_false():
+    """Nodes, names, options, steps and numbers altered by chance and sealed again."""
+    diagram, sizes = parse(LOOP)["f"], {"n": 2, "d": 2, "e": 2}
+    rng, numbers = random.Random(1), np.random.default_rng(1)
+    weights = {w.key: numbers.standard_normal([2] * len(w.layout)) for w in diagram.weights}
+    data = json.loads(certify(diagram, sizes, weights).text)
+    paths = [p for p in leaves(data) if p[-1] not in ("data", "sha256")]
+    accepted = 0
+    for _ in range(150):
+        path = rng.choice(paths)
+        changed = put(data, path, rng.choice(others(get(data, path), rng)))
+        if rng.random() < 0.3:
+            at = get(changed, rng.choice([("steps",), ("graph", "nodes"), ("weights",), ("graph", "wires")]))
+            at.insert(rng.randrange(len(at)), at.pop(rng.randrange(len(at))))
+        text = forged(changed)
+        found = verify(text)
+        assert found.step != "check", found.reason  # nothing that was not foreseen
+        if found.holds and changed != data:
+            accepted += 1
+            again = Certificate.model_validate_json(text)
+            with ctx.workprec(106):
+                least = prove(again.graph, again.weights, again.radius)[1]
+            assert again.upper >= float(least[1].lower()) * (1 - 1e-9), path
+    assert accepted < 50
