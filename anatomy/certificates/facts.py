@@ -19,7 +19,10 @@ Gains = dict[int, Triple]
 
 
 def triple(one: arb, two: arb | None, inf: arb) -> Triple:
-    """L2 <= sqrt(L1 Linf) (Riesz and Thorin, for l_p sums of Euclidean spaces)."""
+    """L2 <= sqrt(L1 Linf), for real l_p sums of Euclidean spaces.
+
+    L2^2 is the greatest eigenvalue of T* T, so at most its norm for p = 1; T* for p = 1 has the norm of T for p = infinity.
+    """
     between = root(one) * root(inf)
     return one, between if two is None else two.min(between), inf
 
