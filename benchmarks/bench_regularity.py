@@ -206,7 +206,7 @@ def summary(rows: Sequence[Row], timing: Row) -> str:
                    f"| {sum(r['reached'] is False for r in mine)} | {told} | {min(times):.2g} to {max(times):.2g} |")  # fmt: skip
     missed = [r for r in rows if r["reached"] is False]
     out += ["", timed_words(timing)]
-    out += ["", "Missed: " + ("; ".join(f"{r['group']} {r['name']} {r['ratio']:.4g} (goal {r['goal']:.3g})" for r in missed) or "none") + "."]
+    out += ["", "Missed: " + ("; ".join(f"{r['name'] if r['group'] in r['name'] else r['group'] + ' ' + r['name']}: {r['ratio']:.4g} (goal {r['goal']:.3g})" for r in missed) or "none") + "."]
     absent = {v["unavailable"] for r in rows for v in r.get("peers", {}).values() if isinstance(v, dict) and "unavailable" in v}
     out += ["", *(f"auto_LiRPA gave no numbers: {why}." for why in sorted(absent))]
     return "\n".join(out).rstrip() + "\n"

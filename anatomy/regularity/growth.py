@@ -58,10 +58,20 @@ def growth(
         except Stuck:
             return INF
 
+    found: dict[Any, float] = {}
+
+    def once(sizes: Mapping[str, int], *rest: Any) -> float:
+        """What is attained; radius and sizes meet where they start."""
+        key = (tuple(sorted(sizes.items())), *rest)
+        if key not in found:
+            assert attained is not None
+            found[key] = attained(sizes, *rest)
+        return found[key]
+
     table: dict[str, dict[str, Any]] = {}
     if radius not in (0.0, INF):
         bounds = _ladder(lambda r: upper(given, r), radius, 4.0, RADII, INF)
-        lower = _measure(lambda r, *rest: attained(given, r, *rest), _around(radius, effort.sizes, 0.0), effort) if attained else []
+        lower = _measure(lambda r, *rest: once(given, r, *rest), _around(radius, effort.sizes, 0.0), effort) if attained else []
         table["radius"] = _row("R", bounds, lower)
     for axis in token_variables(diagram):
         here = full[axis]
@@ -69,7 +79,7 @@ def growth(
         lower = []
         if attained is not None:
             lengths = sorted({float(round(n)) for n in _around(float(here), effort.sizes, 2.0)})
-            lower = _measure(lambda n, *rest, axis=axis: attained({**given, axis: int(n)}, radius, *rest), lengths, effort)
+            lower = _measure(lambda n, *rest, axis=axis: once({**given, axis: int(n)}, radius, *rest), lengths, effort)
         table[axis] = _row(axis, bounds, lower)
     return table
 
