@@ -228,6 +228,9 @@ class Rules:
             return known
         if x.entry[0] <= 0 or "mask" in x.facts:
             return None
+        shifted = logsum.of_elu(self, x)
+        if shifted is not None:
+            return shifted
         weights = x.facts.get("softmax")
         if isinstance(weights, Softmax) and weights.allowed is None and weights.score.axes == x.axes:
             from anatomy.regularity.theorems import mixing
@@ -261,6 +264,7 @@ class Rules:
 
         facts = pointwise.curve(x, out, image, slope) | ({"log": replace(x, facts={})} if name == "exp" else {})
         facts |= {"square": replace(x, facts={})} if name in ("square", "power 2") else {}
+        facts |= {"elu": replace(x, facts={})} if name == "elu" else {}
         facts |= {"soft": sticks.Soft(replace(x, facts={}))} if name == "softplus" else {}
         out = sink.noted(x, replace(out, facts=facts), name)
         return sticks.noted(x, out) if name == "exp" else out

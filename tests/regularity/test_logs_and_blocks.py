@@ -26,6 +26,8 @@ BODIES = {
     "with a constant": KEYS + "weight b: [m, f] ~ normal(1) y = log(sum[m]((b * b + 0.1) * exp(v) * exp(s)))",
     "of features laid end to end": "u = lin Q[d -> h, e](x) k = lin K[d -> h, e](x)[n -> m] v = lin V[d -> h, f](x)[n -> m] "
     "a = cat[e -> r](exp(u), exp(-u)) b = cat[e -> r](exp(k), sigmoid(k)) y = dot[r](a, dot[m](b, v)) / dot[r](a, sum[m](b))",
+    "of elu": KEYS + "a = elu(q) + 1 b = elu(k) + 1 y = dot[e](a, dot[m](b, v)) / dot[e](a, sum[m](b))",
+    "of elu and more": KEYS + "a = elu(q) + 2 b = 2 * elu(k) + 2.5 y = dot[e](a, dot[m](b, v)) / dot[e](a, sum[m](b))",
     "twice": KEYS + "w = l1norm[n](softmax[m](s)) y = sum[m](w * v)",
     "of exponentials": KEYS + "y = sum[m](l1norm[m](exp(s)) * v)",
 }

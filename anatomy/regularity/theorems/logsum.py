@@ -14,8 +14,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from anatomy.ir.bound import Bound, Interval, meet
-from anatomy.regularity.view import Product, tighten, with_tokens
+from anatomy.ir.bound import INF, Bound, Interval, div, down, enclose, meet, up
+from anatomy.regularity.view import Product, rename, tighten, with_tokens
 
 if TYPE_CHECKING:
     from anatomy.regularity.rules import Rules
@@ -34,3 +34,25 @@ def of(ctx: Rules, x: Bound, entry: Interval) -> Bound | None:
         return None
     out = with_tokens(out, x.tokens, ctx.sizes)
     return replace(tighten(replace(out, entry=meet(out.entry, entry)), ctx.sizes), facts={})
+
+
+def of_elu(ctx: Rules, x: Bound) -> Bound | None:
+    """`log(elu(u) + 1)`, which is u below 0 and log(1 + u) above, so that its slope is at most 1; None for anything else."""
+    if x.form is None or len(x.form.terms) != 1:
+        return None
+    (term,), offset = x.form.terms, x.form.offset
+    inner, links = term.base.bound.facts.get("elu"), dict(term.links)
+    if not isinstance(inner, Bound) or set(links) != set(term.base.bound.axes) or frozenset(links.values()) != x.axes:
+        return None
+    if term.map.axes or term.map.rad or term.map.mid != 1 or offset is None or offset.rad or not bool((offset.mid == 1).all()):
+        return None
+
+    def image(e: Interval) -> Interval:
+        low, high = (u if u <= 0 or u == INF else enclose("log1p", u)[k] for k, u in enumerate(e))
+        return down(low), up(high)
+
+    def slope(e: Interval) -> float:
+        return 1.0 if e[0] <= 0 else div(1.0, down(1 + e[0]))
+
+    out = ctx.pointwise(rename(inner, links), "log after elu", image, slope)
+    return replace(out, facts={})
