@@ -84,8 +84,8 @@ def run(s: State, at: int, node: Node) -> None:
     if rule is None:
         raise Lacking(f"certificates have no rule for `{node.op[:60]}`")
     spend(300 + 10 * sum(len(p.names) for p in node.ports))
-    if len(set(node.outs)) != len(node.outs):
-        raise Broken("graph", "a node gives one wire twice")
+    if len(set(node.outs)) != (2 if node.op in ("halves", "topk") else 1) or len(set(node.outs)) != len(node.outs):
+        raise Broken("graph", f"`{node.op[:60]}` has another number of results")
     for out in node.outs:
         if _wire(s.graph, out) and out in s.forms:
             raise Broken("graph", f"wire {out} is made twice")
@@ -99,8 +99,6 @@ def run(s: State, at: int, node: Node) -> None:
         s.producer[out] = node
         if frozenset(s.graph.wires[out].axes) != expected:
             raise Broken("graph", f"wire {out} has other axes than `{node.op}` gives")
-    if len(node.outs) != (2 if node.op in ("halves", "topk") else 1):
-        raise Broken("graph", f"`{node.op}` has another number of results")
 
 
 OWNING = frozenset(
@@ -123,6 +121,11 @@ def shape(s: State, node: Node) -> frozenset[str]:
         raise Broken("graph", f"`{node.op[:60]}` has another number of operands")
     if own and node.op not in OWNING:
         raise Broken("graph", f"`{node.op[:60]}` has no own axes")
+    if not own and node.op in ("max", "min", "logsumexp"):
+        raise Broken("graph", f"`{node.op}` has no axes")
+    wanted = {"split": 2, "merge": 2, "halves": 2, "cat": 2, "unfold": 2, "iota": 1, "cumsum": 1, "shift": 1, "gather": 1, "index": 1, "topk": 2, "sinkhorn": 2}
+    if len(own) < wanted.get(node.op, 0) or (node.op in ("halves", "unfold", "iota", "cumsum", "shift", "gather", "index", "topk", "sinkhorn") and len(own) != wanted[node.op]):
+        raise Broken("graph", f"`{node.op}` has another number of own axes")
     union = frozenset().union(*ports)
     gone, new = frozenset[str](), frozenset[str]()
     match node.op:
@@ -146,9 +149,6 @@ def shape(s: State, node: Node) -> frozenset[str]:
             return frozenset()
         case "gather":
             return (ports[0] - set(own)) | ports[1]
-    wanted = {"split": 2, "merge": 2, "halves": 2, "cat": 2, "unfold": 2, "iota": 1, "cumsum": 1, "shift": 1, "gather": 1, "index": 1, "topk": 2, "sinkhorn": 2}
-    if len(own) < wanted.get(node.op, 0) or (node.op in ("halves", "unfold", "iota", "cumsum", "shift", "gather", "index", "topk", "sinkhorn") and len(own) != wanted[node.op]):
-        raise Broken("graph", f"`{node.op}` has another number of own axes")
     needs = {"unfold": own[:1], "softmax": own, "entmax": own, "sparsemax": own, "sinkhorn": own, "cumsum": own, "shift": own, "fft_re": own, "fft_im": own, "layernorm": own, "rmsnorm": own, "l2norm": own, "l1norm": own}
     if not gone | set(needs.get(node.op, ())) <= union or (new & (union - gone)):
         raise Broken("graph", f"`{node.op}` does not find its axes")
