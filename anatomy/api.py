@@ -125,7 +125,9 @@ def regularity(
     from anatomy.compiler import build
     from anatomy.regularity import check
     from anatomy.regularity.growth import token_variables
+    from anatomy.regularity.verdict import asked
 
+    asked(diagram, sizes)  # before weights are drawn
     if module is None:
         import torch
 

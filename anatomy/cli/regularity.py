@@ -48,6 +48,8 @@ def regularity(options: argparse.Namespace) -> int:
         raise fail("E902", f"a radius of {options.radius} is no radius", help="give a number from 0 to inf")
     if (options.around or options.branch) and (options.certificate or options.plot):
         raise fail("E902", "a certificate and a plot are of the bound on token balls", help="leave out `--around` and `--branch`")
+    if options.plot and (not options.plot.endswith(".svg") or not Path(options.plot).absolute().parent.is_dir()):
+        raise fail("E902", f"a plot cannot be written to `{options.plot}`", help="name an .svg file in a folder that exists")
     diagram = load_diagram(options.target)
     effort = {"none": False, "order": True, "quick": QUICK, "thorough": THOROUGH}[options.growth]
     found = certify(diagram, sizes(options.size), options.radius, options.norm, options.seed, growth=effort, advice=not options.json,
@@ -103,6 +105,9 @@ def lines(data: Mapping[str, Any]) -> list[str]:
         rows.append(("responsible", data["responsible"]))
     if data["certificate"].get("reason"):
         rows.append(("reason", data["certificate"]["reason"]))
+    against = data["certificate"].get("against")
+    if against:
+        rows.append(("because", f"{against['family']}: numerical evidence, not a proof"))
     rows += _whole(data)
     for axis, growth in data["growth"].items():
         rows.append((f"growth in {'R' if axis == 'radius' else axis}", _growth(growth)))

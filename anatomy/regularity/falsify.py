@@ -14,6 +14,7 @@ import torch
 
 from anatomy.regularity.ascent.climb import climb
 from anatomy.regularity.ascent.energy import Energy
+from anatomy.regularity.ascent.settle import Derivative, rayleigh, refine
 from anatomy.regularity.ascent.starts import Starts, starts
 from anatomy.regularity.estimate import Flat, Function, Shape, estimate
 
@@ -25,6 +26,8 @@ CLIMB, NEWTON, GROWN = 40, 16, 1e10
 """Steps of ascent and then of Newton's method towards a pole of the derivative, and how much it must grow to count as one."""
 HEAVY = 3e5
 """Elements that a function may keep for its derivatives so that poles are looked for."""
+FARTHER = (1e2, 1e4)
+"""How much farther on the ray of what was found growth must go on; what levels off later is not told from what never does."""
 FACTOR = 30.0
 """A quotient that grows by this much whenever the distance shrinks a hundredfold counts as unbounded."""
 
@@ -142,9 +145,19 @@ def _jump(flat: Flat, points: torch.Tensor, names: Sequence[str], generator: tor
 def everywhere(
     function: Function, shapes: Sequence[Shape], seed: int, fixed: Sequence[torch.Tensor | None]
 ) -> dict[str, Any] | None:
-    """Quotients that grow at least threefold with each tenfold radius; None if they do not."""
+    """Quotients that grow at least threefold with each tenfold radius, and on along the ray of the last; None if they do not."""
     radii = (2.0, 20.0, 200.0)
-    values = [estimate(function, shapes, r, seed=seed, starts=8, steps=24, fixed=fixed).value for r in radii]
-    if all(math.isfinite(v) for v in values) and values[0] > 0 and values[1] >= 3 * values[0] and values[2] >= 3 * values[1]:
-        return {"evidence": "numerical", "family": "inputs found by ascent in balls of growing radius", "radius": radii, "quotients": values}
-    return None
+    found = [estimate(function, shapes, r, seed=seed, starts=8, steps=24, fixed=fixed) for r in radii]
+    values = [f.value for f in found]
+    if not all(map(math.isfinite, values)) or values[0] <= 0 or any(late < 3 * early for early, late in pairwise(values)):
+        return None
+    flat = Flat(function, shapes, fixed)
+    x, u = (torch.cat([p.reshape(-1) for p, f in zip(parts, flat.fixed, strict=True) if f is None]) for parts in (found[-1].inputs, found[-1].direction))
+    for scale in FARTHER:
+        here = Derivative(flat, scale * x)
+        value = rayleigh(flat, scale * x, refine(here, u, "frobenius"))
+        radii, values = (*radii, scale * radii[2]), [*values, value]
+        if value < 9 * values[-2]:  # nan, where numbers end, is no evidence against
+            return None
+    return {"evidence": "numerical", "family": "inputs found by ascent in balls of growing radius, the last of them scaled up",
+            "radius": radii, "quotients": values}  # fmt: skip

@@ -26,6 +26,10 @@ FARTHEST = 1024
 DOUBLINGS, RADII = 6, 5
 SETTLED = 0.06
 """How near to a multiple of one half a slope counts as that."""
+CERTAIN = 0.01
+"""By how much a slope may lie above the power that is told, or rise, as if by rounding."""
+FADING = 0.85
+"""Slopes that shrink by this factor or faster, when the argument doubles, are those of a constant."""
 RESAMPLES = 400
 
 
@@ -159,7 +163,9 @@ def slopes(points: Points) -> list[float]:
 
 
 def symbolic(name: str, points: Points) -> str | None:
-    """The order at the far end, as `1`, `sqrt(n)`, `n^2`, `log(n)`, `exp`; None where nothing settles.
+    """The order at the far end, as `1`, `sqrt(n)`, `n^2`, `log(n)`, `exp`; None where slopes still rise towards no known power.
+
+    A power that is told is never below the slopes at the far end; what a bound does beyond it is not seen.
 
     >>> symbolic("n", [(2.0**k, 3 * 2.0 ** (k / 2)) for k in range(6)])
     'sqrt(n)'
@@ -175,16 +181,21 @@ def symbolic(name: str, points: Points) -> str | None:
     if last > 2.5 and all(b > 1.3 * a for a, b in pairwise(found[-3:])):
         return "exp"
     nearest = round(2 * last) / 2
-    moving = abs(found[-1] - found[-2])
-    if abs(last - nearest) <= SETTLED and moving <= SETTLED:
+    above, before = last - nearest, found[-2] - nearest
+    fading = before > 0 and above <= FADING * before
+    if abs(above) <= SETTLED and abs(last - found[-2]) <= SETTLED and (above <= CERTAIN or fading):
         return power(name, nearest)
     logs = [s * math.log((a[0] * b[0]) ** 0.5) for s, (a, b) in zip(found, pairwise(points), strict=False)]
     for q, text in ((0.5, f"sqrt(log({name}))"), (1.0, f"log({name})")):
-        if len(logs) >= 3 and all(abs(v - q) <= 0.12 * q for v in logs[-3:]):
+        if len(logs) >= 3 and all(abs(v - q) <= 0.12 * q for v in logs[-3:]) and logs[-1] <= logs[-3] + CERTAIN:
             return text
-    if abs(last) <= abs(found[-2]) and abs(last) < 0.25:
-        return "1"  # it falls towards 0
-    return power(name, nearest) if abs(last - nearest) <= 2 * SETTLED else f"{name}^{last:.2f}"
+    if last > found[-2] + CERTAIN:  # it rises: only towards a power from below, by less and less
+        near = -2 * SETTLED <= above <= 0 and len(found) > 2 and last - found[-2] < found[-2] - found[-3]
+        return power(name, nearest) if near else None
+    if above < 0 or above > 2 * SETTLED or last >= found[-2] - CERTAIN / 10:
+        return f"{name}^{math.ceil(100 * last) / 100:g}"
+    # It falls. What tends to a power has slopes that shrink towards it by a factor; those of a logarithm shrink like its inverse.
+    return power(name, nearest) if fading else f"log({name})" if nearest == 0 else f"{name}^{math.ceil(100 * last) / 100:g}"
 
 
 def power(name: str, exponent: float) -> str:

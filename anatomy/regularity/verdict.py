@@ -22,6 +22,8 @@ Verdict = Literal[
 Norm = Literal["frobenius", "max_token", "wasserstein1", "wasserstein2", "wasserstein_inf"]
 DRAWS = 3
 """Draws of the noise among which a jump is looked for."""
+MOST = 2**22
+"""Entries that one wire may have."""
 NORMS: tuple[Norm, ...] = get_args(Norm)
 """Of the map of tokens, and of the map of measures of tokens for any number of them."""
 
@@ -92,13 +94,12 @@ def check(
 
         return check_measures(diagram, sizes, weights, radius, norm, function, seed)
     domain = "the whole space" if radius == INF else f"tokens of Euclidean norm at most {radius:g}"
-    full = None
+    full = asked(diagram, sizes)
     try:
-        full = sizes_of(diagram, sizes)
         here = compose(diagram, full, weights, radius)
     except Stuck as stuck:
         against = _against(diagram, sizes, function, radius, seed, others)
-        wanted = function is not None and full is not None and against[0] == "unknown"
+        wanted = function is not None and against[0] == "unknown"
         attained = _lower(diagram, full, function, radius, norm, seed) if wanted else (None, None)  # type: ignore[arg-type]
         return _unknown(domain, norm, stuck, against, attained)
     upper, method = _constant(here, norm), here.method
@@ -137,6 +138,22 @@ def check(
         certificate=proof,
         advice=advise(diagram, full, weights, radius, here, lambda found: _constant(found, norm)) if advice else {},
     )
+
+
+def asked(diagram: Diagram, sizes: Mapping[str, int]) -> dict[str, int]:
+    """The size of every axis; refuses with E902 what has none, or more entries than can be held: masks and products are explicit."""
+    try:
+        full = sizes_of(diagram, sizes)
+    except Stuck as stuck:
+        raise fail("E902", f"the question has no size: {stuck.why}", diagram.span) from None
+    products = {w for n in diagram.nodes if n.op.algebra == "multilinear" and not n.own for w in n.outs}  # summed before they are held
+    for k, wire in enumerate(diagram.wires):
+        held = math.prod(full[a] for a in wire.axes)
+        if held > MOST and k not in products:
+            name = f"`{wire.name}`" if wire.name else "a wire"
+            raise fail("E902", f"{name} [{', '.join(wire.axes)}] has {held:,} entries at these sizes, and the check holds {MOST:,} at most",
+                       wire.span, help="ask at smaller sizes: growth tells what the bound does at greater ones")  # fmt: skip
+    return full
 
 
 def _held(function: Callable[..., Any], seed: int) -> Callable[..., Any]:

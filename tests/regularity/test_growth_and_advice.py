@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -121,3 +122,13 @@ def test_a_normalisation_before_is_lipschitz_with_the_constant_that_is_offered()
         jacobian = torch.func.jacrev(lambda z: net(z / torch.sqrt(z.square().mean(-1, keepdim=True) + 0.01)))(x)
         top = torch.linalg.matrix_norm(jacobian.reshape(-1, x.numel()), 2)
         assert float(top) <= offer["bound"]
+
+
+@pytest.mark.parametrize(("function", "order"), [
+    (lambda n: n**0.05, "n^0.05"), (lambda n: n**0.55, "n^0.56"), (lambda n: 5 + math.log(n), "log(n)"), (math.log, "log(n)"),
+    (lambda n: math.sqrt(math.log(n)), "sqrt(log(n))"), (lambda n: 3 + 1 / n, "1"), (lambda n: 3 - 1 / n, "1"), (lambda n: 7.0, "1"),
+    (lambda n: 2 * n**0.5 - 1, "sqrt(n)"), (lambda n: n**0.494 * (1 + 0.001 * n**0.5), "sqrt(n)"), (lambda n: 5 - n**-0.5, "1"),
+    (lambda n: 1 + 1e-6 * n * n, None), (lambda n: n * n + n, "n^2"),
+])  # fmt: skip
+def test_an_order_is_never_below_the_slopes_at_the_end(function: Callable[[float], float], order: str | None) -> None:
+    assert symbolic("n", [(8 * 2.0**k, function(8 * 2.0**k)) for k in range(7)]) == order

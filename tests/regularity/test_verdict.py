@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+import anatomy
 from anatomy.compiler import build
 from anatomy.errors import AnatomyError
 from anatomy.regularity import Regularity, check
@@ -86,12 +87,23 @@ def test_weights_that_are_not_finite_give_no_number(value: float) -> None:
     assert "not finite" in found.certificate["reason"]
 
 
-def test_missing_weights_and_sizes_are_unknown_with_a_reason() -> None:
+def test_missing_weights_are_unknown_with_a_reason_and_missing_sizes_no_question() -> None:
     _, weights, given = module("single")
     weights.pop("Wv")
     assert "Wv" in check(variant("single"), given, weights).certificate["reason"]
     given.pop("e")
-    assert check(variant("single"), given, weights).verdict == "unknown"
+    with pytest.raises(AnatomyError, match=r"E902.*`e` is not determined"):
+        check(variant("single"), given, weights)
+    with pytest.raises(AnatomyError, match=r"E902.*entries at these sizes"):
+        check(variant("single"), {**given, "e": 2, "n": 10**6}, weights)
+
+
+def test_what_levels_off_far_away_is_not_said_to_grow_without_end() -> None:
+    program = anatomy.parse("axis n, d diagram capped(x: [n, d]) -> [n, d] { out min(x * x, 1000000) } diagram wild(x: [n, d]) -> [n, d] { out x * x }")
+    capped, wild = (anatomy.regularity(program[name], {"n": 2, "d": 2}, math.inf, growth=False) for name in ("capped", "wild"))
+    assert capped.verdict == "unknown"
+    assert wild.verdict == "not_globally_lipschitz"
+    assert wild.certificate["against"]["evidence"] == "numerical"
 
 
 def test_one_token_is_its_value_map() -> None:
