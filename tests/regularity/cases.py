@@ -26,6 +26,7 @@ from anatomy.library.entry import entries
 from anatomy.regularity.compose import Composition, Stuck, compose, sizes_of
 from anatomy.target import load_diagram
 from tests.regularity import programs, variants
+from tests.regularity.idioms import Idioms
 
 NORMS = (1.0, 2.0, np.inf)
 LARGEST = 160
@@ -73,6 +74,10 @@ def _groups(shapes: Sequence[tuple[int, ...]]) -> Groups:
     return [(math.prod(s[:-1]), s[-1]) if s else (1, 1) for s in shapes]
 
 
+DRAWN = {"random": programs.Garden, "idioms": Idioms}
+"""Families whose diagrams are drawn, each by its garden."""
+
+
 # nets -----------------------------------------------------------------------------------------
 
 
@@ -80,7 +85,7 @@ def _groups(shapes: Sequence[tuple[int, ...]]) -> Groups:
 def names() -> tuple[tuple[str, str], ...]:
     """Every source of a diagram, with its family."""
     zoo = [(e.folder, e.name) for e in entries()]
-    return (*zoo, *(("variants", n) for n in variants.NAMES), *(("random", "") for _ in range(12)))
+    return (*zoo, *(("variants", n) for n in variants.NAMES), *(("random", "") for _ in range(12)), *(("idioms", "") for _ in range(24)))
 
 
 @cache
@@ -94,8 +99,8 @@ def _loaded(name: str) -> tuple[Diagram, dict[str, int], tuple[str, ...]]:
 
 @lru_cache(400)
 def _net(family: str, name: str, changed: tuple[tuple[str, int], ...], seed: int) -> Net | None:
-    if family == "random":
-        diagram, chosen = programs.random_diagram(seed, steps=5), {}
+    if family in DRAWN:
+        diagram = programs.random_diagram(seed, 5, DRAWN[family])
         chosen = {a: n for a, n in programs.SIZES.items() if a in diagram.sizes}
     elif family == "variants":
         diagram, chosen = variants.variant(name), variants.sizes(name, **dict(changed))
@@ -121,11 +126,11 @@ def net_of(rng: random.Random, seed: int) -> Net | None:
     if family == "variants":
         n = rng.choice([1, 2, 3, 5])
         changed = {"n": n, "m": n}
-    elif family != "random":
+    elif family not in DRAWN:
         counts = _loaded(name)[2]
         n = rng.choice([0, 1, 2, 3])  # 0: the sizes that were settled
         changed = dict.fromkeys(counts, n) if n else {}
-    net = _net(family, name, tuple(sorted(changed.items())), seed if family == "random" else 0)
+    net = _net(family, name, tuple(sorted(changed.items())), seed if family in DRAWN else 0)
     return net if net is not None or not changed else _net(family, name, (), 0)
 
 

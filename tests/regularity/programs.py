@@ -158,12 +158,11 @@ class Garden:
                 return self.op(Power(), (), x, self.number(exponent))
 
 
-def random_diagram(seed: int, steps: int = 6) -> Diagram:
+def random_diagram(seed: int, steps: int = 6, kind: type[Garden] = Garden) -> Diagram:
     """A random diagram of some steps with the sizes of `SIZES`."""
-    garden = Garden(seed)
+    garden = kind(seed)
     grown = 0
     for _ in range(steps * 30):
-        before = len(garden.build.nodes), len(garden.build.weights)
         try:
             view = garden.grow()
         except Problem:
@@ -173,7 +172,6 @@ def random_diagram(seed: int, steps: int = 6) -> Diagram:
             size *= SIZES[a]
         if size > 200:
             continue
-        del before
         garden.wires.append(view)
         grown += 1
         if grown >= steps:

@@ -92,7 +92,7 @@ def test_missing_weights_are_unknown_with_a_reason_and_missing_sizes_no_question
     weights.pop("Wv")
     assert "Wv" in check(variant("single"), given, weights).certificate["reason"]
     given.pop("e")
-    with pytest.raises(AnatomyError, match=r"E902.*`e` is not determined"):
+    with pytest.raises(AnatomyError, match=r"E902.*`e` is needed"):
         check(variant("single"), given, weights)
     with pytest.raises(AnatomyError, match=r"E902.*entries at these sizes"):
         check(variant("single"), {**given, "e": 2, "n": 10**6}, weights)
