@@ -56,27 +56,32 @@ def compile(
     lift: Sequence[str] = (),
     seed: int = 0,
     dtype: torch.dtype | None = None,
+    passes: Sequence[str] | None = None,
 ) -> nn.Module:
     """The diagram as an `nn.Module`; `module.source` is its standalone text.
 
     Inputs are taken in header order, lifted axes first, then the header's layout. Axes that stand on an
-    input and on no weight need no size. Raises AnatomyError (E402, E403, E405, E406, E407, E501).
+    input and on no weight need no size. `passes` are the rewrites of `anatomy.compiler.passes`, by default all; the kernel
+    that softmax attention becomes has a gradient and no second one, so that whoever differentiates twice, forward or under
+    `torch.func.vmap` takes `anatomy.compiler.DIFFERENTIABLE`. Raises AnatomyError (E402, E403, E405, E406, E407, E409, E501).
 
     >>> net = compile(load("zoo:mha"), {"d": 8, "h": 2}, lift=("b",))
     >>> import torch
     >>> net(torch.zeros(3, 5, 8)).shape
     torch.Size([3, 5, 8])
     """
-    from anatomy.compiler import build
+    from anatomy.compiler import ALL, build, chosen
 
-    return build(diagram, sizes or {}, lift, seed, dtype)
+    return build(diagram, sizes or {}, lift, seed, dtype, ALL if passes is None else chosen(",".join(passes) or "none"))
 
 
-def source(diagram: Diagram, sizes: Mapping[str, int] | None = None, lift: Sequence[str] = (), seed: int = 0) -> str:
+def source(
+    diagram: Diagram, sizes: Mapping[str, int] | None = None, lift: Sequence[str] = (), seed: int = 0, passes: Sequence[str] | None = None
+) -> str:
     """The text of the compiled module, made without importing torch."""
-    from anatomy.compiler import generate
+    from anatomy.compiler import ALL, chosen, generate
 
-    return generate(diagram, sizes or {}, lift, seed).source
+    return generate(diagram, sizes or {}, lift, seed, ALL if passes is None else chosen(",".join(passes) or "none")).source
 
 
 def draw(diagram: Diagram, full: bool = False) -> Picture:
@@ -122,23 +127,34 @@ def regularity(
     with `advice` the result tells what the bound is spent on and what would reduce it. With `around`, arrays by input name or
     in header order, the domain is the one ball of that radius round them; `branch` is how many seconds branch and bound may take.
     """
-    from anatomy.compiler import build
     from anatomy.regularity import check
-    from anatomy.regularity.growth import token_variables
     from anatomy.regularity.verdict import asked
 
     asked(diagram, sizes)  # before weights are drawn
-    if module is None:
-        import torch
-
-        lengths = token_variables(diagram)
-        free = {a: n for a, n in sizes.items() if a not in lengths}
-        try:
-            module = build(diagram, free, seed=seed, dtype=torch.float64)  # the same weights at every length
-        except AnatomyError:
-            module = build(diagram, sizes, seed=seed, dtype=torch.float64)
-    weights, function = numeric(module)
+    weights, function = numeric(_smooth(diagram, sizes, seed, module))
     return check(diagram, sizes, weights, radius, norm, function, seed, growth, advice, around, branch)
+
+
+def _smooth(diagram: Diagram, sizes: Mapping[str, int], seed: int, module: nn.Module | None) -> nn.Module:
+    """The module as one that may be differentiated twice, with no number of tokens fixed where it can be left open."""
+    import torch
+
+    from anatomy.compiler import DIFFERENTIABLE, build
+    from anatomy.regularity.growth import token_variables
+
+    lengths = token_variables(diagram)
+    free = {a: n for a, n in sizes.items() if a not in lengths}
+    try:
+        made = build(diagram, free, seed=seed, dtype=torch.float64, passes=DIFFERENTIABLE)  # the same weights at every length
+    except AnatomyError:
+        made = build(diagram, sizes, seed=seed, dtype=torch.float64, passes=DIFFERENTIABLE)
+    if module is None:
+        return made
+    given = module.state_dict()
+    if not hasattr(module, "source") or {k: v.shape for k, v in given.items()} != {k: v.shape for k, v in made.state_dict().items()}:
+        return module  # somebody else's
+    made.load_state_dict(given)
+    return made
 
 
 def numeric(module: nn.Module) -> tuple[dict[str, Any], Any]:

@@ -1,7 +1,8 @@
-"""Diagrams to standalone PyTorch source: solve sizes, fuse contractions, emit lines, assemble a module."""
+"""Diagrams to standalone PyTorch source: solve sizes, rewrite the graph by passes, emit lines, assemble a module."""
 
 from anatomy.compiler.build import build, instantiate
 from anatomy.compiler.module import Generated, generate
+from anatomy.compiler.passes import ALL, DIFFERENTIABLE, Note, chosen
 from anatomy.ir.solve import Solution, solve
 
-__all__ = ["Generated", "Solution", "build", "generate", "instantiate", "solve"]
+__all__ = ["ALL", "DIFFERENTIABLE", "Generated", "Note", "Solution", "build", "chosen", "generate", "instantiate", "solve"]

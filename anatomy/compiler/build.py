@@ -8,6 +8,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from anatomy.compiler.module import Generated, generate
+from anatomy.compiler.passes import ALL
 from anatomy.ir.graph import Diagram
 
 if TYPE_CHECKING:
@@ -21,10 +22,10 @@ def build(
     lift: Sequence[str] = (),
     seed: int = 0,
     dtype: torch.dtype | None = None,
-    parallel: bool = True,
+    passes: Sequence[str] = ALL,
 ) -> nn.Module:
-    """The compiled module of a diagram; `module.source` is its text. `parallel=False` keeps loops that have a closed form."""
-    return instantiate(generate(diagram, sizes, lift, seed, parallel), dtype=dtype, seed=seed)
+    """The compiled module of a diagram; `module.source` is its text, and `passes` are those that rewrite the graph before."""
+    return instantiate(generate(diagram, sizes, lift, seed, passes), dtype=dtype, seed=seed)
 
 
 def instantiate(generated: Generated, **arguments: Any) -> nn.Module:

@@ -43,8 +43,8 @@ class Emission:
     wires: dict[int, Operand] = field(default_factory=dict)
     size_names: dict[str, str] = field(default_factory=dict)
     masks: set[int] = field(default_factory=set)
-    parallel: bool = True
-    """Loops inside of loops are computed by closed forms where they have one."""
+    passes: tuple[str, ...] = ()
+    """What is done to the bodies of loops before their lines are written."""
     inside: bool = False
     """These are lines of a loop: what goes out is written where the state is set."""
     node: Node = None  # type: ignore[assignment]
@@ -231,14 +231,15 @@ def note(node: Node) -> str:
 
 
 def dimension_order(diagram: Diagram, lift: Sequence[str]) -> dict[str, int]:
-    """A rank for every axis: lifts, then axes that contractions zip (batch, heads), then in order of appearance.
+    """A rank for every axis: lifts, then axes that contractions zip (batch, heads), then in order of appearance, then features of kernels.
 
     With one order for the whole diagram an elementwise box never permutes, and zipped axes stand where
     a batched matrix product wants them.
     """
     score: dict[str, int] = {}
+    last = {a.partition("~")[0] for node in diagram.nodes for a in node.op.last(node.own)}
     for node in diagram.nodes:
-        if node.op.algebra == "multilinear":
+        if node.op.algebra == "multilinear" or node.op.zips:
             held: dict[str, int] = {}
             for port in node.ports:
                 for axis in port.axes:
@@ -252,5 +253,5 @@ def dimension_order(diagram: Diagram, lift: Sequence[str]) -> dict[str, int]:
             first.setdefault(axis, len(first))
     for axis in diagram.sizes:
         first.setdefault(axis, len(first))
-    ranked = sorted(first, key=lambda a: (-score.get(a, 0), first[a]))
+    ranked = sorted(first, key=lambda a: (a in last, -score.get(a, 0), first[a]))
     return {axis: k for k, axis in enumerate([*lift, *ranked])}

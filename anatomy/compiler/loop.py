@@ -10,9 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from anatomy.compiler.fuse import fuse
-from anatomy.compiler.parallel import parallel as closed
-from anatomy.compiler.sink import sink
+from anatomy.compiler.passes import optimised
 from anatomy.ir.code import Operand
 from anatomy.ir.loop import under
 
@@ -28,8 +26,8 @@ def lower_loop(emit: Emission) -> list[Operand]:
     along, count = node.own[0], node.op.carries
     lifts = emit.lifts
     body = replace(under(node), sizes={a: emit.diagram.sizes[a] for a in node.own})
-    body = sink(fuse(closed(body) if emit.parallel else body))
-    inner = Emission(body, emit.solution, emit.names, emit.lift, emit.like_name, helpers=emit.helpers, size_names=emit.size_names, parallel=emit.parallel)
+    body = optimised(body, emit.solution, emit.passes, [])
+    inner = Emission(body, emit.solution, emit.names, emit.lift, emit.like_name, helpers=emit.helpers, size_names=emit.size_names, passes=emit.passes)
     inner.rank, inner.inside = emit.rank, True
 
     def shape(axes: tuple[str, ...]) -> str:

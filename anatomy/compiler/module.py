@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from math import prod
 
 from anatomy.compiler.emit import Emission
-from anatomy.compiler.fuse import fuse
 from anatomy.compiler.names import MODULE, Names, attribute, class_name, comment, docstring, safe
-from anatomy.compiler.parallel import parallel as closed
+from anatomy.compiler.passes import ALL, Note, optimised
 from anatomy.compiler.runtime import FUNCTIONS
-from anatomy.compiler.sink import sink
 from anatomy.errors import Span, fail
 from anatomy.ir.code import Operand
 from anatomy.ir.graph import Diagram, Weight
@@ -28,15 +26,17 @@ class Generated:
     class_name: str
     inputs: tuple[str, ...]
     solution: Solution
+    notes: tuple[Note, ...] = ()
+    """What the passes did, in their order."""
 
 
 def generate(
-    diagram: Diagram, sizes: Mapping[str, int], lift: Sequence[str] = (), seed: int = 0, parallel: bool = True
+    diagram: Diagram, sizes: Mapping[str, int], lift: Sequence[str] = (), seed: int = 0, passes: Sequence[str] = ALL
 ) -> Generated:
     """A standalone PyTorch source file for a diagram at given sizes.
 
-    Every input and output has the lifted axes first, then its header layout (ruling 7). Loops that have a closed form are
-    computed for all steps at once, unless `parallel` is false.
+    Every input and output has the lifted axes first, then its header layout (ruling 7). `passes` are those of
+    `anatomy.compiler.passes` that rewrite the graph before the code is written; without any, every box is a line or so.
     Raises AnatomyError: E501 for open holes, E402, E403, E405, E406 for sizes, E407 for lifts.
     """
     if diagram.holes:
@@ -52,15 +52,15 @@ def generate(
     if len(set(lift)) < len(lift):
         raise fail("E407", "an axis is lifted twice")
     solution = solve(diagram, sizes)
-    diagram = closed(diagram) if parallel else diagram
-    fused = sink(fuse(diagram))
+    notes: list[Note] = []
+    diagram = optimised(diagram, solution, passes, notes)
     names = Names()
     inputs = [names.new(i.name, "x") for i in diagram.inputs]
     held = Names(MODULE)
     attributes = {w.wire: attribute(held, w.key) for w in diagram.weights}
     reals = [n for n, i in zip(inputs, diagram.inputs, strict=True) if diagram.wires[i.wire].kind.name == "real"]
     like = reals[0] if reals else f"self.{attributes[diagram.weights[0].wire]}" if diagram.weights else "reference"
-    emission = Emission(fused, solution, names, tuple(lift), like, parallel=parallel)
+    emission = Emission(diagram, solution, names, tuple(lift), like, passes=tuple(passes))
     for name, item in zip(inputs, diagram.inputs, strict=True):
         integer = diagram.wires[item.wire].kind.name == "index"
         emission.wires[item.wire] = Operand(name, (*lift, *item.layout), integer=integer)
@@ -73,7 +73,7 @@ def generate(
     while title in emission.names.used:
         title += "Module"
     source = _assemble(diagram, title, inputs, attributes, solution, emission, prologue, results, seed, like, lift)
-    return Generated(source, title, tuple(inputs), solution)
+    return Generated(source, title, tuple(inputs), solution, tuple(notes))
 
 
 def file_name(span: Span) -> str:

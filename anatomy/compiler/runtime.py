@@ -15,6 +15,24 @@ def _masked(function, s, *rest):
     empty = torch.isneginf(s).all(-1, keepdim=True)
     return function(s.masked_fill(empty, 0.0), *rest).masked_fill(empty, 0.0)
 ''',
+    "beside": '''
+def _beside(k, bias):
+    """Keys with one feature more: their bias."""
+    return torch.cat((k, bias.expand(*k.shape[:-1], 1)), -1)
+''',
+    "positions_beside": '''
+def _positions_beside(k, bias):
+    """Keys with one feature more: a bias by their position."""
+    if k.dtype not in (torch.float32, torch.float64):
+        raise ValueError("positions as features need float32 or float64: compile without the pass `shift`")
+    return torch.cat((k, bias.expand(*k.shape[:-1], 1)), -1)
+''',
+    "sink": '''
+def _sink(k, logit):
+    """One key more in front, and one feature more by which it has a score."""
+    first = F.pad(logit.expand(*k.shape[:-2], 1, 1), (k.shape[-1], 0))
+    return torch.cat((first, F.pad(k, (0, 1))), -2)
+''',
     "sparsemax": '''
 def _sparsemax(s):
     """The projection of the last dimension onto the simplex: relu(s - t), with t between max s - 1 and max s."""

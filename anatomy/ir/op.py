@@ -52,6 +52,8 @@ class Op(ABC):
     """The order of the own axes does not matter."""
     algebra: ClassVar[Literal["linear", "multilinear", "none"]] = "none"
     """Jointly linear in all operands, linear in each, or neither."""
+    zips: ClassVar[bool] = False
+    """Axes that several operands share want to stand first, as they do for a contraction."""
     knows_position: ClassVar[bool] = False
     """It treats the positions of its own axes differently: not equivariant under a permutation of them."""
     looks: ClassVar[Literal["all", "past", "self", "lower"]] = "all"
@@ -92,6 +94,10 @@ class Op(ABC):
     @property
     def written(self) -> tuple[tuple[str, Fraction | int], ...]:
         """The attributes that stand behind the operands, each with its name, or '' where it is given by its place."""
+        return ()
+
+    def last(self, own: tuple[str, ...]) -> tuple[str, ...]:
+        """Own axes that want to be the last dimension of their operands."""
         return ()
 
     # typing -----------------------------------------------------------------------------------

@@ -24,13 +24,13 @@ def compiled(
     """
     import torch
 
-    from anatomy.compiler import build
+    from anatomy.compiler import DIFFERENTIABLE, build
 
     lift = [f"lift{k}" for k in range(len(added))]
     results = []
     for diagram, known in zip(diagrams, sizes, strict=True):
         try:
-            module = build(diagram, known, lift=lift, dtype=torch.float64)
+            module = build(diagram, known, lift=lift, dtype=torch.float64, passes=DIFFERENTIABLE)
         except AnatomyError as error:
             raise Abstain(f"a side cannot be compiled: {error.diagnostics[0].message}") from error
         results.append(_run(module, diagram, known, given, added))

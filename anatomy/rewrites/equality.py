@@ -333,9 +333,9 @@ def _evaluate(
 def _compiled(diagram: Diagram, sizes: Mapping[str, int]) -> nn.Module:
     import torch
 
-    from anatomy.compiler import build
+    from anatomy.compiler import DIFFERENTIABLE, build
 
-    return build(diagram, sizes, dtype=torch.float64)
+    return build(diagram, sizes, dtype=torch.float64, passes=DIFFERENTIABLE)
 
 
 def _agree(

@@ -11,12 +11,14 @@ from torch import Tensor
 
 import anatomy
 from anatomy.compiler import build
+from anatomy.compiler.passes import ALL
 from anatomy.errors import Source
 from anatomy.ir.analysis import analyse
 from anatomy.ir.graph import Diagram
 from anatomy.language.program import Program
 
 AXES = "axis n, m, d, h, e, f = e, c, r, l, j = 4 "
+LOOPS = tuple(n for n in ALL if n != "closed")
 SIZES = {"n": 7, "m": 3, "d": 3, "h": 2, "e": 4, "f": 4, "c": 2, "r": 2}
 
 
@@ -239,7 +241,7 @@ def test_the_recurrence(name: str, steps: int) -> None:
     sizes = SIZES | {"n": steps}
     inputs = tensors(case, sizes)
     for parallel in (False, True):
-        net = build(diagram(case.text), sizes, parallel=parallel)
+        net = build(diagram(case.text), sizes, passes=ALL if parallel else LOOPS)
         assert (" in " not in net.source.partition("def forward")[2]) == (parallel and name in CLOSED)
         compare(net(*inputs), case.oracle(*inputs), inputs)
 
@@ -251,7 +253,7 @@ def test_a_batch_in_front(name: str) -> None:
     one_by_one = [results(case.oracle(*(x[i] for x in inputs))) for i in range(3)]
     wanted = tuple(torch.stack(column) for column in zip(*one_by_one, strict=True))
     for parallel in (False, True):
-        net = build(diagram(case.text), SIZES, lift=("b",), parallel=parallel)
+        net = build(diagram(case.text), SIZES, lift=("b",), passes=ALL if parallel else LOOPS)
         compare(net(*inputs), wanted if len(wanted) > 1 else wanted[0], inputs)
 
 

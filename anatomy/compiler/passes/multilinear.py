@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from anatomy.compiler.passes.note import Note
 from anatomy.ir.graph import Diagram, Node, Port
+from anatomy.ir.solve import Solution
 
 MOST_OPERANDS = 8
 
 
-def fuse(diagram: Diagram) -> Diagram:
+def multilinear(diagram: Diagram, solution: Solution, notes: list[Note]) -> Diagram:
     """The diagram with its multilinear regions as n-ary contractions."""
     sizes = dict(diagram.sizes)
     nodes: list[Node | None] = list(diagram.nodes)
@@ -57,6 +59,8 @@ def fuse(diagram: Diagram) -> Diagram:
             pending[:0] = [Port(p.wire, tuple((a, table[b]) for a, b in p.renames)) for p in source.ports]
             nodes[made[port.wire]] = None
         nodes[i] = replace(node, own=tuple(own), ports=tuple(ports))
+        if len(ports) > max(2, len(diagram.nodes[i].ports)):
+            notes.append(Note("multilinear", f"{len(ports)} factors are contracted together, in the cheapest order", node.span))
     return replace(diagram, nodes=tuple(n for n in nodes if n is not None), sizes=sizes)
 
 

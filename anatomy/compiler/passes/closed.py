@@ -1,20 +1,22 @@
 """Loops that have a closed form become boxes for all steps at once, before any code is written.
 
 Converts: every loop node whose operation knows a form (`Op.parallel`); the others stay loops.
-Non-goals: choosing by size. `parallel=False` of the compiler keeps every loop, to compare.
+Non-goals: choosing by size. Without this pass every loop stays one, to compare.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from anatomy.compiler.passes.note import Note
 from anatomy.ir.builder import Builder, View
 from anatomy.ir.graph import Diagram, Node, Output, Weight
 from anatomy.ir.live import live
 from anatomy.ir.poly import Sizes
+from anatomy.ir.solve import Solution
 
 
-def parallel(diagram: Diagram) -> Diagram:
+def closed(diagram: Diagram, solution: Solution, notes: list[Note]) -> Diagram:
     """The same function with closed forms for loops; inputs, weights and outputs keep their order."""
     if all(node.op.body is None for node in diagram.nodes):
         return diagram
@@ -29,7 +31,9 @@ def parallel(diagram: Diagram) -> Diagram:
         outs = None
         if node.op.body is not None:
             outs = node.op.parallel(builder, node, given, [bool(diagram.consumers[w]) for w in node.outs])
-        if outs is None:
+        if outs is not None:
+            notes.append(Note("closed", "the loop is computed for all steps at once", node.span))
+        else:
             outs = _copied(builder, diagram, node, given)
         views.update(zip(node.outs, outs, strict=True))
     outputs = [Output(views[o.port.wire].rename(dict(o.port.renames)).port, o.layout, o.span, o.kind) for o in diagram.outputs]

@@ -10,18 +10,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from anatomy.compiler.passes.note import Note
 from anatomy.ir.graph import Diagram, Input, Node, Output, Port, Wire
 from anatomy.ir.loop import opened
+from anatomy.ir.solve import Solution
 
 
-def sink(diagram: Diagram) -> Diagram:
+def sink(diagram: Diagram, solution: Solution, notes: list[Note]) -> Diagram:
     """The same diagram with multilinear neighbours of loops taken into them."""
     if all(node.op.body is None for node in diagram.nodes):
         return diagram
     work = _Sinking(diagram)
     for i, node in enumerate(diagram.nodes):
         if node.op.body is not None:
+            before = len(node.ports), len(node.outs)
             work.loop(i, node)
+            after = work.nodes[i]
+            if after is not None and (len(after.ports), len(after.outs)) != before:
+                notes.append(Note("sink", "products that only the loop needs stand inside of it", node.span))
     order = sorted(work.place, key=lambda i: (work.place[i], i))
     return replace(diagram, nodes=tuple(n for i in order if (n := work.nodes[i]) is not None))
 

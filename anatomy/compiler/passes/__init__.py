@@ -1,0 +1,74 @@
+"""The passes of the compiler: rewrites of the graph, in the order in which they run, before one line is written.
+
+Each is a file that says what it converts and what it leaves alone; each gives a diagram with the same function and tells what it
+did. `closed`, `share`, `multilinear` and `sink` keep ordinary PyTorch operations; `attention` calls a fused kernel, whose derivative
+PyTorch can neither differentiate again nor take forward. `DIFFERENTIABLE` leaves that one out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from anatomy.compiler.passes.attention import attention
+from anatomy.compiler.passes.closed import closed
+from anatomy.compiler.passes.multilinear import multilinear
+from anatomy.compiler.passes.note import Note
+from anatomy.compiler.passes.share import share
+from anatomy.compiler.passes.sink import sink
+from anatomy.errors import fail
+from anatomy.ir.graph import Diagram
+from anatomy.ir.solve import Solution
+
+__all__ = ["ALL", "DIFFERENTIABLE", "PASSES", "Note", "chosen", "optimised"]
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One rewrite of a whole diagram."""
+
+    name: str
+    summary: str
+    run: Callable[[Diagram, Solution, list[Note]], Diagram]
+
+
+PASSES = (
+    Pass("closed", "loops with a closed form are computed for all steps at once", closed),
+    Pass("share", "what is computed twice is computed once", share),
+    Pass("multilinear", "multiply-then-sum, and contractions of contractions, become one contraction in the cheapest order", multilinear),
+    Pass("attention", "softmax attention becomes one call of scaled_dot_product_attention", attention),
+    Pass("sink", "outer products that only a loop reads, and contractions of its states, go into the loop", sink),
+)
+ALL = tuple(p.name for p in PASSES)
+DIFFERENTIABLE = tuple(n for n in ALL if n != "attention")
+"""Passes whose code may be differentiated as often as one likes, forward and in reverse, and mapped over by `torch.func`."""
+
+
+def optimised(diagram: Diagram, solution: Solution, names: Iterable[str], notes: list[Note]) -> Diagram:
+    """The diagram after the named passes, in the order of the table; what they did is added to `notes`."""
+    wanted = frozenset(names)
+    for one in PASSES:
+        if one.name in wanted:
+            diagram = one.run(diagram, solution, notes)
+    return diagram
+
+
+def chosen(text: str) -> tuple[str, ...]:
+    """The passes that a list names: `all`, `none`, names, and `-name` to take one out.
+
+    >>> chosen("all,-attention")
+    ('closed', 'share', 'multilinear', 'sink')
+    """
+    found: set[str] = set()
+    for k, word in enumerate(w.strip() for w in text.split(",")):
+        name = word.removeprefix("-")
+        if name not in (*ALL, "all", "none"):
+            raise fail("E409", f"there is no pass `{name}`", None, help=f"the passes are {', '.join(ALL)}; or `all`, `none`, `-NAME`")
+        group = set(ALL) if name == "all" or (word.startswith("-") and k == 0) else set()
+        if name in ALL:
+            group |= {name}
+        if word.startswith("-"):
+            found = (found if k else set(ALL)) - {name}
+        else:
+            found |= group
+    return tuple(n for n in ALL if n in found)

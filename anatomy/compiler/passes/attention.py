@@ -1,0 +1,284 @@
+"""Softmax attention becomes one call of `F.scaled_dot_product_attention`.
+
+Converts: `dot[keys, ...](softmax[keys](score), ...)` where nothing else reads the weights and the score is a product of queries and
+keys, up to scales, temperatures, masks, biases, terms that are equal along a row, any order of these, any number of heads, lanes
+and lifted axes, and projections that stand in the same contraction. A bias of keys becomes one feature more; a bias
+that depends on a row only by a term of its own, as that of ALiBi or of a squared distance, loses the term and becomes one too.
+A sink becomes a key without a value.
+
+    softmax_j(s_ij + b_j + c_i) = softmax_j(<(q_i, 1), (k_j, b_j)>),       c_i cancels in numerator and denominator.
+
+Non-goals: additive scores, other normalisers, weights that are read twice, differentiating twice (see `DIFFERENTIABLE`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from math import inf, prod
+
+from anatomy.compiler.passes.kernel import FusedAttention
+from anatomy.compiler.passes.note import Note
+from anatomy.compiler.passes.region import Region
+from anatomy.compiler.passes.score import Factor, Score, plain, score
+from anatomy.compiler.passes.weights import Weights, weights
+from anatomy.ir.graph import Diagram, Node, Port
+from anatomy.ir.solve import Solution
+
+LIKELY = 512
+"""Stands for a size that is read at run time, where costs are compared."""
+
+
+def attention(diagram: Diagram, solution: Solution, notes: list[Note]) -> Diagram:
+    """The diagram with fused attention."""
+    if not any(n.op.word in ("softmax", "logsumexp") for n in diagram.nodes):
+        return diagram
+    region = Region(diagram)
+    found = False
+    for i, node in enumerate(diagram.nodes):
+        if node.op.algebra == "multilinear" and node.own and node.op.contraction() is not None:
+            region.at = i
+            found |= _Try(region, solution, notes, node).convert()
+    return region.built() if found else diagram
+
+
+@dataclass
+class _Try:
+    """One contraction that may be the last box of an attention."""
+
+    region: Region
+    solution: Solution
+    notes: list[Note]
+    node: Node
+
+    def convert(self) -> bool:
+        for j in range(len(self.node.ports)):
+            found = weights(self.region, self.node, j)
+            if found is None:
+                continue
+            inside = score(self.region, found.score, readers=found.readers)
+            others = [p for k, p in enumerate(self.node.ports) if k not in found.used]
+            if inside is not None and self.replaced(found, inside, others):
+                return True
+        return False
+
+    # one attention ----------------------------------------------------------------------------------
+
+    def replaced(self, found: Weights, s: Score, others: list[Port]) -> bool:
+        keys = found.keys
+        lifts = tuple(a for a in found.score.axes if a not in keys)
+        s = self.multiplied(s, keys)
+        if s is None:
+            return False
+        split = self.query_and_key(s, keys, lifts)
+        values = self.value_and_rest(others, keys, lifts)
+        if split is None or values is None:
+            return False
+        (queries, k_ports), (v_ports, after) = split, values
+        features = tuple(a for a in s.own if a in axes(queries) and a in axes(k_ports))
+        if not features:
+            return False
+        ended = set(s.own) - set(features)
+        k_axes, q_axes = axes(k_ports) - ended, axes(queries) - ended
+        needed = set().union(*(p.axes for p in after)) | (set(wires_axes(self.region, self.node)) - set(self.node.own)) | set(keys) | set(lifts)
+        summed_in_v = {a for a in self.node.own if a in axes(v_ports) and a not in needed and a not in keys}
+        v_axes = axes(v_ports) - summed_in_v
+        both = {a for a in lifts if a in k_axes or a in v_axes}
+        rows = [a for a in lifts if a not in both]
+        sink = [] if found.logit is None else [found.logit]
+        if any(set(p.axes) & set(rows) for p in sink):
+            return False
+        hidden = {a for p in (*s.masks, *(b for _, b, _ in s.biases if set(b.axes) & set(keys))) for a in p.axes}
+        if set(rows) & hidden:
+            rows = [a for a in rows if a in hidden]
+        if not rows or not set(keys) <= v_axes or not set(keys) <= k_axes or set(keys) & q_axes:
+            return False
+        deep = tuple(sorted(v_axes - set(keys) - set(lifts)))
+        if any(a in rows for a in k_axes | v_axes):
+            return False
+        self.build(found, s, features, tuple(rows), deep, queries, k_ports, v_ports, after, summed_in_v)
+        return True
+
+    def multiplied(self, s: Score, keys: tuple[str, ...]) -> Score | None:
+        """Factors that are tensors become operands of the product; only numbers remain, and tensors that divide."""
+        operands, factors = list(s.operands), []
+        for f in s.factors:
+            if f.sign == "*" and f.port is not None and (f.port.axes or not plain(self.region, f.port)):
+                operands.append(f.port)
+            elif f.sign == "/" and f.port is not None and set(f.port.axes) & set(keys):
+                return None
+            else:
+                factors.append(f)
+        return replace(s, operands=tuple(operands), factors=tuple(factors))
+
+    def query_and_key(self, s: Score, keys: tuple[str, ...], lifts: tuple[str, ...]) -> tuple[list[Port], list[Port]] | None:
+        """Which operands make the queries and which the keys, so that all the work together is least."""
+        sure = [p for p in s.operands if set(p.axes) & set(keys)]
+        open_ = [p for p in s.operands if not set(p.axes) & set(keys)]
+        best, found = inf, None
+        for sides in product((0, 1), repeat=len(open_)):
+            q = [p for p, side in zip(open_, sides, strict=True) if side == 0]
+            k = sure + [p for p, side in zip(open_, sides, strict=True) if side == 1]
+            shared = {a for a in s.own if a in axes(q) and a in axes(k)}
+            if not q or not k or not shared:
+                continue
+            keep_q, keep_k = shared | (axes(q) - set(s.own)), shared | (axes(k) - set(s.own))
+            work = self.work(q, keep_q) + self.work(k, keep_k) + self.count({*lifts, *keys, *shared})
+            if work < best:
+                best, found = work, (q, k)
+        return found
+
+    def value_and_rest(self, others: list[Port], keys: tuple[str, ...], lifts: tuple[str, ...]) -> tuple[list[Port], list[Port]] | None:
+        """Which operands make the values and which come after the sum over keys, so that all the work together is least."""
+        sure = [p for p in others if set(p.axes) & set(keys)]
+        open_ = [p for p in others if not set(p.axes) & set(keys)]
+        if not sure or not set(keys) <= axes(sure):
+            return None
+        out = set(wires_axes(self.region, self.node))
+        best, found = inf, None
+        for sides in product((0, 1), repeat=len(open_)):
+            after = [p for p, side in zip(open_, sides, strict=True) if side == 0]
+            v = sure + [p for p, side in zip(open_, sides, strict=True) if side == 1]
+            keep = {a for a in axes(v) if a in axes(after) or a in out or a in keys or a in lifts}
+            mixed = (set(lifts) | keep) - set(keys)
+            work = self.work(v, keep) + self.count({*lifts, *keep}) + self.work_sets([mixed, *(set(p.axes) for p in after)], out)
+            if work < best:
+                best, found = work, (v, after)
+        return found
+
+    # costs ------------------------------------------------------------------------------------------
+
+    def count(self, names: set[str]) -> float:
+        total = 1.0
+        for a in names:
+            rest = self.solution.size(self.region.sizes[a])
+            total *= rest.evaluate(dict.fromkeys(rest.variables(), LIKELY))
+        return total
+
+    def work(self, ports: Sequence[Port], keep: set[str]) -> float:
+        return self.work_sets([set(p.axes) for p in ports], keep)
+
+    def work_sets(self, sets: list[set[str]], keep: set[str]) -> float:
+        """Multiplications of a contraction in pairs, the cheapest pair first."""
+        sets, total = list(sets), 0.0
+        while len(sets) > 1:
+            pairs = [(self.count(sets[i] | sets[j]), i, j) for i in range(len(sets)) for j in range(i)]
+            cost, i, j = min(pairs)
+            rest = [x for k, x in enumerate(sets) if k not in (i, j)]
+            sets = [*rest, (sets[i] | sets[j]) & (keep.union(*rest) if rest else keep)]
+            total += cost
+        return total
+
+    # building ---------------------------------------------------------------------------------------
+
+    def build(
+        self, found: Weights, s: Score, features: tuple[str, ...], rows: tuple[str, ...], deep: tuple[str, ...],
+        queries: list[Port], k_ports: list[Port], v_ports: list[Port], after: list[Port], summed: set[str],
+    ) -> None:  # fmt: skip
+        region, node, keys = self.region, self.node, found.keys
+        contract = node.op.contraction()
+        assert contract is not None
+        assert s.product is not None
+        q = self.joined(queries, [a for a in s.own if a not in features], "q", s.product)
+        k = self.joined(k_ports, [a for a in s.own if a not in features], "k", s.product)
+        v = self.joined(v_ports, [a for a in node.own if a in summed], "v", node)
+        factors: list[Factor] = []
+        for f in s.factors:
+            if f.port is not None and (f.port.axes or not plain(region, f.port)):
+                assert f.op is not None
+                q = region.add(f.op, (), [q, f.port], s.product, "q")
+            else:
+                factors.append(f)
+        beside, biases, shifted = [], [], False
+        for sign, port, outside in s.biases:
+            if not set(port.axes) & set(keys):
+                continue  # equal along the row
+            short = self.shift(port, set(keys), set(rows))
+            if short is not None:
+                sign = sign if short[0] == "+" else "-" if sign == "+" else "+"
+                port, shifted = short[1], True
+            for f in reversed(outside):
+                port = region.add(f.op, (), [port] if f.port is None else [port, f.port], s.product)  # type: ignore[arg-type]
+            (biases if set(port.axes) & set(rows) else beside).append((sign, port))
+        masks = list(s.masks)
+        causal = not biases and len(masks) == 1 and len(keys) == len(rows) == 1 and self.causal(masks[0], keys[0], rows[0])
+        if causal:
+            masks = []
+        op = FusedAttention(
+            len(keys), len(features), len(rows), len(deep), tuple(f.sign for f in factors if f.port is not None), prod(f.number for f in factors), len(masks), causal,
+            tuple(sign for sign, _ in biases), tuple(sign for sign, _ in beside), shifted,
+            found.sink, found.logit is not None,
+        )  # fmt: skip
+        ports = [q, k, v, *(f.port for f in factors if f.port is not None), *masks, *(b for _, b in biases), *(b for _, b in beside)]
+        ports += [] if found.logit is None else [found.logit]
+        own = (*keys, *features, *rows, *deep)
+        rest = tuple(a for a in node.own if a not in keys and a not in summed)
+        self.notes.append(Note("attention", self.words(causal, len(masks), len(biases), len(beside), shifted, found.sink), node.span))
+        if rest or after:
+            mixed = region.add(op, own, ports, node, "mixed")
+            region.nodes[region.at] = replace(node, op=contract, own=rest, ports=(mixed, *after))
+        else:
+            region.nodes[region.at] = replace(node, op=op, own=own, ports=tuple(ports))
+
+    def joined(self, ports: list[Port], ended: list[str], name: str, like: Node) -> Port:
+        """One wire for several operands."""
+        own = tuple(a for a in ended if a in axes(ports))
+        if len(ports) == 1 and not own:
+            return ports[0]
+        contract = self.node.op.contraction()
+        assert contract is not None
+        return self.region.add(contract, own, ports, like, name)
+
+    def causal(self, mask: Port, key: str, row: str) -> bool:
+        """Whether a mask is `key <= row`, for axes of one size."""
+        node = self.region.source(mask)
+        if node is None or node.op.word != "<=":
+            return False
+        made = [self.region.source(p) for p in node.ports]
+        words = [None if n is None else (n.op.word, n.own) for n in made]
+        sizes = [self.solution.size(self.region.sizes[a]) for a in (key, row)]
+        return words == [("iota", (key,)), ("iota", (row,))] and sizes[0] == sizes[1]
+
+    def shift(self, port: Port, keys: set[str], rows: set[str]) -> tuple[str, Port] | None:
+        """A bias without its part that is equal along each row, with its sign, where no row is left in it."""
+        if not set(port.axes) & rows:
+            return None
+        node = self.region.source(port)
+        if node is None or len(node.ports) != 2 or node.own:
+            return None
+        a, b = node.ports
+        word = node.op.word
+        if word in ("+", "-"):
+            for sign, one, other in (("+", a, b), ("-" if word == "-" else "+", b, a)):
+                if not set(other.axes) & keys:
+                    rest = ("+", one) if not set(one.axes) & rows else self.shift(one, keys, rows)
+                    if rest is not None:
+                        return ("+" if rest[0] == sign else "-"), rest[1]
+            return None
+        for at, (one, other) in enumerate(((a, b), (b, a))):
+            if word not in ("*", "dot", "/") or (word == "/" and at) or set(other.axes) & (keys | rows):
+                continue
+            rest = self.shift(one, keys, rows)
+            if rest is not None:
+                ports = [rest[1], other] if at == 0 else [other, rest[1]]
+                return rest[0], self.region.add(node.op, (), ports, node)
+        return None
+
+    def words(self, causal: bool, masks: int, biases: int, beside: int, shifted: bool, sink: bool) -> str:
+        more = ["is_causal" if causal else "a mask" if masks else "", "a bias of rows and keys" if biases else ""]
+        if beside:
+            more.append("a bias as one more feature" + (", terms of rows alone cancelled" if shifted else ""))
+        if sink:
+            more.append("a sink as a key without a value")
+        said = ", ".join(m for m in more if m)
+        return "softmax attention becomes scaled_dot_product_attention" + (f" with {said}" if said else "")
+
+
+def axes(ports: Sequence[Port]) -> set[str]:
+    return {a for p in ports for a in p.axes}
+
+
+def wires_axes(region: Region, node: Node) -> tuple[str, ...]:
+    """The axes of a box's one result."""
+    return region.wires[node.outs[0]].axes

@@ -1,0 +1,117 @@
+"""What a score is made of: factors of one product of queries and keys, and what is added to it or hidden of it.
+
+Converts: the boxes between a contraction and a softmax into a product with scales, biases and masks.
+A squared distance |a - b|^2 is -2 <a, b> with two biases, one of them equal along the row.
+Non-goals: additive scores; boxes that others read too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from anatomy.compiler.passes.region import Region
+from anatomy.ir.graph import Node, Port
+from anatomy.ir.op import Op
+
+SCALARS = frozenset({"size", "sqrt", "literal"})
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A multiplier of what is inside: `*` or `/` by a port, or a number without one."""
+
+    sign: str
+    port: Port | None = None
+    op: Op | None = None
+    number: int = 1
+
+
+@dataclass(frozen=True)
+class Score:
+    """`factors (product of operands summed over own) + biases, where masks`."""
+
+    operands: tuple[Port, ...] = ()
+    own: tuple[str, ...] = ()
+    factors: tuple[Factor, ...] = ()
+    masks: tuple[Port, ...] = ()
+    biases: tuple[tuple[str, Port, tuple[Factor, ...]], ...] = ()
+    """Sign, port, and the factors outside of it."""
+    product: Node | None = None
+
+
+def score(region: Region, port: Port, so_far: Score | None = None, readers: int = 1) -> Score | None:
+    """The score that a wire holds which so many boxes read, or None."""
+    s = so_far or Score()
+    node = region.maker(port, readers)
+    if node is None:
+        return None
+    word, ports = node.op.word, node.ports
+    if word == "mask":
+        if not all(positive(region, f) for f in s.factors):
+            return None  # -inf times a negative number would be inf
+        return score(region, ports[1], replace(s, masks=(*s.masks, ports[0])))
+    if word in ("*", "dot") and node.own:
+        return replace(s, operands=ports, own=node.own, product=node)
+    if word == "neg":
+        return score(region, ports[0], replace(s, factors=(*s.factors, Factor("*", None, node.op, -1))))
+    if word == "/":
+        return score(region, ports[0], replace(s, factors=(*s.factors, Factor("/", ports[1], node.op))))
+    if word == "sum":
+        return distance(region, node, s)
+    if len(ports) != 2 or word not in ("*", "dot", "+", "-"):
+        return None
+    for at in (0, 1):
+        inside, other = ports[at], ports[1 - at]
+        if word in ("*", "dot"):
+            given = replace(s, factors=(*s.factors, Factor("*", other, node.op)))
+        elif word == "+":
+            given = replace(s, biases=(*s.biases, ("+", other, s.factors)))
+        elif at == 0:
+            given = replace(s, biases=(*s.biases, ("-", other, s.factors)))
+        else:
+            continue  # b - s: rare, and its sign would have to be carried
+        found = score(region, inside, given)
+        if found is not None:
+            return found
+    return None
+
+
+def distance(region: Region, total: Node, s: Score) -> Score | None:
+    """`sum[own](square(a - b))` as -2 <a, b> with the biases |a|^2 and |b|^2."""
+    square = region.maker(total.ports[0])
+    if square is None or square.op.word not in ("square", "^ 2"):
+        return None
+    inside = region.maker(square.ports[0])
+    if inside is None or inside.op.word != "-":
+        return None
+    a, b = inside.ports
+    own = total.own
+    if not (set(own) <= set(a.axes) & set(b.axes) and set(a.axes) - set(b.axes) and set(b.axes) - set(a.axes)):
+        return None  # where one has all axes of the other, the product is as large as the difference
+    biases = []
+    for port in (a, b):
+        squared = region.add(square.op, (), [port], square)
+        biases.append(("+", region.add(total.op, own, [squared], total), s.factors))
+    return replace(s, operands=(a, b), own=own, factors=(*s.factors, Factor("*", None, None, -2)), biases=(*s.biases, *biases), product=total)
+
+
+def positive(region: Region, factor: Factor) -> bool:
+    """Whether a factor is a number known to be above 0."""
+    return factor.port is not None and above_0(region, factor.port)
+
+
+def above_0(region: Region, port: Port) -> bool:
+    """Positive literals, sizes, and their roots, products, quotients and sums."""
+    node = region.source(port)
+    if node is None:
+        return False
+    if node.op.word in ("sqrt", "*", "/", "+"):
+        return all(above_0(region, p) for p in node.ports)
+    value = getattr(node.op, "value", None)
+    return node.op.word == "size" or (value is not None and not node.ports and value > 0)
+
+
+def plain(region: Region, port: Port) -> bool:
+    """Whether a wire is a number of the diagram's text and sizes alone."""
+    node = region.source(port)
+    return node is not None and not port.axes and node.op.body is None and not node.op.random and all(plain(region, p) for p in node.ports)
