@@ -21,7 +21,7 @@ from math import inf, prod
 from anatomy.compiler.passes.kernel import FusedAttention
 from anatomy.compiler.passes.note import Note
 from anatomy.compiler.passes.region import Region
-from anatomy.compiler.passes.score import Factor, Score, plain, score
+from anatomy.compiler.passes.score import Factor, Score, plain, scores
 from anatomy.compiler.passes.weights import Weights, weights
 from anatomy.ir.graph import Diagram, Node, Port
 from anatomy.ir.solve import Solution
@@ -57,9 +57,8 @@ class _Try:
             found = weights(self.region, self.node, j)
             if found is None:
                 continue
-            inside = score(self.region, found.score, readers=found.readers)
             others = [p for k, p in enumerate(self.node.ports) if k not in found.used]
-            if inside is not None and self.replaced(found, inside, others):
+            if any(self.replaced(found, s, others) for s in scores(self.region, found.score, readers=found.readers)):
                 return True
         return False
 
@@ -68,9 +67,10 @@ class _Try:
     def replaced(self, found: Weights, s: Score, others: list[Port]) -> bool:
         keys = found.keys
         lifts = tuple(a for a in found.score.axes if a not in keys)
-        s = self.multiplied(s, keys)
-        if s is None:
+        product_only = self.multiplied(s, keys)
+        if product_only is None:
             return False
+        s = product_only
         split = self.query_and_key(s, keys, lifts)
         values = self.value_and_rest(others, keys, lifts)
         if split is None or values is None:

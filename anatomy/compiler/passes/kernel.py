@@ -170,7 +170,10 @@ class FusedAttention(Op):
 def four(emit: Emitter, x: Operand, groups: Groups, fill: bool) -> str:
     """A value with one dimension for every group of axes; groups that it lacks are repeated, or of size 1 where `fill` is false."""
     wanted = [a for g in groups for a in g]
+    last = x.axes[-1:]
     x = emit.permute(x, tuple(a for a in wanted if a in x.axes))
+    if fill and x.axes[-1:] != last:
+        x = Operand(f"{x.atom}.contiguous()", x.axes)  # the kernel wants a last dimension without strides
     slots: list[str | None] = []  # the dimensions before groups are joined; None: of size 1
     counts: list[int] = []
     for group in groups:

@@ -7,13 +7,12 @@ Non-goals: additive scores; boxes that others read too.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from anatomy.compiler.passes.region import Region
 from anatomy.ir.graph import Node, Port
 from anatomy.ir.op import Op
-
-SCALARS = frozenset({"size", "sqrt", "literal"})
 
 
 @dataclass(frozen=True)
@@ -39,41 +38,33 @@ class Score:
     product: Node | None = None
 
 
-def score(region: Region, port: Port, so_far: Score | None = None, readers: int = 1) -> Score | None:
-    """The score that a wire holds which so many boxes read, or None."""
+def scores(region: Region, port: Port, so_far: Score | None = None, readers: int = 1) -> Iterator[Score]:
+    """The ways to read a wire, which so many boxes read, as a score."""
     s = so_far or Score()
     node = region.maker(port, readers)
     if node is None:
-        return None
+        return
     word, ports = node.op.word, node.ports
     if word == "mask":
-        if not all(positive(region, f) for f in s.factors):
-            return None  # -inf times a negative number would be inf
-        return score(region, ports[1], replace(s, masks=(*s.masks, ports[0])))
-    if word in ("*", "dot") and node.own:
-        return replace(s, operands=ports, own=node.own, product=node)
-    if word == "neg":
-        return score(region, ports[0], replace(s, factors=(*s.factors, Factor("*", None, node.op, -1))))
-    if word == "/":
-        return score(region, ports[0], replace(s, factors=(*s.factors, Factor("/", ports[1], node.op))))
-    if word == "sum":
-        return distance(region, node, s)
-    if len(ports) != 2 or word not in ("*", "dot", "+", "-"):
-        return None
-    for at in (0, 1):
-        inside, other = ports[at], ports[1 - at]
-        if word in ("*", "dot"):
-            given = replace(s, factors=(*s.factors, Factor("*", other, node.op)))
-        elif word == "+":
-            given = replace(s, biases=(*s.biases, ("+", other, s.factors)))
-        elif at == 0:
-            given = replace(s, biases=(*s.biases, ("-", other, s.factors)))
-        else:
-            continue  # b - s: rare, and its sign would have to be carried
-        found = score(region, inside, given)
+        if all(positive(region, f) for f in s.factors):  # -inf times a negative number would be inf
+            yield from scores(region, ports[1], replace(s, masks=(*s.masks, ports[0])))
+    elif word in ("*", "dot") and node.own:
+        yield replace(s, operands=ports, own=node.own, product=node)
+    elif word == "neg":
+        yield from scores(region, ports[0], replace(s, factors=(*s.factors, Factor("*", None, node.op, -1))))
+    elif word == "/":
+        yield from scores(region, ports[0], replace(s, factors=(*s.factors, Factor("/", ports[1], node.op))))
+    elif word == "sum":
+        found = distance(region, node, s)
         if found is not None:
-            return found
-    return None
+            yield found
+    elif len(ports) == 2 and word in ("*", "dot"):
+        for at in (0, 1):
+            yield from scores(region, ports[at], replace(s, factors=(*s.factors, Factor("*", ports[1 - at], node.op))))
+    elif len(ports) == 2 and word in ("+", "-"):
+        yield from scores(region, ports[0], replace(s, biases=(*s.biases, (word, ports[1], s.factors))))
+        if word == "+":
+            yield from scores(region, ports[1], replace(s, biases=(*s.biases, ("+", ports[0], s.factors))))
 
 
 def distance(region: Region, total: Node, s: Score) -> Score | None:
