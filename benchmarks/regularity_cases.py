@@ -13,7 +13,7 @@ import torch
 
 import anatomy
 from anatomy.api import numeric
-from anatomy.compiler import build
+from anatomy.compiler import DIFFERENTIABLE, build
 from anatomy.ir.graph import Diagram
 from anatomy.regularity.ascent.energy import Energy
 from anatomy.regularity.ascent.flat import Flat
@@ -51,7 +51,7 @@ def instance(name: str, n: int, d: int, seed: int, scale: float = 1.0, given: di
     """Weights of independent normal entries of variance 1/d; `scale` multiplies the scores."""
     diagram = anatomy.load(f"{FILE}::{name}")
     sizes = {"n": n, "d": d}
-    module = build(diagram, sizes, seed=0, dtype=torch.float64)
+    module = build(diagram, sizes, seed=0, dtype=torch.float64, passes=DIFFERENTIABLE)
     rng = np.random.default_rng(seed)
     with torch.no_grad():
         for key, held in module.state_dict().items():

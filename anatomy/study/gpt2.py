@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from anatomy.api import compile, load
+from anatomy.compiler import DIFFERENTIABLE
 from anatomy.study.model import Attention, frozen
 from anatomy.study.text import text, windows, words
 
@@ -49,7 +50,7 @@ class RandomGPT2:
 
     @cached_property
     def _module(self) -> nn.Module:
-        return frozen(compile(load("zoo:causal_mha"), self._sizes, lift=("b",)))
+        return frozen(compile(load("zoo:causal_mha"), self._sizes, lift=("b",), passes=DIFFERENTIABLE))
 
     @property
     def _sizes(self) -> dict[str, int]:
@@ -78,7 +79,7 @@ class RandomGPT2:
 
     def attention(self, layer: int, masked: bool) -> Attention:
         diagram = load("zoo:causal_mha" if masked else "zoo:mha")
-        module = frozen(compile(diagram, self._sizes, lift=("b",)))
+        module = frozen(compile(diagram, self._sizes, lift=("b",), passes=DIFFERENTIABLE))
         module.load_state_dict(self.weights(layer))
         return Attention(diagram, self._sizes, module, masked, plain=True)
 

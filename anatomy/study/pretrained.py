@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from anatomy.api import compile, load, space
+from anatomy.compiler import DIFFERENTIABLE
 from anatomy.study.model import Attention, frozen
 from anatomy.study.text import text, windows
 
@@ -124,7 +125,7 @@ class SmolLM2(Pretrained):
         groups = config.num_key_value_heads
         sizes = {"d": config.hidden_size, "g": groups, "j": config.num_attention_heads // groups}
         diagram = space(f"{Path(__file__).with_name('grouped.anat')}::{'hidden' if masked else 'seen'}")[0].diagram
-        module = frozen(compile(diagram, sizes, lift=("b",)))
+        module = frozen(compile(diagram, sizes, lift=("b",), passes=DIFFERENTIABLE))
         linears = {"Wq": theirs.q_proj, "Wk": theirs.k_proj, "Wv": theirs.v_proj, "Wo": theirs.o_proj}
         return Attention(diagram, sizes, filled(module, linears), masked, plain=False)
 
@@ -162,7 +163,7 @@ class MiniLM(Pretrained):
         theirs = self.model.encoder.layer[layer].attention
         sizes = {"d": self.width, "h": self.model.config.num_attention_heads}
         diagram = load("zoo:causal_mha" if masked else "zoo:mha")
-        module = frozen(compile(diagram, sizes, lift=("b",)))
+        module = frozen(compile(diagram, sizes, lift=("b",), passes=DIFFERENTIABLE))
         linears = {"Wq": theirs.self.query, "Wk": theirs.self.key, "Wv": theirs.self.value, "Wo": theirs.output.dense}
         return Attention(diagram, sizes, filled(module, linears), masked, plain=False)
 

@@ -14,7 +14,7 @@ from flint import arb, ctx
 from anatomy.api import load, parse
 from anatomy.certificates import softmax, walking
 from anatomy.certificates.writing import graph_of, weights_of
-from anatomy.compiler import build
+from anatomy.compiler import DIFFERENTIABLE, build
 from anatomy.ir.graph import Diagram
 
 TEXT = """
@@ -164,7 +164,7 @@ def proved(diagram: Diagram, sizes: dict[str, int], weights: dict[str, Any], rad
 
 
 def net_of(diagram: Diagram, sizes: dict[str, int], seed: int, scale: float) -> tuple[Any, dict[str, Any]]:
-    net = build(diagram, sizes, dtype=torch.float64)
+    net = build(diagram, sizes, dtype=torch.float64, passes=DIFFERENTIABLE)
     rng = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for p in net.parameters():
@@ -222,7 +222,7 @@ def test_entmax_needs_its_constants():
     """A sparsemax of two scores from opposite keys moves by half of their difference: the norm 1 of its projection is attained."""
     diagram = parse("axis n, d diagram f(x: [n, d]) -> [n, d] { out sparsemax[n](x) }")["f"]
     limit = proved(diagram, {"n": 2, "d": 1}, {}, 0.4)
-    net = build(diagram, {"n": 2, "d": 1}, dtype=torch.float64)
+    net = build(diagram, {"n": 2, "d": 1}, dtype=torch.float64, passes=DIFFERENTIABLE)
     found = attack(net, [[2, 1]], 0.4, starts_for([[2, 1]], 0.4, 3, 0), 2)
     assert found[2.0] == pytest.approx(1)
     assert all(found[p] <= limit[p] * (1 + 1e-12) for p in found)

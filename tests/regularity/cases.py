@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from anatomy.claims.trial import Trial
-from anatomy.compiler import build
+from anatomy.compiler import DIFFERENTIABLE, build
 from anatomy.errors import AnatomyError
 from anatomy.ir.graph import Diagram
 from anatomy.library.entry import entries
@@ -109,7 +109,7 @@ def _net(family: str, name: str, changed: tuple[tuple[str, int], ...], seed: int
         chosen = chosen | dict(changed)
     try:
         full = sizes_of(diagram, chosen)
-        module = build(diagram, chosen, dtype=torch.float64)
+        module = build(diagram, chosen, dtype=torch.float64, passes=DIFFERENTIABLE)
     except (AnatomyError, Stuck):
         return None
     for p in module.parameters():

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from anatomy.compiler import build
+from anatomy.compiler import DIFFERENTIABLE, build
 from anatomy.ir.graph import Diagram
 from anatomy.regularity.compose import Stuck, compose, sizes_of
 
@@ -91,7 +91,7 @@ def shapes_of(diagram: Diagram, sizes: dict[str, int]) -> list[tuple[int, ...]]:
 def holds(diagram: Diagram, sizes: dict[str, int], radius: float, rng: np.random.Generator, tries: int = 4) -> bool:
     """Bounds of entries and of all three norms hold at structured and random points; False where no bound is given."""
     sizes = {a: n for a, n in sizes.items() if a in diagram.sizes}
-    net = build(diagram, sizes, dtype=torch.float64)
+    net = build(diagram, sizes, dtype=torch.float64, passes=DIFFERENTIABLE)
     with torch.no_grad():
         for p in net.parameters():
             p.requires_grad_(False).copy_(torch.tensor(rng.standard_normal(tuple(p.shape))))

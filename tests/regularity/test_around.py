@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from anatomy.compiler import build
+from anatomy.compiler import DIFFERENTIABLE, build
 from anatomy.ir.graph import Diagram
 from anatomy.regularity.around import bound, branch, curves
 from anatomy.regularity.around.nodes import Cells
@@ -33,7 +33,7 @@ class Case:
         rng = np.random.default_rng(seed)
         self.diagram: Diagram = variant(name)
         self.given = sizes(name, **changed)
-        self.net = build(self.diagram, self.given, dtype=torch.float64)
+        self.net = build(self.diagram, self.given, dtype=torch.float64, passes=DIFFERENTIABLE)
         with torch.no_grad():
             for p in self.net.parameters():
                 p.requires_grad_(False).copy_(torch.tensor(scale * rng.standard_normal(tuple(p.shape))))

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import anatomy
+from anatomy.compiler import DIFFERENTIABLE
 
 TEXT = """
 axis n, m = n, d
@@ -26,7 +27,7 @@ def test_the_bound_holds_at_random_inputs(weigh: str, seed: int) -> None:
     sizes = {"n": 4, "d": 3, "e": 3}
     found = anatomy.regularity(diagram, sizes, seed=seed)
     assert found.verdict == "lipschitz_on_domain"
-    net = anatomy.compile(diagram, sizes, seed=seed, dtype=torch.float64)
+    net = anatomy.compile(diagram, sizes, seed=seed, dtype=torch.float64, passes=DIFFERENTIABLE)
     generator = torch.Generator().manual_seed(seed)
     worst = 0.0
     for k in range(40):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from anatomy.compiler import build
+from anatomy.compiler import DIFFERENTIABLE, build
 from anatomy.ir.graph import Diagram
 from anatomy.regularity.compose import compose, sizes_of
 from anatomy.target import load_diagram
@@ -26,7 +26,7 @@ def test_a_convolution_of_every_channel_by_itself(tmp_path) -> None:
     for result, factor in (("y", 1.0), ("y * dot[d](y, y)", 9.0)):
         made = diagram(f"axis n, d, j = {d}\ndiagram t(x: [n, d]) -> [n, d] {{\n  weight w: [j, d] ~ normal(1)\n  y = dot[j](w, unfold[n -> j](x))\n  out {result}\n}}\n", tmp_path)
         full = sizes_of(made, {"n": 4, "d": d})
-        net = build(made, {"n": 4, "d": d}, dtype=torch.float64)
+        net = build(made, {"n": 4, "d": d}, dtype=torch.float64, passes=DIFFERENTIABLE)
         with torch.no_grad():
             net.w.copy_(torch.eye(d))
             net.w.requires_grad_(False)
@@ -59,7 +59,7 @@ diagram t(k: [n, e], v: [n, f], b: [n]) -> [n, f] {
     made = diagram(text, tmp_path)
     sizes = {"n": 3, "e": 2, "f": 2}
     found = compose(made, sizes_of(made, sizes), {}, 1.0)
-    net = build(made, sizes, dtype=torch.float64)
+    net = build(made, sizes, dtype=torch.float64, passes=DIFFERENTIABLE)
     k, v, b = torch.ones(3, 2, dtype=torch.float64) / 2**0.5, torch.ones(3, 2, dtype=torch.float64) / 2**0.5, torch.ones(3, dtype=torch.float64)
     j = torch.autograd.functional.jacobian(net, (k, v, b))
     whole = torch.cat([p.reshape(6, -1) for p in j], dim=1)

@@ -12,6 +12,7 @@ import torch
 
 import anatomy
 from anatomy.cli import main
+from anatomy.compiler import DIFFERENTIABLE
 from anatomy.errors import AnatomyError
 from anatomy.study import measure
 from anatomy.study.adversarial import adversarial, ascend, castin, direction, foreseen, inside
@@ -92,7 +93,7 @@ def test_rank_deficient_jacobians_do_not_trouble_the_iteration():
 def small(d: int, a: torch.Tensor, v: torch.Tensor) -> Attention:
     """One head with the scores x^T A y and values y V, through the zoo's diagram."""
     diagram = anatomy.load("zoo:mha")
-    module = frozen(anatomy.compile(diagram, {"d": d, "h": 1}, lift=("b",), dtype=torch.float64))
+    module = frozen(anatomy.compile(diagram, {"d": d, "h": 1}, lift=("b",), dtype=torch.float64, passes=DIFFERENTIABLE))
     state = {k: torch.zeros_like(w) for k, w in module.state_dict().items()}
     state |= {"Wq": (a * d**0.5).reshape(d, 1, d), "Wk": torch.eye(d).reshape(d, 1, d), "Wv": v.reshape(d, 1, d), "Wo": torch.eye(d).reshape(1, d, d)}
     module.load_state_dict(state)
