@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 
+from anatomy.ir.graph import Diagram
 from anatomy.regularity.ascent.climb import climb
 from anatomy.regularity.ascent.energy import Energy
-from anatomy.regularity.ascent.settle import Derivative, rayleigh, refine
 from anatomy.regularity.ascent.starts import Starts, starts
 from anatomy.regularity.estimate import Flat, Function, Shape, estimate
 
@@ -26,8 +26,8 @@ CLIMB, NEWTON, GROWN = 40, 16, 1e10
 """Steps of ascent and then of Newton's method towards a pole of the derivative, and how much it must grow to count as one."""
 HEAVY = 3e5
 """Elements that a function may keep for its derivatives so that poles are looked for."""
-FARTHER = (1e2, 1e4)
-"""How much farther on the ray of what was found growth must go on; what levels off later is not told from what never does."""
+FARTHEST = 1e9
+"""No radius at which growth is looked for begins farther out."""
 FACTOR = 30.0
 """A quotient that grows by this much whenever the distance shrinks a hundredfold counts as unbounded."""
 
@@ -143,21 +143,47 @@ def _jump(flat: Flat, points: torch.Tensor, names: Sequence[str], generator: tor
 
 
 def everywhere(
-    function: Function, shapes: Sequence[Shape], seed: int, fixed: Sequence[torch.Tensor | None]
+    function: Function, shapes: Sequence[Shape], seed: int, fixed: Sequence[torch.Tensor | None], scale: float = 1.0
 ) -> dict[str, Any] | None:
-    """Quotients that grow at least threefold with each tenfold radius, and on along the ray of the last; None if they do not."""
-    radii = (2.0, 20.0, 200.0)
-    found = [estimate(function, shapes, r, seed=seed, starts=8, steps=24, fixed=fixed) for r in radii]
-    values = [f.value for f in found]
-    if not all(map(math.isfinite, values)) or values[0] <= 0 or any(late < 3 * early for early, late in pairwise(values)):
-        return None
-    flat = Flat(function, shapes, fixed)
-    x, u = (torch.cat([p.reshape(-1) for p, f in zip(parts, flat.fixed, strict=True) if f is None]) for parts in (found[-1].inputs, found[-1].direction))
-    for scale in FARTHER:
-        here = Derivative(flat, scale * x)
-        value = rayleigh(flat, scale * x, refine(here, u, "frobenius"))
-        radii, values = (*radii, scale * radii[2]), [*values, value]
-        if value < 9 * values[-2]:  # nan, where numbers end, is no evidence against
+    """Quotients that grow at least threefold with each tenfold radius; None if they do not.
+
+    `scale` is the greatest constant that inputs meet (`scale_of`): what levels off where they reach it is looked at beyond it.
+    """
+    radii = (2.0 * scale, 20.0 * scale, 200.0 * scale)
+    values: list[float] = []
+    for radius in radii:
+        found = estimate(function, shapes, radius, seed=seed, starts=8, steps=24, fixed=fixed).value
+        if not math.isfinite(found) or found <= 0 or (values and found < 3 * values[-1]):
             return None
-    return {"evidence": "numerical", "family": "inputs found by ascent in balls of growing radius, the last of them scaled up",
-            "radius": radii, "quotients": values}  # fmt: skip
+        values.append(found)
+    return {"evidence": "numerical", "family": "inputs found by ascent in balls of growing radius", "radius": radii, "quotients": values}
+
+
+def scale_of(diagram: Diagram) -> float:
+    """The greatest number, or inverse of one, that the text puts beside data: as a bound, a summand or a factor; at least 1.
+
+    >>> import anatomy
+    >>> scale_of(anatomy.parse("axis n diagram capped(x: [n]) -> [n] { out min(x * x, 1000 * 50) }")["capped"])
+    50000.0
+    """
+    sizes: dict[int, float | None] = {}
+    """For a wire that no input and no weight reaches its size, None for data."""
+    most = 1.0
+    for w in (*(i.wire for i in diagram.inputs), *(w.wire for w in diagram.weights)):
+        sizes[w] = None
+    for node in diagram.nodes:
+        given = [sizes.get(p.wire) for p in node.ports]
+        known = [g for g in given if g is not None]
+        if len(known) < len(given):
+            most = max(most, *known, 1.0)
+            made = None
+        elif not node.ports and (value := abs(float(getattr(node.op, "value", 0)))):
+            made = max(value, 1 / value)
+        elif node.op.word in ("*", "/", "square"):
+            made = math.prod(known) if node.op.word != "square" else known[0] ** 2
+        elif node.op.word in ("+", "-", "neg", "max", "min"):
+            made = sum(known)
+        else:
+            made = 1.0  # positions and functions of them
+        sizes.update((w, made) for w in node.outs)
+    return min(most, FARTHEST)

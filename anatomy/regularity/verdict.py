@@ -205,7 +205,7 @@ def _against(
     if found is not None:
         return ("not_globally_lipschitz" if radius == INF else "not_lipschitz_on_domain"), found
     if radius == INF:
-        found = falsify.everywhere(function, shapes, seed, fixed)
+        found = falsify.everywhere(function, shapes, seed, fixed, falsify.scale_of(diagram))
     return ("unknown" if found is None else "not_globally_lipschitz"), found
 
 

@@ -72,3 +72,9 @@ def test_the_evidence_finds_what_is_attained() -> None:
     _, ratio = cases.against(net, found, 1.0, np.random.default_rng(0), 0, 2, 0)
     assert ratio == pytest.approx(1.0, rel=1e-6)
     assert math.isfinite(found.triple.one)
+
+
+def test_two_orders_of_sums_do_not_take_turns_for_ever() -> None:
+    found = cases.run(500124)
+    assert found is not None
+    assert not found.violations

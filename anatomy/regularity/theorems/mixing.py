@@ -38,7 +38,7 @@ def scaled(x: Bound, known: Ball, out: Bound) -> Bound:
 
 
 def sharpen(
-    ctx: Rules, data: Sequence[Bound], known: Ball, summed: frozenset[str], axes: frozenset[str], tokens: frozenset[str]
+    ctx: Rules, data: Sequence[Bound], known: Ball, summed: frozenset[str], axes: frozenset[str], tokens: frozenset[str], first: bool = True
 ) -> tuple[Slopes, Attention | None, str] | None:
     """What the theorem says of `sum over summed of known * data`, place by place and, where there is one, of the dot product."""
     for w, v in (data, data[::-1]):
@@ -64,7 +64,7 @@ def sharpen(
             slopes = better if slopes is None else slopes_meet(slopes, better)
         if slopes is not None:
             return slopes, found, theorem.NAME
-    return _reordered(ctx, data, known, summed, axes, tokens)
+    return _reordered(ctx, data, known, summed, axes, tokens) if first else None  # or two orders would take turns for ever
 
 
 def _reordered(
@@ -85,7 +85,7 @@ def _reordered(
                 if ball is None or summed & (frozenset(ball.axes) | frozenset(known.axes)):
                     continue
                 score = apart(ctx.product([q, k], tuple(summed)))
-                return sharpen(ctx, [score, v], tensor.times(known, ball), inner.summed, axes, tokens)
+                return sharpen(ctx, [score, v], tensor.times(known, ball), inner.summed, axes, tokens, False)
     return None
 
 
