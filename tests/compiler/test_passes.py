@@ -183,6 +183,14 @@ CASES: dict[str, tuple[str, str, str, bool]] = {
                     "s = mask(p, dot[e](q, k) / 2 + b)\nout dot[m](softmax[m](s) * sigmoid(logsumexp[m](s) - t), z)", True),
     "sink_of_other_scores": ("", "[n, h, d]", "q = lin Q[d -> h, e](x)\nk = lin K[d -> h, e](z)\ns = dot[e](q, k)\n"
                              "out dot[m](softmax[m](s) * sigmoid(logsumexp[m](s + 1)), z)", False),
+    "learned_keys": ("", "[n, h, f]", "weight k: [h, u, e] ~ normal(1)\nweight v: [h, u, f] ~ normal(1)\nq = lin Q[d -> h, e](x)\n"
+                     "out dot[u](softmax[u](dot[e](q, k)), v)", True),
+    "learned_keys_of_all": ("", "[n, h, f]", "weight k: [u, e] ~ normal(1)\nweight v: [u, f] ~ normal(1)\nq = lin Q[d -> h, e](x)\n"
+                            "out dot[u](softmax[u](dot[e](q, k) + iota[u]), v)", True),
+    "sink_and_bias_of_rows": ("", "[n, h, d]", "q = lin Q[d -> h, e](x)\nk = lin K[d -> h, e](z)\nb = lin B[d -> h](x)\ns = dot[e](q, k) + b\n"
+                              "out dot[m](exp(s - softplus(logsumexp[m](s))), z)", False),
+    "sink_and_positions": ("", "[n, h, d]", "weight t: [h] ~ normal(1)\nq = lin Q[d -> h, e](x)\nk = lin K[d -> h, e](z)\n"
+                           "s = dot[e](q, k) - t * (iota[n] - iota[m])\nout dot[m](exp(s - softplus(logsumexp[m](s))), z)", True),
     "positions": ("", "[n, h, d]", "weight t: [h] ~ normal(1)\nq = lin Q[d -> h, e](x)\nk = lin K[d -> h, e](z)\n"
                   "out dot[m](softmax[m](dot[e](q, k) - t * (iota[n] - iota[m]) / 3), z)", True),
 }  # fmt: skip
@@ -231,7 +239,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return paths
 
 
-@pytest.mark.parametrize("name", [n for n in CASES if CASES[n][3] and n != "distance_of_heads"])  # whose bias needs a gradient
+@pytest.mark.parametrize("name", [n for n in CASES if CASES[n][3] and n not in ("distance_of_heads", "sink_and_positions")])  # whose bias needs a gradient
 def test_the_kernel_stays_on_its_fast_path(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     d, _ = case(name)
     paths = calls(monkeypatch)

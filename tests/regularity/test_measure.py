@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from anatomy.api import parse
-from anatomy.compiler import build
+from anatomy.compiler import DIFFERENTIABLE, build
 from anatomy.errors import AnatomyError
 from anatomy.ir.graph import Diagram
 from anatomy.ops import Softmax
@@ -44,7 +44,7 @@ PLAIN = written("diagram plain(x: [n, d]) -> [n, d] { z = x[n -> m]  out dot[m](
 def drawn(name: str, rng: np.random.Generator, n: int) -> tuple[torch.nn.Module, dict[str, np.ndarray], dict[str, int]]:
     """A module for any number of tokens with random weights, those weights, and sizes with n tokens."""
     given = sizes(name, n=n, m=n)
-    net = build(variant(name), {a: s for a, s in given.items() if a not in ("n", "m")}, dtype=torch.float64)
+    net = build(variant(name), {a: s for a, s in given.items() if a not in ("n", "m")}, dtype=torch.float64, passes=DIFFERENTIABLE)
     scale = float(rng.choice([0.3, 1.0, 1.5]))
     with torch.no_grad():
         for p in net.parameters():
@@ -268,7 +268,7 @@ def test_random_maps(block: int) -> None:
         except IndexError:
             continue
         n, radius = int(rng.choice([1, 2, 3, 5, 8])), float(rng.choice([0.3, 1.0, 2.0]))
-        net = build(diagram, {}, dtype=torch.float64, seed=seed)
+        net = build(diagram, {}, dtype=torch.float64, seed=seed, passes=DIFFERENTIABLE)
         for p in net.parameters():
             p.requires_grad_(False)
         try:

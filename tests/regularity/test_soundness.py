@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from anatomy.compiler import build
+from anatomy.compiler import DIFFERENTIABLE, build
 from anatomy.regularity import check
 from anatomy.regularity.compose import compose, sizes_of
 from anatomy.regularity.theorems import softmax
@@ -23,7 +23,7 @@ BOUNDED = [n for n in NAMES if n not in WITHOUT]
 def drawn(name: str, rng: np.random.Generator, scale: float, **changed: int):
     """A module with random weights, those weights, and its sizes."""
     given = sizes(name, **changed)
-    net = build(variant(name), given, dtype=torch.float64)
+    net = build(variant(name), given, dtype=torch.float64, passes=DIFFERENTIABLE)
     with torch.no_grad():
         for p in net.parameters():
             p.requires_grad_(False).copy_(torch.tensor(scale * rng.standard_normal(tuple(p.shape))))

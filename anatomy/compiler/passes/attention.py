@@ -89,9 +89,13 @@ class _Try:
         sink = [] if found.logit is None else [found.logit]
         if any(set(p.axes) & set(rows) for p in sink):
             return False
+        if found.sink and any(not set(b.axes) & set(keys) for _, b, _ in s.biases):
+            return False  # what is equal along a row moves all scores but the sink's
         hidden = {a for p in (*s.masks, *(b for _, b, _ in s.biases if set(b.axes) & set(keys))) for a in p.axes}
         if set(rows) & hidden:
             rows = [a for a in rows if a in hidden]
+        if any(self.counted(a) for a in (*features, *(v_axes - set(keys) - set(lifts)))):
+            return False  # tokens as features: the kernel is not made for that
         if not rows or not set(keys) <= v_axes or not set(keys) <= k_axes or set(keys) & q_axes:
             return False
         deep = tuple(sorted(v_axes - set(keys) - set(lifts)))
@@ -194,7 +198,7 @@ class _Try:
         for sign, port, outside in s.biases:
             if not set(port.axes) & set(keys):
                 continue  # equal along the row
-            short = self.shift(port, set(keys), set(rows))
+            short = None if found.sink else self.shift(port, set(keys), set(rows))
             if short is not None:
                 sign = sign if short[0] == "+" else "-" if sign == "+" else "+"
                 port, shifted = short[1], True
@@ -229,6 +233,12 @@ class _Try:
         contract = self.node.op.contraction()
         assert contract is not None
         return self.region.add(contract, own, ports, like, name)
+
+    def counted(self, axis: str) -> bool:
+        """Whether the size of an axis is read at run time from an axis of an input that is not its last."""
+        rest = self.solution.size(self.region.sizes[axis])
+        tokens = {v for i in self.region.diagram.inputs for a in i.layout[:-1] for v in self.region.sizes[a].variables()}
+        return any(v in tokens for v in rest.variables())
 
     def causal(self, mask: Port, key: str, row: str) -> bool:
         """Whether a mask is `key <= row`, for axes of one size."""

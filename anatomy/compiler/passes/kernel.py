@@ -148,7 +148,7 @@ class FusedAttention(Op):
             code += "[..., 1:, :]"
         if cut:
             code += f"[..., :{deep}]"
-        return [Operand(code + back(emit, lead, rows, values), (*batch, *rows, *values))]
+        return [Operand(code + back(emit, lead, rows, values), (*lead[0], *lead[1], *rows, *values))]
 
     def _mask(
         self, emit: Emitter, lead: Groups, rows: tuple[str, ...], keys: tuple[str, ...], masks: list[Operand], biases: list[tuple[str, Operand]]
