@@ -69,9 +69,10 @@ class Trial:
     def at(self, sizes: Mapping[str, int]) -> nn.Module:
         import torch
 
-        from anatomy.compiler.build import build
+        from anatomy.compiler import DIFFERENTIABLE, build
 
-        net = build(self.diagram, sizes, (), 0, torch.float64)
+        # The fused kernel's derivative is exact to eps times the largest score, and trials go out to scores of 10^12.
+        net = build(self.diagram, sizes, (), 0, torch.float64, DIFFERENTIABLE)
         g = torch.Generator().manual_seed(1)
         for p in net.parameters():
             torch.nn.init.normal_(p, std=self.spread, generator=g)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from anatomy.compiler import build
+from anatomy.compiler import DIFFERENTIABLE, build
 from anatomy.regularity import check
 from anatomy.regularity.advice import scored_by
 from anatomy.regularity.compose import compose, sizes_of
@@ -22,7 +22,7 @@ TINY = Measured(sizes=3, seeds=2, starts=6, steps=8)
 
 def given(name: str, **changed: int):
     table = sizes(name, **changed)
-    net = build(variant(name), table, seed=0, dtype=torch.float64)
+    net = build(variant(name), table, seed=0, dtype=torch.float64, passes=DIFFERENTIABLE)
     return table, {k: v.detach().numpy().copy() for k, v in net.state_dict().items()}
 
 
@@ -65,7 +65,7 @@ def test_orders_of_bounds(name: str, axis: str, order: str) -> None:
 def test_what_is_attained_is_fitted_and_agrees() -> None:
     table, weights = given("linear_sum", n=6)
     free = {a: n for a, n in table.items() if a != "n"}
-    net = build(variant("linear_sum"), free, seed=0, dtype=torch.float64).requires_grad_(False)
+    net = build(variant("linear_sum"), free, seed=0, dtype=torch.float64, passes=DIFFERENTIABLE).requires_grad_(False)
     row = check(variant("linear_sum"), table, weights, function=net, growth=TINY).growth["n"]
     assert row["fitted"] == pytest.approx(1.0, abs=0.05)
     assert row["interval"][0] <= row["fitted"] <= row["interval"][1] + 1e-9
@@ -114,7 +114,7 @@ def test_a_normalisation_before_is_lipschitz_with_the_constant_that_is_offered()
     table, weights = given("single", n=3, m=3)
     found = check(variant("single"), table, weights, growth=False, advice=True)
     (offer,) = [row for row in found.advice["remedies"] if "rmsnorm" in row["change"]]
-    net = build(variant("single"), table, seed=0, dtype=torch.float64).requires_grad_(False)
+    net = build(variant("single"), table, seed=0, dtype=torch.float64, passes=DIFFERENTIABLE).requires_grad_(False)
     net.load_state_dict({k: torch.from_numpy(v) for k, v in weights.items()})
     generator = torch.Generator().manual_seed(1)
     for scale in (1e-3, 0.05, 1.0, 30.0):
