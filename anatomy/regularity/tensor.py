@@ -156,7 +156,7 @@ def spectral(matrices: np.ndarray, rad: float = 0.0) -> np.ndarray:
     covers all rounding (Rump, Verification of positive definiteness, BIT 46, 2006); hence ||M|| <= sqrt(c).
     Where that fails the smaller of the Frobenius norm and sqrt(||M||_1 ||M||_inf) is returned.
     """
-    key = (matrices.shape, hashlib.sha256(np.ascontiguousarray(matrices)).digest(), rad)
+    key = (matrices.shape, hashlib.sha256(np.ascontiguousarray(matrices).data).digest(), rad)
     if key not in _norms:
         if len(_norms) >= 2048:
             _norms.clear()
