@@ -7,7 +7,6 @@ from fractions import Fraction
 
 from anatomy.ir.builder import Builder, View
 from anatomy.ir.graph import Diagram, Output
-from anatomy.ir.op import Problem
 from anatomy.ir.poly import Poly
 from anatomy.ops import Add, Contract, Divide, Expand, Extremum, Map, Multiply, Normalise, Reduce, Softmax, Subtract
 from anatomy.ops.literal import Size
@@ -92,18 +91,7 @@ class Meadow(Garden):
 def random_map(seed: int, steps: int = 7) -> Diagram:
     """A random diagram of some steps, of x: [n, d], whose result has at most one axis of tokens where one was grown."""
     meadow = Meadow(seed)
-    grown = 0
-    for _ in range(steps * 30):
-        try:
-            view = meadow.grow()
-        except Problem:
-            continue
-        if len(view.axes) > 4:
-            continue
-        meadow.wires.append(view)
-        grown += 1
-        if grown >= steps:
-            break
+    meadow.tend(steps, lambda view: len(view.axes) <= 4)
     last = next((w for w in reversed(meadow.wires) if sum(a in TOKENS for a in w.axes) <= 1), meadow.wires[0])
     layout = tuple(sorted(last.axes, key=lambda a: (a not in TOKENS, a)))
     return meadow.build.finish("random", [Output(last.port, layout)])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from fractions import Fraction
+from math import prod
 
 from anatomy.ir.builder import Builder, View
 from anatomy.ir.graph import Diagram, Init, Output
@@ -157,25 +159,25 @@ class Garden:
                     return self.op(Power(), (), self.positive(x), self.number("-0.5"))
                 return self.op(Power(), (), x, self.number(exponent))
 
+    def tend(self, steps: int, fits: Callable[[View], bool]) -> None:
+        """Grow so many wires that fit; what the graph refuses is tried again."""
+        grown = 0
+        for _ in range(steps * 30):
+            try:
+                view = self.grow()
+            except Problem:
+                continue
+            if fits(view):
+                self.wires.append(view)
+                grown += 1
+            if grown >= steps:
+                break
+
 
 def random_diagram(seed: int, steps: int = 6, kind: type[Garden] = Garden) -> Diagram:
     """A random diagram of some steps with the sizes of `SIZES`."""
     garden = kind(seed)
-    grown = 0
-    for _ in range(steps * 30):
-        try:
-            view = garden.grow()
-        except Problem:
-            continue
-        size = 1
-        for a in view.axes:
-            size *= SIZES[a]
-        if size > 200:
-            continue
-        garden.wires.append(view)
-        grown += 1
-        if grown >= steps:
-            break
+    garden.tend(steps, lambda view: prod(SIZES[a] for a in view.axes) <= 200)
     last = garden.wires[-1]
     layout = tuple(garden.rng.sample(last.axes, len(last.axes)))
     return garden.build.finish("random", [Output(last.port, layout)])
