@@ -22,6 +22,8 @@ from anatomy.ir.graph import Diagram
 from anatomy.ir.solve import solve
 from anatomy.language.program import Program
 from anatomy.library.entry import entries
+from tests.regularity.idioms import Idioms
+from tests.regularity.programs import SIZES, Garden, random_diagram
 
 torch.set_num_threads(1)
 FLASH = 1
@@ -282,6 +284,27 @@ def test_regularity_of_a_module_with_the_kernel() -> None:
     found = anatomy.regularity(d, sizes, growth=False)
     given = anatomy.regularity(d, sizes, growth=False, module=anatomy.compile(d, sizes))
     assert given.lower == found.lower
+
+
+# random diagrams ------------------------------------------------------------------------------------
+
+
+def randomly(seed: int) -> None:
+    """A diagram of any operations, or of phrases that look like attention, at the sizes of the garden."""
+    d = random_diagram(seed, 2 + seed % 5, Idioms if seed % 2 else Garden)
+    sizes = {a: n for a, n in SIZES.items() if a in d.sizes}
+    agree(d, sizes, ({}, {"lot": 2})[seed % 2], strided=seed % 3 == 0, spread=0.7)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_diagrams_keep_their_functions(seed: int) -> None:
+    randomly(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(40, 1040))
+def test_a_thousand_random_diagrams_keep_their_functions(seed: int) -> None:
+    randomly(seed)
 
 
 # what a person sees ---------------------------------------------------------------------------------
