@@ -56,7 +56,7 @@ def compile(
     lift: Sequence[str] = (),
     seed: int = 0,
     dtype: torch.dtype | None = None,
-    passes: Sequence[str] | None = None,
+    passes: Sequence[str] = ("all",),
 ) -> nn.Module:
     """The diagram as an `nn.Module`; `module.source` is its standalone text.
 
@@ -70,18 +70,18 @@ def compile(
     >>> net(torch.zeros(3, 5, 8)).shape
     torch.Size([3, 5, 8])
     """
-    from anatomy.compiler import ALL, build, chosen
+    from anatomy.compiler import build, chosen
 
-    return build(diagram, sizes or {}, lift, seed, dtype, ALL if passes is None else chosen(",".join(passes) or "none"))
+    return build(diagram, sizes or {}, lift, seed, dtype, chosen(passes))
 
 
 def source(
-    diagram: Diagram, sizes: Mapping[str, int] | None = None, lift: Sequence[str] = (), seed: int = 0, passes: Sequence[str] | None = None
+    diagram: Diagram, sizes: Mapping[str, int] | None = None, lift: Sequence[str] = (), seed: int = 0, passes: Sequence[str] = ("all",)
 ) -> str:
     """The text of the compiled module, made without importing torch."""
-    from anatomy.compiler import ALL, chosen, generate
+    from anatomy.compiler import chosen, generate
 
-    return generate(diagram, sizes or {}, lift, seed, ALL if passes is None else chosen(",".join(passes) or "none")).source
+    return generate(diagram, sizes or {}, lift, seed, chosen(passes)).source
 
 
 def draw(diagram: Diagram, full: bool = False) -> Picture:

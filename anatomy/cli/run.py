@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
-from anatomy.cli.output import add_sizes, sizes
+from anatomy.cli.output import add_json, add_sizes, emit, sizes
 from anatomy.target import load_diagram
 
 
@@ -17,8 +16,8 @@ def add(name: str, parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lift", action="append", default=[], metavar="AXIS", help="a batch axis in front; may be repeated")
     parser.add_argument("-o", "--output", metavar="FILE", help="the file to write; standard output without it")
     parser.add_argument("--passes", default="all", metavar="LIST", help="which rewrites: `all`, `none`, names, `-NAME` to take one out")
-    parser.add_argument("--explain", action="store_true", help="list what every pass rewrote, with its line, in place of the source")
-    parser.add_argument("--json", action="store_true", help="print that list as JSON")
+    parser.add_argument("--explain", action="store_true", help="list what every pass rewrote, with its line, in place of the source; with --json as JSON")
+    add_json(parser)
     parser.set_defaults(run=write_module)
 
 
@@ -26,11 +25,11 @@ def write_module(options: argparse.Namespace) -> int:
     from anatomy.compiler import chosen, generate
 
     lift = [a for item in options.lift for a in item.split(",")]
-    made = generate(load_diagram(options.target), sizes(options.size), lift, options.seed, chosen(options.passes))
+    made = generate(load_diagram(options.target), sizes(options.size), lift, options.seed, chosen([w.strip() for w in options.passes.split(",")]))
     if options.output is not None:
         Path(options.output).write_text(made.source, "utf-8")
     if options.json:
-        print(json.dumps([{"pass": n.name, "line": n.line, "text": n.text} for n in made.notes], indent=1))
+        emit([{"pass": n.name, "line": n.line, "text": n.text} for n in made.notes])
     elif options.explain:
         for n in made.notes:
             print(f"{'' if n.line is None else f'line {n.line}':<9} {n.name:<12} {n.text}")

@@ -20,12 +20,12 @@ def _beside(k, bias):
     """Keys with one feature more: their bias."""
     return torch.cat((k, bias.expand(*k.shape[:-1], 1)), -1)
 ''',
-    "positions_beside": '''
-def _positions_beside(k, bias):
-    """Keys with one feature more: a bias by their position."""
-    if k.dtype not in (torch.float32, torch.float64):
-        raise ValueError("positions as features need float32 or float64: compile without the pass `shift`")
-    return torch.cat((k, bias.expand(*k.shape[:-1], 1)), -1)
+    "precise": '''
+def _precise(bias):
+    """A bias by position, which half precision cannot hold."""
+    if bias.dtype not in (torch.float32, torch.float64):
+        raise ValueError("positions as features need float32 or float64: compile without the pass `attention`")
+    return bias
 ''',
     "sink": '''
 def _sink(k, logit):

@@ -7,7 +7,7 @@ PyTorch can neither differentiate again nor take forward. `DIFFERENTIABLE` leave
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from anatomy.compiler.passes.attention import attention
@@ -53,22 +53,17 @@ def optimised(diagram: Diagram, solution: Solution, names: Iterable[str], notes:
     return diagram
 
 
-def chosen(text: str) -> tuple[str, ...]:
-    """The passes that a list names: `all`, `none`, names, and `-name` to take one out.
+def chosen(words: Sequence[str]) -> tuple[str, ...]:
+    """The passes that a list names: `all`, `none`, names, and `-name` to take one out; a list that starts with that starts from all.
 
-    >>> chosen("all,-attention")
+    >>> chosen(["all", "-attention"])
     ('closed', 'share', 'multilinear', 'sink')
     """
-    found: set[str] = set()
-    for k, word in enumerate(w.strip() for w in text.split(",")):
+    found = set(ALL) if words and words[0].startswith("-") else set[str]()
+    for word in words:
         name = word.removeprefix("-")
         if name not in (*ALL, "all", "none"):
             raise fail("E409", f"there is no pass `{name}`", None, help=f"the passes are {', '.join(ALL)}; or `all`, `none`, `-NAME`")
-        group = set(ALL) if name == "all" or (word.startswith("-") and k == 0) else set()
-        if name in ALL:
-            group |= {name}
-        if word.startswith("-"):
-            found = (found if k else set(ALL)) - {name}
-        else:
-            found |= group
+        named = set(ALL) if name == "all" else {name} & set(ALL)
+        found = found - named if word.startswith("-") else found | named
     return tuple(n for n in ALL if n in found)

@@ -75,15 +75,9 @@ class _Try:
         values = self.value_and_rest(others, keys, lifts)
         if split is None or values is None:
             return False
-        (queries, k_ports), (v_ports, after) = split, values
+        (queries, k_ports), (v_ports, after, v_axes) = split, values
         features = tuple(a for a in s.own if a in axes(queries) and a in axes(k_ports))
-        if not features:
-            return False
-        ended = set(s.own) - set(features)
-        k_axes, q_axes = axes(k_ports) - ended, axes(queries) - ended
-        needed = set().union(*(p.axes for p in after)) | (set(wires_axes(self.region, self.node)) - set(self.node.own)) | set(keys) | set(lifts)
-        summed_in_v = {a for a in self.node.own if a in axes(v_ports) and a not in needed and a not in keys}
-        v_axes = axes(v_ports) - summed_in_v
+        k_axes = axes(k_ports) - (set(s.own) - set(features))
         both = {a for a in lifts if a in k_axes or a in v_axes}
         rows = [a for a in lifts if a not in both]
         sink = [] if found.logit is None else [found.logit]
@@ -94,14 +88,12 @@ class _Try:
         hidden = {a for p in (*s.masks, *(b for _, b, _ in s.biases if set(b.axes) & set(keys))) for a in p.axes}
         if set(rows) & hidden:
             rows = [a for a in rows if a in hidden]
-        if any(self.counted(a) for a in (*features, *(v_axes - set(keys) - set(lifts)))):
-            return False  # tokens as features: the kernel is not made for that
-        if not rows or not set(keys) <= v_axes or not set(keys) <= k_axes or set(keys) & q_axes:
-            return False
         deep = tuple(sorted(v_axes - set(keys) - set(lifts)))
-        if any(a in rows for a in k_axes | v_axes):
+        if any(self.counted(a) for a in (*features, *deep)):
+            return False  # tokens as features: the kernel is not made for that
+        if not rows or not set(keys) <= k_axes:
             return False
-        self.build(found, s, features, tuple(rows), deep, queries, k_ports, v_ports, after, summed_in_v)
+        self.build(found, s, features, tuple(rows), deep, queries, k_ports, v_ports, after, axes(v_ports) - v_axes)
         return True
 
     def multiplied(self, s: Score, keys: tuple[str, ...]) -> Score | None:
@@ -133,8 +125,10 @@ class _Try:
                 best, found = work, (q, k)
         return found
 
-    def value_and_rest(self, others: list[Port], keys: tuple[str, ...], lifts: tuple[str, ...]) -> tuple[list[Port], list[Port]] | None:
-        """Which operands make the values and which come after the sum over keys, so that all the work together is least."""
+    def value_and_rest(
+        self, others: list[Port], keys: tuple[str, ...], lifts: tuple[str, ...]
+    ) -> tuple[list[Port], list[Port], set[str]] | None:
+        """Which operands make the values and which come after the sum over keys, so that all the work together is least; and the values' axes."""
         sure = [p for p in others if set(p.axes) & set(keys)]
         open_ = [p for p in others if not set(p.axes) & set(keys)]
         if not sure or not set(keys) <= axes(sure):
@@ -148,7 +142,7 @@ class _Try:
             mixed = (set(lifts) | keep) - set(keys)
             work = self.work(v, keep) + self.count({*lifts, *keep}) + self.work_sets([mixed, *(set(p.axes) for p in after)], out)
             if work < best:
-                best, found = work, (v, after)
+                best, found = work, (v, after, keep)
         return found
 
     # costs ------------------------------------------------------------------------------------------

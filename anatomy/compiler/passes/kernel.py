@@ -119,7 +119,8 @@ class FusedAttention(Op):
         if beside:
             bias = signed([(s, four(emit, b, (*lead_k, keys, ()), False)) for s, b in beside])
             bias = over(f"({bias})" if len(beside) > 1 or bias.startswith("-") else bias, scale)
-            k = f"{emit.helper('positions_beside' if self.shifted else 'beside')}({k}, {bias})"
+            bias = f"{emit.helper('precise')}({bias})" if self.shifted else bias
+            k = f"{emit.helper('beside')}({k}, {bias})"
             q, wide = f"F.pad({q}, (0, 1), value=1.0)", None if wide is None else wide + 1
         if logit is not None:
             k = f"{emit.helper('sink')}({k}, {over(four(emit, logit, (*lead_k, (), ()), False), scale)})"
