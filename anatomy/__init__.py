@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from anatomy.api import (
         AnatomyError,
         Diagram,
+        accelerate,
         compile,
         draw,
         equal,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "AnatomyError", "Diagram", "compile", "draw", "equal", "load", "parse", "regularity", "source", "space",
+    "AnatomyError", "Diagram", "accelerate", "compile", "draw", "equal", "load", "parse", "regularity", "source", "space",
 ]  # fmt: skip
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from anatomy.spaces import Space
 
 __all__ = [
-    "AnatomyError", "Diagram", "compile", "draw", "equal", "load", "parse", "regularity", "source", "space",
+    "AnatomyError", "Diagram", "accelerate", "compile", "draw", "equal", "load", "parse", "regularity", "source", "space",
 ]  # fmt: skip
 
 
@@ -73,6 +73,17 @@ def compile(
     from anatomy.compiler import build, chosen
 
     return build(diagram, sizes or {}, lift, seed, dtype, chosen(passes))
+
+
+def accelerate(module: nn.Module, dynamic: bool | None = None) -> nn.Module:
+    """The module itself, run through `torch.compile` from now on, with the matching of patterns off that breaks attention.
+
+    Any module may be given. In torch 2.13 a plain `torch.compile` gives wrong numbers for attention whose softmax is over
+    another axis than the last (pytorch issue 196468). Code is written when the module is first called, in seconds.
+    """
+    from anatomy.compiler.inductor import accelerate
+
+    return accelerate(module, dynamic)
 
 
 def source(
