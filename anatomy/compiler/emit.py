@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 
 from anatomy.compiler.loop import lower_loop
 from anatomy.compiler.names import Names, comment
+from anatomy.compiler.passes.static import levels
+from anatomy.compiler.tables import Line, Tables
 from anatomy.ir.code import Operand
 from anatomy.ir.graph import Diagram, Node, Port
 from anatomy.ir.solve import Solution
@@ -21,12 +23,6 @@ LIKELY, LIKELY_LIFT = 512, 16
 """Stand-ins for a size that is read at run time (tokens, mostly) and for a lifted axis (a batch)."""
 STOPS_MASK = frozenset({"softmax", "sparsemax", "entmax", "sinkhorn", "exp", "sigmoid", "relu", "tanh", "elu", "softplus"})
 """Boxes that are finite at -inf: a mask upstream is forgotten behind them."""
-
-
-@dataclass
-class Line:
-    code: str
-    note: str = ""
 
 
 @dataclass
@@ -47,12 +43,21 @@ class Emission:
     """What is done to the bodies of loops before their lines are written."""
     inside: bool = False
     """These are lines of a loop: what goes out is written where the state is set."""
+    tables: Tables | None = None
+    """Takes the lines that depend on sizes alone; without it every line stands where its box does."""
+    outer: tuple[list[Line], ...] = ()
+    """The lines of `forward` and of the loops around these."""
+    level: dict[int, int] = field(default_factory=dict)
+    """For every wire where its line stands (see `levels`); inputs of a loop have it before the others."""
+    casts: dict[int, str] = field(default_factory=dict)
+    """Names of positions as numbers of the working type."""
     node: Node = None  # type: ignore[assignment]
     _note: str = ""
 
     def __post_init__(self) -> None:
         self.rank = dimension_order(self.diagram, self.lift)
         self.reads: dict[int, int] = {w: len(c) for w, c in self.diagram.consumers.items()}
+        self.depth = self.here = 1 + len(self.outer)
 
     # what rules may ask -------------------------------------------------------------------------
 
@@ -65,7 +70,12 @@ class Emission:
     def real(self, port: int) -> Operand:
         value = self.operand(port)
         if value.integer:
-            return Operand(f"{value.atom}.to({self.like_name}.dtype)", value.axes)
+            wire = self.node.ports[port].wire
+            if self.level.get(wire, self.here) == self.here:
+                return Operand(f"{value.atom}.to({self.like_name}.dtype)", value.axes)
+            if wire not in self.casts:
+                self.casts[wire] = self._apart(self.level[wire], f"{value.atom}.to({{}}.dtype)")
+            return Operand(self.casts[wire], value.axes)
         return value
 
     def tensor(self, port: int) -> Operand:
@@ -82,9 +92,13 @@ class Emission:
             axes.update((a, None) for a in self.operand(k).axes if a not in own)
         return tuple(axes)
 
-    def named(self, operand: Operand) -> Operand:
+    def named(self, operand: Operand, ports: Sequence[int] | None = None) -> Operand:
         if operand.code.isidentifier():
             return operand
+        if ports is not None:
+            level = max((self.level.get(self.node.ports[k].wire, self.here) for k in ports), default=self.here)
+            if level < self.here:
+                return replace(operand, code=self._apart(level, operand.code), bare=True)
         return replace(operand, code=self._bind(operand.code, ""), bare=True)
 
     def loop(self) -> list[Operand]:
@@ -132,7 +146,8 @@ class Emission:
 
     def likely(self, axis: str) -> int:
         if axis not in self.diagram.sizes:
-            return LIKELY_LIFT
+            size = self.size_names.get(axis, "")
+            return int(size) if size.isdigit() else LIKELY_LIFT
         rest = self.solution.size(self.diagram.sizes[axis])
         return max(1, rest.evaluate(dict.fromkeys(rest.variables(), LIKELY)))
 
@@ -168,9 +183,14 @@ class Emission:
         return code if len(terms) == 1 and "*" not in code else f"({code})"
 
     def run(self) -> None:
+        lines, like = self.lines, self.like_name
+        if self.tables is not None:
+            given = dict.fromkeys(range(len(self.diagram.wires)), self.depth) | self.level
+            self.level = levels(self.diagram, given, self.depth)
         for node in self.diagram.nodes:
             self.node = node
             self._note = note(node)
+            self._stand(self.level.get(node.outs[0], self.depth), lines, like)
             results = node.op.lower(self)
             if node.op.word == "mask" or (
                 node.op.word not in STOPS_MASK and any(p.wire in self.masks for p in node.ports)
@@ -178,6 +198,28 @@ class Emission:
                 self.masks.update(node.outs)
             for wire, result in zip(node.outs, results, strict=True):
                 self.wires[wire] = self._settle(wire, result)
+        self._stand(self.depth, lines, like)
+
+    def _stand(self, level: int, lines: list[Line], like: str) -> None:
+        """What is written next stands at a level."""
+        self.here, self.lines, self.like_name = level, lines, like
+        if level < self.depth:
+            assert self.tables is not None
+            self.lines = [self.tables.lines, *self.outer][level]
+            self.like_name = self.like_name if level else self.tables.like
+
+    def _apart(self, level: int, code: str) -> str:
+        """A name for code at another level; `{}` stands for what has the working type."""
+        here, lines, like = self.here, self.lines, self.like_name
+        self._stand(level, lines, like)
+        target = self._bind(code.replace("{}", self.like_name), "")
+        self.here, self.lines, self.like_name = here, lines, like
+        return target
+
+    def fresh(self, value: Operand) -> Operand:
+        """A copy of a table, which nobody who is given it can change."""
+        kept = self.tables is not None and value.code in self.tables.names
+        return replace(value, code=f"{value.code}.clone()") if kept else value
 
     def _settle(self, wire: int, value: Operand) -> Operand:
         """Keep short single-use code inline; bind the rest to a name."""
@@ -186,6 +228,10 @@ class Emission:
         name = self.diagram.wires[wire].name
         once = self.reads.get(wire, 0) <= 1
         to_output = any(i < 0 for i, _ in self.diagram.consumers[wire])
+        if self.here < self.depth and any(i < 0 or self.level[self.diagram.nodes[i].outs[0]] > self.here for i, _ in self.diagram.consumers[wire]):
+            if self.depth > 1 and self.node.span is not None and self.tables is not None:
+                self.tables.before[self.node.span] = None
+            return replace(value, code=self._bind(value.code, name), bare=True)
         if once and not name and not to_output and len(value.code) <= INLINE:
             return value
         if once and not name and to_output and self.inside:
@@ -195,6 +241,8 @@ class Emission:
     def _bind(self, code: str, name: str) -> str:
         target = self.names.new(name.rpartition(".")[2] if name else "", "t")
         self.lines.append(Line(f"{target} = {code}", self._note))
+        if self.here == 0 and self.tables is not None:
+            self.tables.names[target] = self.node.span
         return target
 
     def output(self, k: int) -> str:
@@ -207,6 +255,7 @@ class Emission:
             value = Operand(f"torch.tensor({float_code(value.code)}, {self.like})")
         if value.integer and output.kind.name != "index":
             value = Operand(f"{value.atom}.to({self.like_name}.dtype)", value.axes)
+        value = self.fresh(value)
         target = (*self.lift, *output.layout)
         value = self.permute(value, tuple(a for a in target if a in value.axes))
         missing = [a for a in target if a not in value.axes]

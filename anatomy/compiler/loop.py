@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from anatomy.compiler.passes import optimised
+from anatomy.compiler.tables import Line
 from anatomy.ir.code import Operand
 from anatomy.ir.loop import under
 
@@ -20,14 +21,17 @@ if TYPE_CHECKING:
 
 def lower_loop(emit: Emission) -> list[Operand]:
     """Write the loop of `emit.node`; returns its results."""
-    from anatomy.compiler.emit import Emission, Line
+    from anatomy.compiler.emit import Emission
 
     node = emit.node
     along, count = node.own[0], node.op.carries
     lifts = emit.lifts
     body = replace(under(node), sizes={a: emit.diagram.sizes[a] for a in node.own})
     body = optimised(body, emit.solution, emit.passes, [])
-    inner = Emission(body, emit.solution, emit.names, emit.lift, emit.like_name, helpers=emit.helpers, size_names=emit.size_names, passes=emit.passes)
+    inner = Emission(
+        body, emit.solution, emit.names, emit.lift, emit.like_name, helpers=emit.helpers, size_names=emit.size_names, passes=emit.passes,
+        tables=emit.tables, outer=(*emit.outer, emit.lines),
+    )  # fmt: skip
     inner.rank, inner.inside = emit.rank, True
 
     def shape(axes: tuple[str, ...]) -> str:
@@ -52,7 +56,7 @@ def lower_loop(emit: Emission) -> list[Operand]:
             make = f"torch.zeros(({dims}), {emit.like})" if zero else f"torch.full(({dims}), {init.code}, {emit.like})"
             init = Operand(make, axes)
         name = emit.names.new(wire.name.rpartition(".")[2], "state")
-        emit.lines.append(Line(f"{name} = {full(init, axes).code}", emit.comment))
+        emit.lines.append(Line(f"{name} = {full(emit.fresh(init), axes).code}", emit.comment))
         states.append(Operand(name, axes))
         inner.wires[item.wire] = states[-1]
         if emit.masked(k):
@@ -66,11 +70,13 @@ def lower_loop(emit: Emission) -> list[Operand]:
             entry = emit.names.new(f"{value.code}_t" if "." not in value.code else "x_t", "x_t")
             steps.append((entry, f"{value.code}.unbind({value.axes.index(along)})"))
             value = Operand(entry, tuple(a for a in value.axes if a != along), integer=value.integer)
+        else:
+            inner.level[item.wire] = emit.level.get(node.ports[k].wire, emit.depth)
         inner.wires[item.wire] = value
         if emit.masked(k):
             inner.masks.add(item.wire)
     inner.run()
-    ends = [full(inner.value(o.port), s.axes) for o, s in zip(body.outputs, states, strict=False)]
+    ends = [full(emit.fresh(inner.value(o.port)), s.axes) for o, s in zip(body.outputs, states, strict=False)]
     read = [bool(emit.diagram.consumers[w]) for w in node.outs]
     kept: list[tuple[int, str, Operand]] = []
     values = [*states, *(inner.value(o.port) for o in body.outputs[count:])]

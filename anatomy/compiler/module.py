@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from math import prod
 
 from anatomy.compiler.emit import Emission
+from anatomy.compiler.ensemble import AXIS, Ensemble, asked
 from anatomy.compiler.names import MODULE, Names, attribute, class_name, comment, docstring, safe
 from anatomy.compiler.passes import ALL, Note, optimised
 from anatomy.compiler.runtime import FUNCTIONS
+from anatomy.compiler.tables import Tables, commented, mentions
 from anatomy.errors import Span, fail
 from anatomy.ir.code import Operand
 from anatomy.ir.graph import Diagram, Weight
@@ -31,13 +33,15 @@ class Generated:
 
 
 def generate(
-    diagram: Diagram, sizes: Mapping[str, int], lift: Sequence[str] = (), seed: int = 0, passes: Sequence[str] = ALL
-) -> Generated:
+    diagram: Diagram, sizes: Mapping[str, int], lift: Sequence[str] = (), seed: int | Sequence[int] = 0, passes: Sequence[str] = ALL,
+    ensemble: int | None = None, shared: Sequence[str] = (),
+) -> Generated:  # fmt: skip
     """A standalone PyTorch source file for a diagram at given sizes.
 
     Every input and output has the lifted axes first, then its header layout (ruling 7). `passes` are those of
     `anatomy.compiler.passes` that rewrite the graph before the code is written; without any, every box is a line or so.
-    Raises AnatomyError: E501 for open holes, E402, E403, E405, E406 for sizes, E407 for lifts.
+    With `ensemble` there are so many models in the module, and their axis is first of all (see `anatomy.compiler.ensemble`).
+    Raises AnatomyError: E501 for open holes, E402, E403, E405, E406 for sizes, E407 for lifts, E410 for an ensemble.
     """
     if diagram.holes:
         raise fail(
@@ -51,6 +55,7 @@ def generate(
             raise fail("E407", f"`{axis}` is no name for an axis")
     if len(set(lift)) < len(lift):
         raise fail("E407", "an axis is lifted twice")
+    group = asked(diagram, ensemble, shared, lift, seed)
     solution = solve(diagram, sizes)
     notes: list[Note] = []
     diagram = optimised(diagram, solution, passes, notes)
@@ -60,19 +65,31 @@ def generate(
     attributes = {w.wire: attribute(held, w.key) for w in diagram.weights}
     reals = [n for n, i in zip(inputs, diagram.inputs, strict=True) if diagram.wires[i.wire].kind.name == "real"]
     like = reals[0] if reals else f"self.{attributes[diagram.weights[0].wire]}" if diagram.weights else "reference"
-    emission = Emission(diagram, solution, names, tuple(lift), like, passes=tuple(passes))
+    lead = (AXIS,) if group else ()
+    emission = Emission(diagram, solution, names, (*lead, *lift), like, passes=tuple(passes))
+    tables = Tables(like if like.isidentifier() else names.new("like"))
+    if "static" in passes:
+        emission.tables = tables
     for name, item in zip(inputs, diagram.inputs, strict=True):
         integer = diagram.wires[item.wire].kind.name == "index"
-        emission.wires[item.wire] = Operand(name, (*lift, *item.layout), integer=integer)
+        emission.wires[item.wire] = Operand(name, (*(group.lead(item.name) if group else ()), *lift, *item.layout), integer=integer)
     for weight in diagram.weights:
-        emission.wires[weight.wire] = Operand(f"self.{attributes[weight.wire]}", weight.layout)
-    prologue = _prologue(diagram, solution, emission, inputs)
+        emission.wires[weight.wire] = Operand(f"self.{attributes[weight.wire]}", (*lead, *weight.layout))
+    prologue = _prologue(diagram, solution, emission, inputs, group)
     emission.run()
     results = [emission.output(k) for k in range(len(diagram.outputs))]
+    read = tables.read("\n".join([*(line.code for line in emission.lines), *results]))
+    fixed = tables.sizes(emission.size_names.values())
+    notes += [Note("static", f"`{n}` depends on sizes alone: it is computed once and kept", tables.names[n]) for n in read]
+    notes += [Note("static", "what the loop does not change stands before it", span) for span in tables.before]
+    if read:
+        emission.lines.insert(0, tables.call(read, like, fixed))
+        emission.helpers |= {"Tables", "kept"}
+    method = tables.method(read, fixed) if read else []
     title = class_name(diagram.name)
     while title in emission.names.used:
         title += "Module"
-    source = _assemble(diagram, title, inputs, attributes, solution, emission, prologue, results, seed, like, lift)
+    source = _assemble(diagram, title, inputs, attributes, solution, emission, prologue, results, seed, like, group, method)
     return Generated(source, title, tuple(inputs), solution, tuple(notes))
 
 
@@ -81,10 +98,14 @@ def file_name(span: Span) -> str:
     return re.split(r"[/\\\\]", span.source.path)[-1]
 
 
-def _prologue(diagram: Diagram, solution: Solution, emission: Emission, inputs: list[str]) -> list[str]:
+def _prologue(diagram: Diagram, solution: Solution, emission: Emission, inputs: list[str], group: Ensemble | None) -> list[str]:
     """Check the shapes of the inputs and read the sizes that are not known yet."""
     lines: list[str] = []
     known = {}
+    if group:
+        emission.size_names[AXIS] = str(group.size)
+        if any(group.lead(i.name) for i in diagram.inputs):
+            known[AXIS] = group.size
     for axis in dict.fromkeys(a for i in diagram.inputs for a in i.layout):
         value = solution.size(diagram.sizes[axis]).constant()
         if value is not None:
@@ -95,11 +116,10 @@ def _prologue(diagram: Diagram, solution: Solution, emission: Emission, inputs: 
     lines.append(f"sizes = {{{', '.join(f'{a!r}: {v}' for a, v in known.items())}}}")
     for name, item in zip(inputs, diagram.inputs, strict=True):
         where = f"{comment(file_name(item.span))}:{item.span.line}" if item.span else diagram.name
-        axes = ", ".join(map(repr, (*emission.lift, *item.layout)))
-        comma = "," if len(emission.lift) + len(item.layout) == 1 else ""
-        lines.append(f"_axes({diagram.name!r}, {item.name!r}, {name}, ({axes}{comma}), sizes, {where!r})")
+        axes = emission.wires[item.wire].axes
+        lines.append(f"_axes({diagram.name!r}, {item.name!r}, {name}, {axes!r}, sizes, {where!r})")
     for axis in emission.lift:
-        emission.size_names[axis] = f"sizes[{axis!r}]"
+        emission.size_names.setdefault(axis, f"sizes[{axis!r}]")
     needed = {v for p in diagram.sizes.values() for v in p.variables()} - solution.values.keys()
     for reading in solution.readings:
         target = emission.names.new(reading.variable.replace(".", "_"), "size")
@@ -128,14 +148,10 @@ def _prune(lines: list[str], used: str) -> list[str]:
         target, _, value = line.partition(" = ")
         if target.isidentifier() and target != "sizes" and not value.startswith("_solve"):
             rest = used + "\n".join(kept)
-            if not _mentions(rest, target):
+            if not mentions(rest, target):
                 continue
         kept.insert(0, line)
     return kept
-
-
-def _mentions(code: str, name: str) -> bool:
-    return re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", code) is not None
 
 
 def _shape(weight: Weight, diagram: Diagram, solution: Solution) -> list[int]:
@@ -183,27 +199,23 @@ def initial(weight: Weight, diagram: Diagram, solution: Solution) -> tuple[str, 
 
 def _assemble(
     diagram: Diagram, title: str, inputs: list[str], attributes: dict[int, str], solution: Solution, emission: Emission,
-    prologue: list[str], results: list[str], seed: int, like: str, lift: Sequence[str],
+    prologue: list[str], results: list[str], seed: int | Sequence[int], like: str, group: Ensemble | None, method: list[str],
 ) -> str:  # fmt: skip
     weights = diagram.weights
-    body: list[str] = []
-    previous = None
-    for line in emission.lines:
-        note = f"  # {line.note}" if line.note and line.note != previous else ""
-        previous = line.note or previous
-        body.append(line.code + note)
+    body = commented(emission.lines)
     body.append(f"return {', '.join(results)}" if len(results) > 1 else f"return {results[0]}")
     if like == "reference":
         body.insert(0, "reference = torch.zeros(())")
     code = "\n".join([*(line.code for line in emission.lines), *results])
     body = _prune(prologue, code) + body
-    text = "\n".join(body)
-    drawn = {w.init.name for w in weights} | ({"generator"} if weights else set())
+    text = "\n".join([*method, *body])
+    drawn = {w.init.name for w in weights} | ({"generator", *(["seeds"] if group else [])} if weights else set())
     helpers = [n for n in FUNCTIONS if n in emission.helpers or n in drawn]
     out: list[str] = []
     what = ", ".join(f"{a}={solution.size(p).constant() or p}" for a, p in diagram.sizes.items() if "." not in a and "~" not in a)
+    models = f", {group.size} models in one" if group else ""
     where = f" from {docstring(file_name(diagram.span))}" if diagram.span else ""
-    out += [f'"""`{docstring(diagram.name)}`{where}, compiled by attention-anatomy. Sizes: {docstring(what)}."""', ""]
+    out += [f'"""`{docstring(diagram.name)}`{where}, compiled by attention-anatomy{models}. Sizes: {docstring(what)}."""', ""]
     imports = ["import hashlib"] if weights else []
     if "math." in text:
         imports.append("import math")
@@ -216,27 +228,37 @@ def _assemble(
     for name in helpers:
         out += [FUNCTIONS[name].rstrip(), ""]
     out += ["", f"class {title}(nn.Module):"]
-    signature = [f"{n}: {_type(i.layout, lift)}" for n, i in zip(inputs, diagram.inputs, strict=True)]
-    outs = " and ".join(_type(o.layout, lift) for o in diagram.outputs)
+    signature = [f"{n}: {_type(emission.wires[i.wire].axes)}" for n, i in zip(inputs, diagram.inputs, strict=True)]
+    outs = " and ".join(_type((*emission.lift, *o.layout)) for o in diagram.outputs)
     out += [f'    """{", ".join(signature)} -> {outs}."""', ""]
     if weights:
-        out += _weights(diagram, attributes, solution, seed)
+        out += _weights(diagram, attributes, solution, seed if isinstance(seed, int) else tuple(seed), group)
+    elif method:
+        out += ["    def __init__(self):", "        super().__init__()", ""]
+    if method:
+        out.insert(out.index("        super().__init__()") + 1, "        self._tables = _Tables()")
+    if group:
+        out += group.members()
+    out += method
     args = ", ".join(["self", *inputs])
     out.append(f"    def forward({args}):")
     out += [f"        {line}" for line in body]
     return "\n".join(out) + "\n"
 
 
-def _type(layout: Sequence[str], lift: Sequence[str]) -> str:
-    return docstring(f"[{', '.join((*lift, *layout))}]")
+def _type(axes: Sequence[str]) -> str:
+    return docstring(f"[{', '.join(axes)}]")
 
 
-def _weights(diagram: Diagram, attributes: dict[int, str], solution: Solution, seed: int) -> list[str]:
+def _weights(
+    diagram: Diagram, attributes: dict[int, str], solution: Solution, seed: int | tuple[int, ...], group: Ensemble | None
+) -> list[str]:
     out = [f"    def __init__(self, seed={seed}, dtype=None, device=None):", "        super().__init__()"]
     for w in diagram.weights:
         name = attributes[w.wire]
-        empty = f"torch.empty({tuple(_shape(w, diagram, solution))}, dtype=dtype, device=device)"
-        axes = comment(f"[{', '.join(w.layout)}]")
+        shape = _shape(w, diagram, solution)
+        empty = f"torch.empty({tuple(group.of(shape) if group else shape)}, dtype=dtype, device=device)"
+        axes = comment(f"[{', '.join((*([AXIS] if group else []), *w.layout))}]")
         if w.frozen:
             out.append(f'        self.register_buffer("{name}", {empty})  # {axes}')
         else:
@@ -248,21 +270,21 @@ def _weights(diagram: Diagram, attributes: dict[int, str], solution: Solution, s
             "        self.register_load_state_dict_pre_hook(self._load_keys)",
         ]
     out += ["        self.reset_parameters(seed)", ""]
-    out += [
+    draws = []
+    for w in diagram.weights:
+        draw, words = initial(w, diagram, solution)
+        draws.append(f'            ("{attributes[w.wire]}", {w.key!r}, lambda t, g: {draw}),  # {words}')
+    out += group.reset(seed, draws) if group else [
         "    @torch.no_grad()",
         f"    def reset_parameters(self, seed={seed}):",
         '        """Draw every weight anew, in float64, from its own stream."""',
         "        for name, key, draw in (",
-    ]
-    for w in diagram.weights:
-        draw, words = initial(w, diagram, solution)
-        out.append(f'            ("{attributes[w.wire]}", {w.key!r}, lambda t, g: {draw}),  # {words}')
-    out += [
+        *draws,
         "        ):",
         "            weight = getattr(self, name)",
         "            weight.copy_(draw(torch.empty(weight.shape, dtype=torch.float64), _generator(seed, key)))",
         "",
-    ]
+    ]  # fmt: skip
     if renamed:
         table = ", ".join(f"{a!r}: {k!r}" for a, k in renamed.items())
         out += [

@@ -170,39 +170,111 @@ def _solve(module, variable, total, slope, where):
 ''',
     "affine": '''
 def _affine(a, u, s, dim):
-    """States after each step of `s = a * s + u`: steps composed in pairs, then pairs of pairs, by products alone."""
-    size, by = u.shape[dim], 1
-    first = u.narrow(dim, 0, 1) + a.narrow(dim, 0, 1) * s.unsqueeze(dim)
-    u = torch.cat((first, u.narrow(dim, 1, size - 1)), dim)
-    while by < size:
-        late = a.narrow(dim, by, size - by)
-        u = torch.cat((u.narrow(dim, 0, by), u.narrow(dim, by, size - by) + late * u.narrow(dim, 0, size - by)), dim)
-        a = torch.cat((a.narrow(dim, 0, by), late * a.narrow(dim, 0, size - by)), dim)
-        by *= 2
-    return u
+    """States after each step of `s = a * s + u`: within some stretches at once, then from stretch to stretch, by products alone."""
+    n = u.shape[dim]
+    size = max(1, math.isqrt(n))
+    pad = [0, 0] * (u.dim() - 1 - dim) + [0, -n % size]
+    a, u = F.pad(a, pad, value=1.0).unflatten(dim, (-1, size)), F.pad(u, pad).unflatten(dim, (-1, size))
+    factors, states = [a.select(dim + 1, 0)], [u.select(dim + 1, 0)]
+    for a_t, u_t in list(zip(a.unbind(dim + 1), u.unbind(dim + 1)))[1:]:
+        factors.append(a_t * factors[-1])
+        states.append(a_t * states[-1] + u_t)
+    before = []
+    for a_t, u_t in zip(factors[-1].unbind(dim), states[-1].unbind(dim)):
+        before.append(s)
+        s = a_t * s + u_t
+    factors, states = torch.stack(factors, dim + 1), torch.stack(states, dim + 1)
+    return (states + factors * torch.stack(before, dim).unsqueeze(dim + 1)).flatten(dim, dim + 1).narrow(dim, 0, n)
 ''',
-    "decays": '''
-def _decays(a):
-    """`D[..., t, j]`: the product of `a[..., i]` over `j < i < t`, 1 where there is none."""
-    size = a.shape[-1]
-    before = torch.cat((torch.ones_like(a[..., :1]), a[..., :-1]), -1)
-    inside = torch.ones(size, size, dtype=torch.bool, device=a.device).tril(-2)
-    return torch.where(inside, before[..., None], 1.0).cumprod(-2)
+    "delta": '''
+def _delta(a, p, u, k, s, dim, over):
+    """States before the first and after each step of `s = a * s + p * c + u`, where `c` is the sum of `k * s`."""
+    states = [s]
+    for a_t, p_t, u_t, k_t in zip(a.unbind(dim), p.unbind(dim), u.unbind(dim), k.unbind(dim)):
+        s = a_t * s + p_t * (k_t * s).sum(over, keepdim=True) + u_t
+        states.append(s)
+    return torch.stack(states, dim)
 ''',
-    "triangular": '''
-def _triangular(g, r, batch):
-    """`c` with `c_t - sum_(j < t) g_tj c_j = r_t`: `batch` dimensions, then t, j in `g` and t and columns in `r`."""
-    size = g.shape[-1]
-    r = r.expand(*g.shape[:batch], *r.shape[batch:])
-    matrix = torch.eye(size, dtype=g.dtype, device=g.device) - g.tril(-1)
-    c = torch.linalg.solve_triangular(matrix, r.reshape(*r.shape[: batch + 1], -1), upper=False, unitriangular=True)
-    return c.reshape(r.shape)
+    "recurrence": '''
+def _recurrence(q, k, v, s=None, a=None, r=None, size=64):
+    """`q_t S_t` for all steps, and the last `S`, of `S_t = a_t S_(t-1) + k_t u_t`, `S_0 = s`, where `u_t = v_t - r_t a_t S_(t-1)`, or `v_t` without `r`.
+
+    Steps are the last dimension but one. Within `size` steps everything is a product of matrices; only from one such chunk
+    to the next there is a state.
+    """
+    n, y = k.shape[-2], []
+    rows = (q if r is None else torch.stack(torch.broadcast_tensors(q, r))).split(size, -2)
+    keeps = rows if a is None else a.expand(*a.shape[:-2], n, -1).split(size, -2)
+    for q_c, k_c, v_c, a_c in zip(rows, k.split(size, -2), v.split(size, -2), keeps):
+        w, q_c, k_c, keep = _within(q_c, k_c, None if a is None else a_c)
+        if r is not None:
+            (w, g), (q_c, r_c) = w, q_c
+            v_c = v_c if s is None else v_c - r_c @ s
+            v_c = torch.linalg.solve_triangular(g, v_c.expand(*g.shape[:-2], *v_c.shape[-2:]), upper=False, unitriangular=True)
+        y.append(w @ v_c if s is None else w @ v_c + q_c @ s)
+        s = k_c.mT @ v_c if s is None else keep * s + k_c.mT @ v_c
+    return torch.cat(y, -2), s
+
+
+def _within(q, k, a):
+    """Of a chunk: what step t reads of what step j wrote, queries of the state before, keys of the state after, and how much of it stays."""
+    n = k.shape[-2]
+    if a is None:
+        return (q @ k.mT).tril(), q, k, 1.0
+    if a.shape[-1] == 1:
+        d = torch.where(torch.ones(n, n, dtype=torch.bool, device=a.device).tril(-1), a, 1.0).cumprod(-2)  # the product of a_i, j < i <= t
+        start = d[..., :1] * a[..., :1, :]
+        return (q @ k.mT).tril() * d, q * start, k * d[..., -1:, :].mT, start[..., -1:, :]
+    pad, h = (0, 0, 0, (1 << (n - 1).bit_length()) - n), 1  # a decay for every key: pairs of halves, each from the boundary between them
+    q, k, a = F.pad(q, pad), F.pad(k, pad), F.pad(a, pad, value=1.0)
+    w, q, keep = (q * k).sum(-1)[..., None, None], q * a, a
+    while h < k.shape[-2]:
+        (q0, q1), (k0, k1), (w0, w1) = (x.unflatten(d, (-1, 2, *e)).unbind(d - len(e)) for x, d, e in ((q, -2, (h,)), (k, -2, (h,)), (w, -3, ())))
+        a0, a1 = keep.unflatten(-2, (-1, 2, 1)).unbind(-3)
+        w = torch.cat((F.pad(w0, (0, h)), torch.cat((q1 @ k0.mT, w1), -1)), -2)
+        q, k = (torch.stack(pair, -3).flatten(-4, -2) for pair in ((q0, q1 * a0), (k0 * a1, k1)))
+        keep, h = (a0 * a1).squeeze(-2), 2 * h
+    return w.squeeze(-3)[..., :n, :n], q[..., :n, :], k[..., :n, :], keep.mT
+''',
+    "Tables": '''
+class _Tables(dict):
+    """What depends on sizes alone, for the last few sizes; a copy of a module starts without."""
+
+    def __reduce__(self):
+        return _Tables, ()
+''',
+    "kept": '''
+def _kept(tables, make, like, *sizes):
+    """make(like, *sizes), which reads of `like` only its type and device: from the tables, unless the code is being traced."""
+    traced = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active() or torch.jit.is_tracing()
+    if traced or type(like) not in (torch.Tensor, nn.Parameter) or any(type(n) is not int for n in sizes):
+        return make(like, *sizes)
+    device = like.device.type
+    mixed = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device)
+    key = (*sizes, like.dtype, like.device, mixed)
+    made = tables.get(key)
+    if made is None:
+        with torch.inference_mode(False), torch.no_grad():
+            made = make(like, *sizes)
+        if all(type(t) is torch.Tensor for t in made):
+            while len(tables) >= 4:
+                tables.pop(next(iter(tables)), None)
+            tables[key] = made
+    return made
 ''',
     "generator": '''
 def _generator(seed, key):
     """Every weight is drawn from its own stream, so that adding one changes no other."""
     digest = hashlib.blake2b(f"{seed}/{key}".encode(), digest_size=8).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest, "big") >> 1)
+''',
+    "seeds": '''
+def _seeds(seed, count):
+    """The seed of every member: seed, seed + 1 and so on, or those that are given."""
+    seeds = tuple(range(seed, seed + count)) if isinstance(seed, int) else tuple(seed)
+    if len(seeds) != count:
+        raise ValueError(f"{len(seeds)} seeds for an ensemble of {count}")
+    return seeds
 ''',
     "orthogonal": '''
 def _orthogonal(t, rows, columns, gain, g):

@@ -6,6 +6,7 @@ that comes from a diagram reaches the source through names that the emitter made
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -53,8 +54,8 @@ class Emitter(Protocol):
         """All axes of the operands that are not the node's own, those lifted at compile time included."""
         ...
 
-    def named(self, operand: Operand) -> Operand:
-        """The operand bound to a name, for rules that read it more than once."""
+    def named(self, operand: Operand, ports: Sequence[int] | None = None) -> Operand:
+        """The operand bound to a name, for rules that read it more than once; `ports` are all that it is made of, where it says so."""
         ...
 
     def loop(self) -> list[Operand]:

@@ -31,7 +31,7 @@ FLASH = 1
 STRIDED = {"xca"}
 """Entries whose values come with strides in their last dimension, which a contraction chose."""
 ENTRIES = {e.name: e for e in entries()}
-TRAINED_BIAS = {"aft_full", "aft_local", "deberta", "mla", "t5_bias", "transformer_xl"}
+TRAINED_BIAS = {"deberta", "t5_bias", "transformer_xl"}
 """Entries whose bias of rows and keys needs a gradient: the kernel has no fast path for them while they are trained."""
 
 
@@ -128,6 +128,16 @@ CASES: dict[str, tuple[str, str, str, bool]] = {
                     "out dot[m](softmax[m](dot[e](q, k) * exp(t)), z)", True),
     "divided": ("", "[n, h, d]", "weight t: [n, h] ~ normal(1)\nq = lin Q[d -> h, e](x)\nk = lin K[d -> h, e](z)\n"
                 "out dot[m](softmax[m](dot[e](q, k) / (1 + square(t))), z)", True),
+    "two_products": ("", "[n, h, d]", "q = lin Q[d -> h, e](x)\nk = lin K[d -> h, e](z)\na = lin A[d -> h, u](x)\nb = lin B[d -> u](z)\n"
+                     "out dot[m](softmax[m]((dot[e](q, k) + dot[u](a, b)) / sqrt(size[e] + size[u])), z)", True),
+    "difference_of_products": (", p: mask[n, m]", "[n, h, d]", "weight t: [h] ~ normal(1)\nq = lin Q[d -> h, e](x)\nk = lin K[d -> h, e](z)\n"
+                               "a = lin A[d -> h, u](x)\nb = lin B[d -> h, u](z)\n"
+                               "out dot[m](softmax[m](mask(p, -(2 * dot[e](q, k) - t * -dot[u](a, b) / 3))), z)", True),
+    "three_products": (", b: [n, m]", "[n, h, d]", "q = lin Q[d -> h, e](x)\nk = lin K[d -> h, e](z)\nr = lin R[d -> e](z)\n"
+                       "out dot[m](softmax[m](dot[e](q, k) + (b + dot[e](q, r)) + dot[d](x, z) / size[d]), z)", True),
+    "product_of_keys_beside": ("", "[n, h, d]", "weight t: [h, e] ~ normal(1)\nq = lin Q[d -> h, e](x)\nk = lin K[d -> h, e](z)\n"
+                               "out dot[m](softmax[m](dot[e](q, k) + dot[e](t, k)), z)", True),
+    "one_query_for_all": (", b: [n, m]", "[n, d]", "weight t: [e] ~ normal(1)\nk = lin K[d -> e](z)\nout dot[m](softmax[m](dot[e](t, k) + b), z)", False),
     "divided_by_keys": ("", "[n, h, d]", "q = lin Q[d -> h, e](x)\nk = lin K[d -> h, e](z)\nweight t: [m] ~ normal(1)\n"
                         "out dot[m](softmax[m](dot[e](q, k) / (1 + square(t))), z)", False),
     "scaled_keys": ("", "[n, h, d]", "q = lin Q[d -> h, e](x)\nk = lin K[d -> h, e](z)\nweight t: [m, h] ~ normal(1)\n"

@@ -1,7 +1,7 @@
 """The passes of the compiler: rewrites of the graph, in the order in which they run, before one line is written.
 
 Each is a file that says what it converts and what it leaves alone; each gives a diagram with the same function and tells what it
-did. `closed`, `share`, `multilinear` and `sink` keep ordinary PyTorch operations; `attention` calls a fused kernel, whose derivative
+did. All but `attention` keep ordinary PyTorch operations; that one calls a fused kernel, whose derivative
 PyTorch can neither differentiate again nor take forward. `DIFFERENTIABLE` leaves that one out.
 """
 
@@ -16,6 +16,7 @@ from anatomy.compiler.passes.multilinear import multilinear
 from anatomy.compiler.passes.note import Note
 from anatomy.compiler.passes.share import share
 from anatomy.compiler.passes.sink import sink
+from anatomy.compiler.passes.static import static
 from anatomy.errors import fail
 from anatomy.ir.graph import Diagram
 from anatomy.ir.solve import Solution
@@ -38,6 +39,7 @@ PASSES = (
     Pass("multilinear", "multiply-then-sum, and contractions of contractions, become one contraction in the cheapest order", multilinear),
     Pass("attention", "softmax attention becomes one call of scaled_dot_product_attention", attention),
     Pass("sink", "outer products that only a loop reads, and contractions of its states, go into the loop", sink),
+    Pass("static", "what depends on sizes alone is computed once and kept, what a loop does not change before the loop", static),
 )
 ALL = tuple(p.name for p in PASSES)
 DIFFERENTIABLE = tuple(n for n in ALL if n != "attention")
@@ -57,7 +59,7 @@ def chosen(words: Sequence[str]) -> tuple[str, ...]:
     """The passes that a list names: `all`, `none`, names, and `-name` to take one out; a list that starts with that starts from all.
 
     >>> chosen(["all", "-attention"])
-    ('closed', 'share', 'multilinear', 'sink')
+    ('closed', 'share', 'multilinear', 'sink', 'static')
     """
     found = set(ALL) if words and words[0].startswith("-") else set[str]()
     for word in words:

@@ -4,7 +4,7 @@ Converts: `dot[keys, ...](softmax[keys](score), ...)` where nothing else reads t
 keys, up to scales, temperatures, masks, biases, terms that are equal along a row, any order of these, any number of heads, lanes
 and lifted axes, and projections that stand in the same contraction. A bias of keys becomes one feature more; a bias
 that depends on a row only by a term of its own, as that of ALiBi or of a squared distance, loses the term and becomes one too.
-A sink becomes a key without a value.
+A sink becomes a key without a value. The features of several products of queries and keys stand side by side.
 
     softmax_j(s_ij + b_j + c_i) = softmax_j(<(q_i, 1), (k_j, b_j)>),       c_i cancels in numerator and denominator.
 
@@ -18,10 +18,10 @@ from dataclasses import dataclass, replace
 from itertools import product
 from math import inf, prod
 
-from anatomy.compiler.passes.kernel import FusedAttention
+from anatomy.compiler.passes.kernel import FusedAttention, Scaled
 from anatomy.compiler.passes.note import Note
 from anatomy.compiler.passes.region import Region
-from anatomy.compiler.passes.score import Factor, Score, plain, scores
+from anatomy.compiler.passes.score import Factor, Product, Score, plain, scores
 from anatomy.compiler.passes.weights import Weights, weights
 from anatomy.ir.graph import Diagram, Node, Port
 from anatomy.ir.solve import Solution
@@ -41,6 +41,16 @@ def attention(diagram: Diagram, solution: Solution, notes: list[Note]) -> Diagra
             region.at = i
             found |= _Try(region, solution, notes, node).convert()
     return region.built() if found else diagram
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A product with the operands that make its queries and those that make its keys, and the features that these share."""
+
+    product: Product
+    queries: list[Port]
+    keys: list[Port]
+    features: tuple[str, ...]
 
 
 @dataclass
@@ -67,17 +77,19 @@ class _Try:
     def replaced(self, found: Weights, s: Score, others: list[Port]) -> bool:
         keys = found.keys
         lifts = tuple(a for a in found.score.axes if a not in keys)
-        product_only = self.multiplied(s, keys)
-        if product_only is None:
-            return False
-        s = product_only
-        split = self.query_and_key(s, keys, lifts)
+        products = [self.multiplied(p, s.factors, keys) for p in s.products]
+        sides = [None if p is None else self.query_and_key(p, keys, lifts) for p in products]
         values = self.value_and_rest(others, keys, lifts)
-        if split is None or values is None:
+        if values is None:
             return False
-        (queries, k_ports), (v_ports, after, v_axes) = split, values
-        features = tuple(a for a in s.own if a in axes(queries) and a in axes(k_ports))
-        k_axes = axes(k_ports) - (set(s.own) - set(features))
+        v_ports, after, v_axes = values
+        pairs: list[Pair] = []
+        for p, split in zip(products, sides, strict=True):
+            if p is None or split is None:
+                return False
+            queries, k_ports = split
+            pairs.append(Pair(p, queries, k_ports, tuple(a for a in p.own if a in axes(queries) and a in axes(k_ports))))
+        k_axes = {a for p in pairs for a in axes(p.keys) if a not in p.product.own}
         both = {a for a in lifts if a in k_axes or a in v_axes}
         rows = [a for a in lifts if a not in both]
         sink = [] if found.logit is None else [found.logit]
@@ -89,37 +101,39 @@ class _Try:
         if set(rows) & hidden:
             rows = [a for a in rows if a in hidden]
         deep = tuple(sorted(v_axes - set(keys) - set(lifts)))
-        if any(self.counted(a) for a in (*features, *deep)):
+        if any(self.counted(a) for a in (*(a for p in pairs for a in p.features), *deep)):
             return False  # tokens as features: the kernel is not made for that
-        if not rows or not set(keys) <= k_axes:
+        if not rows or not all(set(keys) <= axes(p.keys) for p in pairs):
             return False
-        self.build(found, s, features, tuple(rows), deep, queries, k_ports, v_ports, after, axes(v_ports) - v_axes)
+        if not all(set(rows) & axes(p.queries) for p in pairs):
+            return False  # one query for all rows: their scores differ by a bias alone, and the product would be taken for each
+        self.build(found, s, tuple(rows), deep, pairs, v_ports, after, axes(v_ports) - v_axes)
         return True
 
-    def multiplied(self, s: Score, keys: tuple[str, ...]) -> Score | None:
+    def multiplied(self, p: Product, outer: tuple[Factor, ...], keys: tuple[str, ...]) -> Product | None:
         """Factors that are tensors become operands of the product; only numbers remain, and tensors that divide."""
-        operands, factors = list(s.operands), []
-        for f in s.factors:
+        operands, factors = list(p.operands), []
+        for f, inner in (*((f, False) for f in outer), *((f, True) for f in p.factors)):
             if f.sign == "*" and f.port is not None and (f.port.axes or not plain(self.region, f.port)):
                 operands.append(f.port)
             elif f.sign == "/" and f.port is not None and set(f.port.axes) & set(keys):
                 return None
-            else:
+            elif inner or (f.port is not None and (f.port.axes or not plain(self.region, f.port))):
                 factors.append(f)
-        return replace(s, operands=tuple(operands), factors=tuple(factors))
+        return replace(p, operands=tuple(operands), factors=tuple(factors))
 
-    def query_and_key(self, s: Score, keys: tuple[str, ...], lifts: tuple[str, ...]) -> tuple[list[Port], list[Port]] | None:
+    def query_and_key(self, p: Product, keys: tuple[str, ...], lifts: tuple[str, ...]) -> tuple[list[Port], list[Port]] | None:
         """Which operands make the queries and which the keys, so that all the work together is least."""
-        sure = [p for p in s.operands if set(p.axes) & set(keys)]
-        open_ = [p for p in s.operands if not set(p.axes) & set(keys)]
+        sure = [x for x in p.operands if set(x.axes) & set(keys)]
+        open_ = [x for x in p.operands if not set(x.axes) & set(keys)]
         best, found = inf, None
         for sides in product((0, 1), repeat=len(open_)):
-            q = [p for p, side in zip(open_, sides, strict=True) if side == 0]
-            k = sure + [p for p, side in zip(open_, sides, strict=True) if side == 1]
-            shared = {a for a in s.own if a in axes(q) and a in axes(k)}
+            q = [x for x, side in zip(open_, sides, strict=True) if side == 0]
+            k = sure + [x for x, side in zip(open_, sides, strict=True) if side == 1]
+            shared = {a for a in p.own if a in axes(q) and a in axes(k)}
             if not q or not k or not shared:
                 continue
-            keep_q, keep_k = shared | (axes(q) - set(s.own)), shared | (axes(k) - set(s.own))
+            keep_q, keep_k = shared | (axes(q) - set(p.own)), shared | (axes(k) - set(p.own))
             work = self.work(q, keep_q) + self.work(k, keep_k) + self.count({*lifts, *keys, *shared})
             if work < best:
                 best, found = work, (q, k)
@@ -171,23 +185,24 @@ class _Try:
     # building ---------------------------------------------------------------------------------------
 
     def build(
-        self, found: Weights, s: Score, features: tuple[str, ...], rows: tuple[str, ...], deep: tuple[str, ...],
-        queries: list[Port], k_ports: list[Port], v_ports: list[Port], after: list[Port], summed: set[str],
+        self, found: Weights, s: Score, rows: tuple[str, ...], deep: tuple[str, ...],
+        pairs: list[Pair], v_ports: list[Port], after: list[Port], summed: set[str],
     ) -> None:  # fmt: skip
         region, node, keys = self.region, self.node, found.keys
         contract = node.op.contraction()
         assert contract is not None
-        assert s.product is not None
-        q = self.joined(queries, [a for a in s.own if a not in features], "q", s.product)
-        k = self.joined(k_ports, [a for a in s.own if a not in features], "k", s.product)
+        like = pairs[0].product.node
+        ends: list[tuple[Port, Port]] = []
+        for pair in pairs:
+            ended = [a for a in pair.product.own if a not in pair.features]
+            q = self.joined(pair.queries, ended, "q", like)
+            k = self.joined(pair.keys, ended, "k", like)
+            for f in pair.product.factors:
+                q = self.times(q, f, like)
+            ends.append((q, k))
+        (q, k), *more = ends
         v = self.joined(v_ports, [a for a in node.own if a in summed], "v", node)
-        factors: list[Factor] = []
-        for f in s.factors:
-            if f.port is not None and (f.port.axes or not plain(region, f.port)):
-                assert f.op is not None
-                q = region.add(f.op, (), [q, f.port], s.product, "q")
-            else:
-                factors.append(f)
+        factors = [f for f in s.factors if f.port is None or not (f.port.axes or not plain(region, f.port))]
         beside, biases, shifted = [], [], False
         for sign, port, outside in s.biases:
             if not set(port.axes) & set(keys):
@@ -197,27 +212,33 @@ class _Try:
                 sign = sign if short[0] == "+" else "-" if sign == "+" else "+"
                 port, shifted = short[1], True
             for f in reversed(outside):
-                port = region.add(f.op, (), [port] if f.port is None else [port, f.port], s.product)  # type: ignore[arg-type]
+                port = self.times(port, f, like)
             (biases if set(port.axes) & set(rows) else beside).append((sign, port))
         masks = list(s.masks)
         causal = not biases and len(masks) == 1 and len(keys) == len(rows) == 1 and self.causal(masks[0], keys[0], rows[0])
         if causal:
             masks = []
         op = FusedAttention(
-            len(keys), len(features), len(rows), len(deep), tuple(f.sign for f in factors if f.port is not None), prod(f.number for f in factors), len(masks), causal,
+            len(keys), len(pairs[0].features), len(rows), len(deep), tuple(f.sign for f in factors if f.port is not None), prod(f.number for f in factors), len(masks), causal,
             tuple(sign for sign, _ in biases), tuple(sign for sign, _ in beside), shifted,
-            found.sink, found.logit is not None,
+            found.sink, found.logit is not None, tuple(len(p.features) for p in pairs[1:]),
         )  # fmt: skip
-        ports = [q, k, v, *(f.port for f in factors if f.port is not None), *masks, *(b for _, b in biases), *(b for _, b in beside)]
+        ports = [q, k, v, *(end for pair in more for end in pair), *(f.port for f in factors if f.port is not None), *masks, *(b for _, b in biases), *(b for _, b in beside)]
         ports += [] if found.logit is None else [found.logit]
-        own = (*keys, *features, *rows, *deep)
+        own = (*keys, *pairs[0].features, *rows, *deep, *(a for p in pairs[1:] for a in p.features))
         rest = tuple(a for a in node.own if a not in keys and a not in summed)
-        self.notes.append(Note("attention", self.words(causal, len(masks), len(biases), len(beside), shifted, found.sink), node.span))
+        self.notes.append(Note("attention", self.words(causal, len(masks), len(biases), len(beside), shifted, found.sink, len(pairs)), node.span))
         if rest or after:
             mixed = region.add(op, own, ports, node, "mixed")
             region.nodes[region.at] = replace(node, op=contract, own=rest, ports=(mixed, *after))
         else:
             region.nodes[region.at] = replace(node, op=op, own=own, ports=tuple(ports))
+
+    def times(self, port: Port, f: Factor, like: Node) -> Port:
+        """A wire under a factor."""
+        if f.op is not None:
+            return self.region.add(f.op, (), [port] if f.port is None else [port, f.port], like)
+        return self.region.add(Scaled(f.number), (), [port], like)
 
     def joined(self, ports: list[Port], ended: list[str], name: str, like: Node) -> Port:
         """One wire for several operands."""
@@ -269,10 +290,12 @@ class _Try:
                 return rest[0], self.region.add(node.op, (), ports, node)
         return None
 
-    def words(self, causal: bool, masks: int, biases: int, beside: int, shifted: bool, sink: bool) -> str:
+    def words(self, causal: bool, masks: int, biases: int, beside: int, shifted: bool, sink: bool, products: int) -> str:
         more = ["is_causal" if causal else "a mask" if masks else "", "a bias of rows and keys" if biases else ""]
         if beside:
             more.append("a bias as one more feature" + (", terms of rows alone cancelled" if shifted else ""))
+        if products > 1:
+            more.append(f"the features of {products} products side by side")
         if sink:
             more.append("a sink as a key without a value")
         said = ", ".join(m for m in more if m)

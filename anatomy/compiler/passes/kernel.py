@@ -21,15 +21,38 @@ from anatomy.ir.op import Op
 
 Groups = Sequence[tuple[str, ...]]
 
+
+@dataclass(frozen=True)
+class Scaled(Op):
+    """A wire times a whole number."""
+
+    number: int = 1
+    algebra = "linear"
+
+    @property
+    def word(self) -> str:
+        return "scaled"
+
+    def bound(self, ctx: BoundContext) -> list[Bound]:
+        raise ctx.unproved("a box of the compiler has no bound; the diagram that it was made from has")
+
+    def glyph(self, own: tuple[str, ...]) -> Glyph:
+        return Glyph("dot", f"× {self.number}")
+
+    def lower(self, emit: Emitter) -> list[Operand]:
+        x = emit.tensor(0)
+        return [Operand(f"{self.number} * {x.atom}", x.axes, bare=False)]
+
+
 LONG = 40
 """Operands of the call are written inside of it up to this length."""
 
 
 @dataclass(frozen=True)
 class FusedAttention(Op):
-    """`y = sum_keys softmax_keys(scale <q, k> + bias, where mask) v`; own axes: keys, features, rows, values.
+    """`y = sum_keys softmax_keys(scale <q, k> + bias, where mask) v`; own axes: keys, features, rows, values, further features.
 
-    Ports: q, k, v, then the factors of the scale, then masks, biases of rows and keys, and biases of keys alone.
+    Ports: q, k, v, further q and k whose products are added, then the factors of the scale, then masks, biases of rows and keys, and biases of keys alone.
     """
 
     keys: int = 1
@@ -53,6 +76,8 @@ class FusedAttention(Op):
     """One key more, without a value."""
     logit: bool = False
     """The score of the sink is the last port; else it is 0."""
+    more: tuple[int, ...] = ()
+    """For every further product how many axes of features it has."""
     zips: ClassVar[bool] = True
 
     @property
@@ -60,31 +85,32 @@ class FusedAttention(Op):
         return "attention"
 
     def parts(self, own: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
-        """Keys, features, rows and values."""
+        """Keys, features, rows, values, and the features of further products."""
         ends = [0]
-        for count in (self.keys, self.features, self.rows, self.values):
+        for count in (self.keys, self.features, self.rows, self.values, *self.more):
             ends.append(ends[-1] + count)
         return tuple(own[a:b] for a, b in pairwise(ends))
 
     def gives(self, own: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
-        _, _, rows, values = self.parts(own)
+        _, _, rows, values, *_ = self.parts(own)
         return (rows + values,)
 
     def bound(self, ctx: BoundContext) -> list[Bound]:
         raise ctx.unproved("a box of the compiler has no bound; the diagram that it was made from has")
 
     def last(self, own: tuple[str, ...]) -> tuple[str, ...]:
-        _, features, _, values = self.parts(own)
-        return features + values
+        _, features, _, values, *more = self.parts(own)
+        return features + values + sum(more, ())
 
     def glyph(self, own: tuple[str, ...]) -> Glyph:
         return Glyph("normalise", "attention")
 
     def lower(self, emit: Emitter) -> list[Operand]:
         own = emit.node.own
-        keys, features, rows, values = self.parts(own)
-        ports = [emit.tensor(k) for k in range(3)]
-        at = 3
+        keys, features, rows, values, *more = self.parts(own)
+        ports = [emit.tensor(k) for k in range(3 + 2 * len(more))]
+        all_keys = ports[1:2] + ports[4::2]
+        at = len(ports)
         scale, spread = "" if self.number == 1 else str(self.number), []
         for sign in self.factors:
             factor = emit.operand(at)
@@ -94,6 +120,7 @@ class FusedAttention(Op):
             else:
                 scale = f"{scale or '1'} {sign} {factor.atom}" if scale or sign == "/" else factor.atom
         scale = scale or "1.0"
+        first = at
         masks = [emit.operand(at + k) for k in range(self.masks)]
         at += self.masks
         biases = [(s, emit.tensor(at + k)) for k, s in enumerate(self.biases)]
@@ -102,7 +129,7 @@ class FusedAttention(Op):
         logit = emit.tensor(at + len(beside)) if self.logit else None
         given = [*ports, *masks, *(b for _, b in biases), *(b for _, b in beside), *([logit] if logit else [])]
         batch = emit.order(tuple(a for o in given for a in o.axes if a not in own))
-        shared = tuple(a for a in batch if a not in ports[1].axes and a not in ports[2].axes)  # one key for several queries
+        shared = tuple(a for a in batch if not any(a in o.axes for o in (*all_keys, ports[2])))  # one key for several queries
         apart = tuple(a for a in batch if a not in shared)
         if shared:
             few = apart[-1:] if len(apart) > 1 else ()
@@ -113,9 +140,12 @@ class FusedAttention(Op):
         q = four(emit, ports[0], (*lead, rows, features), True)
         k = four(emit, ports[1], (*lead_k, keys, features), True)
         v = four(emit, ports[2], (*lead_k, keys, values), True)
+        if more:
+            q = beside_one_another(emit, q, [four(emit, x, (*lead, rows, f), True) for x, f in zip(ports[3::2], more, strict=True)])
+            k = beside_one_another(emit, k, [four(emit, x, (*lead_k, keys, f), True) for x, f in zip(ports[4::2], more, strict=True)])
         for sign, factor in spread:  # a number that is no Python number, such as a learned temperature
             q = f"({q} {sign} {factor.atom})"
-        wide, deep = number(emit, features), number(emit, values)
+        wide, deep = total([number(emit, f) for f in (features, *more)]), number(emit, values)
         if beside:
             bias = signed([(s, four(emit, b, (*lead_k, keys, ()), False)) for s, b in beside])
             bias = over(f"({bias})" if len(beside) > 1 or bias.startswith("-") else bias, scale)
@@ -140,7 +170,7 @@ class FusedAttention(Op):
         if self.causal:
             call.append("is_causal=True")
         elif masks or biases:
-            call.append(f"attn_mask={self._mask(emit, lead, rows, keys, masks, biases)}")
+            call.append(f"attn_mask={self._mask(emit, lead, rows, keys, masks, biases, range(first, first + len(masks) + len(biases)))}")
         if shared:
             call.append("enable_gqa=True")
         call.append(f"scale={scale}")
@@ -152,7 +182,8 @@ class FusedAttention(Op):
         return [Operand(code + back(emit, lead, rows, values), (*lead[0], *lead[1], *rows, *values))]
 
     def _mask(
-        self, emit: Emitter, lead: Groups, rows: tuple[str, ...], keys: tuple[str, ...], masks: list[Operand], biases: list[tuple[str, Operand]]
+        self, emit: Emitter, lead: Groups, rows: tuple[str, ...], keys: tuple[str, ...], masks: list[Operand], biases: list[tuple[str, Operand]],
+        at: Sequence[int],
     ) -> str:  # fmt: skip
         """One mask of two dimensions, or of four."""
         axes = {a for o in (*masks, *(b for _, b in biases)) for a in o.axes}
@@ -160,12 +191,12 @@ class FusedAttention(Op):
         seen = " & ".join(four(emit, m, groups, False) for m in masks)
         if not biases:
             seen = f"F.pad({seen}, (1, 0), value=True)" if self.sink else seen
-            return emit.named(Operand(seen, ("",))).code
+            return emit.named(Operand(seen, ("",)), at).code
         bias = signed([(s, four(emit, b, groups, False)) for s, b in biases])
         if masks:
             bias = f'torch.where({seen}, {bias}, float("-inf"))'
         bias = f"F.pad({bias}, (1, 0))" if self.sink else bias
-        return emit.named(Operand(bias, ("",))).code
+        return emit.named(Operand(bias, ("",)), at).code
 
 
 def four(emit: Emitter, x: Operand, groups: Groups, fill: bool) -> str:
@@ -196,6 +227,17 @@ def four(emit: Emitter, x: Operand, groups: Groups, fill: bool) -> str:
             code += f".flatten({end - count}, {end - 1})"
         end -= count
     return code
+
+
+def beside_one_another(emit: Emitter, first: str, rest: Sequence[str]) -> str:
+    """Features of several products in one last dimension."""
+    return emit.named(Operand(f"torch.cat(({', '.join((first, *rest))}), -1)", ("",), bare=True)).code
+
+
+def total(numbers: Sequence[int | None]) -> int | None:
+    """A sum, where all are known."""
+    known = [n for n in numbers if n is not None]
+    return sum(known) if len(known) == len(numbers) else None
 
 
 def back(emit: Emitter, lead: Groups, rows: tuple[str, ...], values: tuple[str, ...]) -> str:

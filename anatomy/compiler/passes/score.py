@@ -2,7 +2,7 @@
 
 Converts: the boxes between a contraction and a softmax into a product with scales, biases and masks.
 A squared distance |a - b|^2 is -2 <a, b> with two biases, one of them equal along the row.
-Non-goals: additive scores; boxes that others read too.
+A sum of products is taken as one: <q, k> + <a, b> = <(q, a), (k, b)>. Non-goals: additive scores; boxes that others read too.
 """
 
 from __future__ import annotations
@@ -26,16 +26,24 @@ class Factor:
 
 
 @dataclass(frozen=True)
-class Score:
-    """`factors (product of operands summed over own) + biases, where masks`."""
+class Product:
+    """`factors` times the product of operands summed over own axes."""
 
-    operands: tuple[Port, ...] = ()
-    own: tuple[str, ...] = ()
+    operands: tuple[Port, ...]
+    own: tuple[str, ...]
+    node: Node
+    factors: tuple[Factor, ...] = ()
+
+
+@dataclass(frozen=True)
+class Score:
+    """`factors (sum of products) + biases, where masks`."""
+
+    products: tuple[Product, ...] = ()
     factors: tuple[Factor, ...] = ()
     masks: tuple[Port, ...] = ()
     biases: tuple[tuple[str, Port, tuple[Factor, ...]], ...] = ()
     """Sign, port, and the factors outside of it."""
-    product: Node | None = None
 
 
 def scores(region: Region, port: Port, so_far: Score | None = None, readers: int = 1) -> Iterator[Score]:
@@ -49,7 +57,7 @@ def scores(region: Region, port: Port, so_far: Score | None = None, readers: int
         if all(positive(region, f) for f in s.factors):  # -inf times a negative number would be inf
             yield from scores(region, ports[1], replace(s, masks=(*s.masks, ports[0])))
     elif word in ("*", "dot") and node.own:
-        yield replace(s, operands=ports, own=node.own, product=node)
+        yield replace(s, products=(Product(ports, node.own, node),))
     elif word == "neg":
         yield from scores(region, ports[0], replace(s, factors=(*s.factors, Factor("*", None, node.op, -1))))
     elif word == "/":
@@ -62,9 +70,36 @@ def scores(region: Region, port: Port, so_far: Score | None = None, readers: int
         for at in (0, 1):
             yield from scores(region, ports[at], replace(s, factors=(*s.factors, Factor("*", ports[1 - at], node.op))))
     elif len(ports) == 2 and word in ("+", "-"):
+        for at in (0, 1) if word == "+" else (0,):
+            second = product(region, ports[1 - at], () if word == "+" else (NEGATIVE,))
+            for first in scores(region, ports[at], s) if second is not None else ():
+                outer, inner = first.factors[: len(s.factors)], first.factors[len(s.factors) :]
+                products = tuple(replace(p, factors=(*inner, *p.factors)) for p in first.products)
+                yield replace(first, products=(*products, second), factors=outer)
         yield from scores(region, ports[0], replace(s, biases=(*s.biases, (word, ports[1], s.factors))))
         if word == "+":
             yield from scores(region, ports[1], replace(s, biases=(*s.biases, ("+", ports[0], s.factors))))
+
+
+NEGATIVE = Factor("*", None, None, -1)
+
+
+def product(region: Region, port: Port, factors: tuple[Factor, ...]) -> Product | None:
+    """A wire as one product, under factors."""
+    node = region.maker(port)
+    if node is None:
+        return None
+    word, ports = node.op.word, node.ports
+    if word in ("*", "dot") and node.own:
+        return Product(ports, node.own, node, factors)
+    if word == "neg":
+        return product(region, ports[0], (*factors, NEGATIVE))
+    if word == "/":
+        return product(region, ports[0], (*factors, Factor("/", ports[1], node.op)))
+    if word in ("*", "dot") and len(ports) == 2:
+        found = (product(region, ports[at], (*factors, Factor("*", ports[1 - at], node.op))) for at in (0, 1))
+        return next((p for p in found if p is not None), None)
+    return None
 
 
 def distance(region: Region, total: Node, s: Score) -> Score | None:
@@ -83,7 +118,8 @@ def distance(region: Region, total: Node, s: Score) -> Score | None:
     for port in (a, b):
         squared = region.add(square.op, (), [port], square)
         biases.append(("+", region.add(total.op, own, [squared], total), s.factors))
-    return replace(s, operands=(a, b), own=own, factors=(*s.factors, Factor("*", None, None, -2)), biases=(*s.biases, *biases), product=total)
+    factors = (*s.factors, Factor("*", None, None, -2))
+    return replace(s, products=(Product((a, b), own, total),), factors=factors, biases=(*s.biases, *biases))
 
 
 def positive(region: Region, factor: Factor) -> bool:
