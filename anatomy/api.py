@@ -54,25 +54,39 @@ def compile(
     diagram: Diagram,
     sizes: Mapping[str, int] | None = None,
     lift: Sequence[str] = (),
-    seed: int = 0,
+    seed: int | Sequence[int] = 0,
     dtype: torch.dtype | None = None,
     passes: Sequence[str] = ("all",),
+    ensemble: int | None = None,
+    shared: Sequence[str] = (),
 ) -> nn.Module:
     """The diagram as an `nn.Module`; `module.source` is its standalone text.
 
     Inputs are taken in header order, lifted axes first, then the header's layout. Axes that stand on an
     input and on no weight need no size. `passes` are the rewrites of `anatomy.compiler.passes`, by default all; the kernel
     that softmax attention becomes has a gradient and no second one, so that whoever differentiates twice, forward or under
-    `torch.func.vmap` takes `anatomy.compiler.DIFFERENTIABLE`. Raises AnatomyError (E402, E403, E405, E406, E407, E409, E501).
+    `torch.func.vmap` takes `anatomy.compiler.DIFFERENTIABLE`.
+
+    With `ensemble=S` the module holds S models, far faster than S small modules one after the other. Weights, inputs and outputs
+    have an axis of size S in front of all others; inputs that `shared` names lack it, and all members read them. Member k is the
+    module that has the seed `seed + k` (or `seed[k]`): `net.member(k)` gives its state dict, a copy that such a module loads, and
+    `net.load_members(states)` takes one for each member. A loss summed over members, not averaged, gives each its own gradient.
+
+    Raises AnatomyError (E402, E403, E405, E406, E407, E409, E410, E501).
 
     >>> net = compile(load("zoo:mha"), {"d": 8, "h": 2}, lift=("b",))
     >>> import torch
     >>> net(torch.zeros(3, 5, 8)).shape
     torch.Size([3, 5, 8])
+    >>> nets = compile(load("zoo:mha"), {"d": 8, "h": 2}, lift=("b",), ensemble=10)
+    >>> nets(torch.zeros(10, 3, 5, 8)).shape
+    torch.Size([10, 3, 5, 8])
+    >>> net.load_state_dict(nets.member(4))
+    <All keys matched successfully>
     """
     from anatomy.compiler import build, chosen
 
-    return build(diagram, sizes or {}, lift, seed, dtype, chosen(passes))
+    return build(diagram, sizes or {}, lift, seed, dtype, chosen(passes), ensemble, shared)
 
 
 def accelerate(module: nn.Module, dynamic: bool | None = None) -> nn.Module:
@@ -87,12 +101,13 @@ def accelerate(module: nn.Module, dynamic: bool | None = None) -> nn.Module:
 
 
 def source(
-    diagram: Diagram, sizes: Mapping[str, int] | None = None, lift: Sequence[str] = (), seed: int = 0, passes: Sequence[str] = ("all",)
-) -> str:
-    """The text of the compiled module, made without importing torch."""
+    diagram: Diagram, sizes: Mapping[str, int] | None = None, lift: Sequence[str] = (), seed: int | Sequence[int] = 0,
+    passes: Sequence[str] = ("all",), ensemble: int | None = None, shared: Sequence[str] = (),
+) -> str:  # fmt: skip
+    """The text of the compiled module, made without importing torch; the arguments are those of `compile`."""
     from anatomy.compiler import chosen, generate
 
-    return generate(diagram, sizes or {}, lift, seed, chosen(passes)).source
+    return generate(diagram, sizes or {}, lift, seed, chosen(passes), ensemble, shared).source
 
 
 def draw(diagram: Diagram, full: bool = False) -> Picture:

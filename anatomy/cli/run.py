@@ -14,6 +14,8 @@ def add(name: str, parser: argparse.ArgumentParser) -> None:
     add_sizes(parser)
     parser.add_argument("--seed", type=int, default=0, help="fixes the initialisation")
     parser.add_argument("--lift", action="append", default=[], metavar="AXIS", help="a batch axis in front; may be repeated")
+    parser.add_argument("--ensemble", type=int, metavar="S", help="so many models in one module, along an axis in front of all others")
+    parser.add_argument("--shared", action="append", default=[], metavar="INPUT", help="an input that all models of the ensemble read; may be repeated")
     parser.add_argument("-o", "--output", metavar="FILE", help="the file to write; standard output without it")
     parser.add_argument("--passes", default="all", metavar="LIST", help="which rewrites: `all`, `none`, names, `-NAME` to take one out")
     parser.add_argument("--explain", action="store_true", help="list what every pass rewrote, with its line, in place of the source; with --json as JSON")
@@ -25,7 +27,9 @@ def write_module(options: argparse.Namespace) -> int:
     from anatomy.compiler import chosen, generate
 
     lift = [a for item in options.lift for a in item.split(",")]
-    made = generate(load_diagram(options.target), sizes(options.size), lift, options.seed, chosen([w.strip() for w in options.passes.split(",")]))
+    passes = chosen([w.strip() for w in options.passes.split(",")])
+    shared = [name for item in options.shared for name in item.split(",")]
+    made = generate(load_diagram(options.target), sizes(options.size), lift, options.seed, passes, options.ensemble, shared)
     if options.output is not None:
         Path(options.output).write_text(made.source, "utf-8")
     if options.json:

@@ -20,12 +20,14 @@ def build(
     diagram: Diagram,
     sizes: Mapping[str, int],
     lift: Sequence[str] = (),
-    seed: int = 0,
+    seed: int | Sequence[int] = 0,
     dtype: torch.dtype | None = None,
     passes: Sequence[str] = ALL,
+    ensemble: int | None = None,
+    shared: Sequence[str] = (),
 ) -> nn.Module:
     """The compiled module of a diagram; `module.source` is its text, and `passes` are those that rewrite the graph before."""
-    return instantiate(generate(diagram, sizes, lift, seed, passes), dtype=dtype, seed=seed)
+    return instantiate(generate(diagram, sizes, lift, seed, passes, ensemble, shared), dtype=dtype, seed=seed)
 
 
 def instantiate(generated: Generated, **arguments: Any) -> nn.Module:
