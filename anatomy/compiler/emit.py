@@ -19,6 +19,8 @@ from anatomy.ir.solve import Solution
 
 INLINE = 72
 """An unnamed value that is read once is written inside its reader when its code is at most this long."""
+KERNEL = 4
+"""How many products the order of dimensions that a kernel wants is worth."""
 LIKELY, LIKELY_LIFT = 512, 16
 """Stand-ins for a size that is read at run time (tokens, mostly) and for a lifted axis (a batch)."""
 STOPS_MASK = frozenset({"softmax", "sparsemax", "entmax", "sinkhorn", "exp", "sigmoid", "relu", "tanh", "elu", "softplus"})
@@ -295,7 +297,7 @@ def dimension_order(diagram: Diagram, lift: Sequence[str]) -> dict[str, int]:
                     held[axis] = held.get(axis, 0) + 1
             for axis, count in held.items():
                 if count > 1 and axis not in node.own:
-                    score[axis] = score.get(axis, 0) + 1
+                    score[axis] = score.get(axis, 0) + (KERNEL if node.op.zips else 1)
     first: dict[str, int] = {}
     for layout in [i.layout for i in diagram.inputs] + [o.layout for o in diagram.outputs]:
         for axis in layout:

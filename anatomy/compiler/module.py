@@ -217,12 +217,13 @@ def _assemble(
     where = f" from {docstring(file_name(diagram.span))}" if diagram.span else ""
     out += [f'"""`{docstring(diagram.name)}`{where}, compiled by attention-anatomy{models}. Sizes: {docstring(what)}."""', ""]
     imports = ["import hashlib"] if weights else []
-    if "math." in text:
+    functions = "".join(FUNCTIONS[n] for n in helpers)
+    if re.search(r"\bmath\.", text + functions):
         imports.append("import math")
     if imports:
         out += [*imports, ""]
     out.append("import torch")
-    if "F." in text:
+    if re.search(r"(?<![\w.])F\.", text + functions):
         out.append("import torch.nn.functional as F")
     out += ["from torch import nn", ""]
     for name in helpers:

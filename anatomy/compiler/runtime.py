@@ -210,7 +210,7 @@ def _recurrence(q, k, v, s=None, a=None, r=None, size=64):
         if r is not None:
             (w, g), (q_c, r_c) = w, q_c
             v_c = v_c if s is None else v_c - r_c @ s
-            v_c = torch.linalg.solve_triangular(g, v_c.expand(*g.shape[:-2], *v_c.shape[-2:]), upper=False, unitriangular=True)
+            v_c = torch.linalg.solve_triangular(g, v_c, upper=False, unitriangular=True)
         y.append(w @ v_c if s is None else w @ v_c + q_c @ s)
         s = k_c.mT @ v_c if s is None else keep * s + k_c.mT @ v_c
     return torch.cat(y, -2), s

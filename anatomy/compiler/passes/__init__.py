@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from anatomy.compiler.passes.attention import attention
+from anatomy.compiler.passes.chunk import chunk
 from anatomy.compiler.passes.closed import closed
 from anatomy.compiler.passes.multilinear import multilinear
 from anatomy.compiler.passes.note import Note
@@ -36,6 +37,7 @@ class Pass:
 PASSES = (
     Pass("closed", "loops with a closed form are computed for all steps at once", closed),
     Pass("share", "what is computed twice is computed once", share),
+    Pass("chunk", "states of linear recurrences that queries read become products of matrices in chunks of steps", chunk),
     Pass("multilinear", "multiply-then-sum, and contractions of contractions, become one contraction in the cheapest order", multilinear),
     Pass("attention", "softmax attention becomes one call of scaled_dot_product_attention", attention),
     Pass("sink", "outer products that only a loop reads, and contractions of its states, go into the loop", sink),

@@ -33,10 +33,15 @@ class Region:
         return self.source(port)
 
     def source(self, port: Port) -> Node | None:
-        """The box that makes a wire, under the names of the port; axes that it ends get names of their own."""
+        """The box that makes a wire alone, under the names of the port; axes that it ends get names of their own."""
+        found = self.end(port)
+        return None if found is None or len(found[0].outs) != 1 else found[0]
+
+    def end(self, port: Port) -> tuple[Node, int, int] | None:
+        """The box that makes a wire, under the names of the port, its place, and which of its results the wire is."""
         made = self.diagram.producer.get(port.wire)
         node = None if made is None else self.nodes[made[0]]
-        if node is None or len(node.outs) != 1:
+        if made is None or node is None:
             return None
         table = dict(port.renames)
         for axis in (a for p in node.ports for a in p.axes if a not in table):
@@ -44,7 +49,7 @@ class Region:
         for axis in node.own:
             table.setdefault(axis, axis)
         ports = tuple(Port(p.wire, tuple((a, table[b]) for a, b in p.renames)) for p in node.ports)
-        return replace(node, own=tuple(table[a] for a in node.own), ports=ports)
+        return replace(node, own=tuple(table[a] for a in node.own), ports=ports), *made
 
     def fresh(self, axis: str) -> str:
         """Another name for an axis, of the same size."""

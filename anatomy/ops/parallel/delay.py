@@ -50,10 +50,9 @@ class Delay(Op):
 
 
 def whole(emit: Emitter, port: int, own: tuple[str, ...]) -> Operand:
-    """An operand with all lifts and these own axes, in the preferred order without the axis of the loop in the way."""
-    along = emit.node.own[0]
-    order = emit.order((*emit.lifts, along))
-    axes = tuple(a for a in order if a != along or along in own)
+    """An operand with all lifts and these own axes, in the preferred order without other own axes in the way."""
+    order = emit.order((*emit.lifts, *emit.node.own))
+    axes = tuple(a for a in order if a not in emit.node.own or a in own)
     given = emit.real(port)
     sizes = ", ".join(emit.extent(a) for a in axes)
     if given.scalar and axes:

@@ -1,14 +1,9 @@
-"""`next s = a * s + p * c + u` with `c = dot[E](k, s)`: what is read along the way solves a triangular system.
+"""`next s = a * s + p * c + u` with `c = dot[E](k, s)`: a state that is read before it is written.
 
-Converts: the delta rule, `next s = s + k * b * (v - dot[E](k, s))`, and its kin with a decay `a`.
-Conditions: `a` has no axis of `E`. Then, with `D_tj` the product of `a` over the steps between `j` and `t`, and `r` the states
-before each step of the loop without its read, `next r = a * r + u`,
-
-    c_t - sum_(j < t) D_tj dot[E](k_t, p_j) c_j = dot[E](k_t, r_t),
-
-a system with ones on its diagonal, whatever the keys. Given `c`, the loop is affine in its state.
-Source: Yang et al., Parallelizing linear transformers with the delta rule over sequence length, 2024 (arXiv 2406.06484),
-section 3, there for p_t = -b_t k_t.
+Converts: the delta rule, `next s = s + k * b * (v - dot[E](k, s))`, and its kin with a decay `a` of steps or of steps and keys.
+Conditions: none. By itself the box goes through the steps one by one; where only products with queries read its states, the
+compiler makes chunks of it, which is what it is for.
+Source: Yang et al., Parallelizing linear transformers with the delta rule over sequence length, 2024 (arXiv 2406.06484).
 """
 
 from __future__ import annotations
@@ -19,69 +14,55 @@ from anatomy.ir.bound import Bound, BoundContext
 from anatomy.ir.code import Emitter, Operand
 from anatomy.ir.glyph import Glyph
 from anatomy.ir.op import Op
+from anatomy.ops.parallel.delay import whole
 
 
 @dataclass(frozen=True)
-class Decays(Op):
-    """`D_tj`, the product of `a_i` over `j < i < t`, of one operand; own axes: t and j, of one size. 1 where there is none."""
+class Delta(Op):
+    """The states before each step, after each step, and after the last, of operands `a`, `p`, `u`, `s` and factors of `k`.
 
+    Own axes: that of the steps, and those that are summed.
+    """
+
+    arity = (5, None)
     symmetric = False
 
     @property
     def word(self) -> str:
-        return "decays"
+        return "delta"
 
     def takes(self, own: tuple[str, ...], port: int, ports: int) -> tuple[frozenset[str], frozenset[str]]:
-        return frozenset(own[:1]), frozenset(own[:1])
+        return frozenset(own[1:] if port == 3 else own), frozenset()
 
     def gives(self, own: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
-        return (own,)
+        return own, own, own[1:]
 
     def lower(self, emit: Emitter) -> list[Operand]:
-        t, j = emit.node.own
-        a = emit.tensor(0)
-        rest = tuple(x for x in a.axes if x != t)
-        return [Operand(f"{emit.helper('decays')}({emit.permute(a, (*rest, t)).code})", (*rest, t, j))]
+        along, *over = emit.node.own
+        u = whole(emit, 2, (along, *over))
+        s = whole(emit, 3, tuple(over))
+        at = u.axes.index(along)
+        a, p, *keys = (spread(emit, emit.tensor(k), u.axes, along) for k in (0, 1, *range(4, len(emit.node.ports))))
+        summed = tuple(s.axes.index(x) for x in over)
+        code = f"{emit.helper('delta')}({a}, {p}, {u.code}, {' * '.join(keys)}, {s.code}, {at}, {summed})"
+        states = emit.named(Operand(code, u.axes)).code
+        size = f"{states}.shape[{at}] - 1"
+        return [
+            Operand(f"{states}.narrow({at}, 0, {size})", u.axes), Operand(f"{states}.narrow({at}, 1, {size})", u.axes),
+            Operand(f"{states}.select({at}, -1)", s.axes),
+        ]  # fmt: skip
 
     def bound(self, ctx: BoundContext) -> list[Bound]:
         raise ctx.unproved("a box of compiled loops has no rule")
 
     def glyph(self, own: tuple[str, ...]) -> Glyph:
-        return Glyph("box", f"decays {own[0]}")
+        return Glyph("box", f"delta {own[0]}")
 
 
-@dataclass(frozen=True)
-class Solve(Op):
-    """`c` with `c_t - sum_(j < t) g_tj c_j = r_t`, of operands `g` and `r`; own axes: t and j, of one size."""
-
-    arity = (2, 2)
-    symmetric = False
-
-    @property
-    def word(self) -> str:
-        return "solve"
-
-    def takes(self, own: tuple[str, ...], port: int, ports: int) -> tuple[frozenset[str], frozenset[str]]:
-        axes = frozenset(own if port == 0 else own[:1])
-        return axes, axes
-
-    def gives(self, own: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
-        return (own[:1],)
-
-    def lower(self, emit: Emitter) -> list[Operand]:
-        t, j = emit.node.own
-        g, r = emit.tensor(0), emit.tensor(1)
-        many = emit.order(tuple(x for x in g.axes if x not in (t, j)))
-        columns = emit.order(tuple(x for x in r.axes if x != t and x not in many))
-        g = emit.permute(g, (*many, t, j))
-        r = emit.permute(r, (*(x for x in many if x in r.axes), t, *columns))
-        if any(x not in r.axes for x in many):
-            index = ", ".join(":" if x in r.axes else "None" for x in (*many, t, *columns))
-            r = Operand(f"{r.atom}[{index}]", (*many, t, *columns))
-        return [Operand(f"{emit.helper('triangular')}({g.code}, {r.code}, {len(many)})", (*many, t, *columns))]
-
-    def bound(self, ctx: BoundContext) -> list[Bound]:
-        raise ctx.unproved("a box of compiled loops has no rule")
-
-    def glyph(self, own: tuple[str, ...]) -> Glyph:
-        return Glyph("box", f"solve {own[0]}")
+def spread(emit: Emitter, x: Operand, axes: tuple[str, ...], along: str) -> str:
+    """With a dimension for each of these axes: that of the steps in full, others that are missing of size 1."""
+    x = emit.permute(x, tuple(a for a in axes if a in x.axes))
+    code = x.atom
+    if x.axes != axes:
+        code += f"[{', '.join(':' if a in x.axes else 'None' for a in axes)}]"
+    return code if along in x.axes else f"{code}.expand({', '.join(emit.extent(a) if a == along else '-1' for a in axes)})"

@@ -8,12 +8,11 @@ from dataclasses import replace
 from anatomy.ir.builder import Builder, View
 from anatomy.ir.graph import Node
 from anatomy.ir.loop import under
-from anatomy.ops.contract import Contract
 from anatomy.ops.cumulate import Cumsum
 from anatomy.ops.expand import Expand
 from anatomy.ops.parallel.affine import Affine
 from anatomy.ops.parallel.delay import Delay
-from anatomy.ops.parallel.delta import Decays, Solve
+from anatomy.ops.parallel.delta import Delta
 from anatomy.ops.parallel.linear import ONE, ZERO, Arithmetic, Linear, NotLinear, Read, Step, Value, replay
 from anatomy.ops.reduce import Reduce
 from anatomy.ops.shift import Shift
@@ -44,8 +43,9 @@ class _Form:
         """States before, extras, and the last state."""
         end = self.step.next
         if self.step.read is not None and end.read != ZERO:
-            end = self.solved(end, self.step.read)
-        before, after, last = self.states(end.state, end.rest, self.views[0])
+            before, after, last = self.corrected(end, self.step.read)
+        else:
+            before, after, last = self.states(end.state, end.rest, self.views[0])
         known = {i.wire: v for i, v in zip(self.body.inputs, self.views, strict=True)}
         known[self.body.inputs[0].wire] = before
         self.name(before, self.body.inputs[0].wire)
@@ -87,26 +87,11 @@ class _Form:
         )
         return before, after, last
 
-    def solved(self, end: Linear, read: Read) -> Linear:
-        """The step with what it reads of its state known: `a * s + u'`."""
-        math, along = self.math, self.along
-        other = f"{along}~{len(self.builder.axes)}"
-        self.builder.sizes.define(other, self.builder.axis(along))
-        self.builder.axis(other)
-        over = tuple(sorted(read.over))
-        alone, _, _ = self.states(end.state, end.rest, self.views[0])
-        right = self.full(self.dot((*read.keys, self.full(alone, over)), over), (along,))
-        # `read` stands on every axis of the state that it lacks, also those that are summed.
-        back = self.full(math.view(end.read), over).rename({along: other})
-        matrix = self.full(self.dot((*read.keys, back), over), (along, other))
-        if end.state != ONE:
-            decay = self.full(math.view(end.state), (along,))
-            matrix = math.view(math.multiply(matrix, math.box(Decays(), decay, own=(along, other))))
-        c = math.box(Solve(), matrix, right, own=(along, other))
-        return Linear(end.state, ZERO, math.add(math.multiply(end.read, c), end.rest))
-
-    def dot(self, views: tuple[View, ...], over: tuple[str, ...]) -> View:
-        return self.math.box(Contract(), *views, own=over)
+    def corrected(self, end: Linear, read: Read) -> tuple[View, View, View]:
+        """The same where a step also reads its state."""
+        parts = (self.math.view(x) for x in (end.state, end.read, end.rest))
+        own = (self.along, *sorted(read.over))
+        return self.builder.add(Delta(), own, (*parts, self.views[0], *read.keys), self.node.span, self.node.frame, trusted=True)  # type: ignore[return-value]
 
     def full(self, view: View, axes: tuple[str, ...]) -> View:
         missing = tuple(a for a in axes if a not in view.axes)

@@ -2,7 +2,7 @@
 
 Converts: the body of a loop with one state into the coefficients `a`, `p`, `u`, as wires that do not depend on the state.
 Conditions: every box of the body is `+`, `-`, a product or quotient with such a wire, `where` with such a mask, or one contraction
-of the state with wires that are free of it, over axes that no coefficient in front of the state has.
+of the state, times such wires, with wires that are free of it.
 """
 
 from __future__ import annotations
@@ -159,8 +159,9 @@ class Step:
         if len(inner) != 1 or not over <= self.axes or inner[0].read != ZERO or not keys:
             raise NotLinear
         (x,) = inner
-        if isinstance(x.state, View) and over & set(x.state.axes):
-            raise NotLinear
+        before = x.state
+        if isinstance(before, View):  # what the state is multiplied by before it is read is one more factor of the keys
+            keys, before = (*keys, before), ONE
         read = Read(over, keys)
         if self.read not in (None, read):
             raise NotLinear
@@ -168,7 +169,7 @@ class Step:
         rest = ZERO
         if x.rest != ZERO:
             rest = self.math.box(node.op, *(v if isinstance(v, View) else self.math.view(x.rest) for v in given), own=node.own)
-        return Linear(ZERO, x.state, rest)
+        return Linear(ZERO, before, rest)
 
 
 def replay(builder: Builder, node: Node, body: Diagram, known: Mapping[int, View], wanted: set[int]) -> dict[int, View]:
