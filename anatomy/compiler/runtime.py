@@ -33,6 +33,17 @@ def _sink(k, logit):
     first = F.pad(logit.expand(*k.shape[:-2], 1, 1), (k.shape[-1], 0))
     return torch.cat((first, F.pad(k, (0, 1))), -2)
 ''',
+    "linear": '''
+def _linear(x, w, bias, summed, zipped=0):
+    """bias[z, columns] + the sum over s of x[z, rows, s] w[z, s, columns], for `zipped` dimensions z and `summed` dimensions s."""
+    z, rows, columns = w.shape[:zipped], x.shape[zipped : x.dim() - summed], w.shape[zipped + summed :]
+    size = w.shape[zipped : zipped + summed].numel()
+    if not zipped:
+        return torch.addmm(bias.reshape(-1), x.reshape(-1, size), w.reshape(size, -1)).view(rows + columns)
+    lot = z.numel()
+    y = torch.baddbmm(bias.reshape(lot, 1, -1), x.reshape(lot, -1, size), w.reshape(lot, size, -1))
+    return y.view(z + rows + columns)
+''',
     "sparsemax": '''
 def _sparsemax(s):
     """The projection of the last dimension onto the simplex: relu(s - t), with t between max s - 1 and max s."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from anatomy.compiler.passes.attention import attention
 from anatomy.compiler.passes.chunk import chunk
 from anatomy.compiler.passes.closed import closed
+from anatomy.compiler.passes.linear import linear
 from anatomy.compiler.passes.multilinear import multilinear
 from anatomy.compiler.passes.note import Note
 from anatomy.compiler.passes.share import share
@@ -41,6 +42,7 @@ PASSES = (
     Pass("multilinear", "multiply-then-sum, and contractions of contractions, become one contraction in the cheapest order", multilinear),
     Pass("attention", "softmax attention becomes one call of scaled_dot_product_attention", attention),
     Pass("sink", "outer products that only a loop reads, and contractions of its states, go into the loop", sink),
+    Pass("linear", "a product with a weight starts from the bias that is added to it", linear),
     Pass("static", "what depends on sizes alone is computed once and kept, what a loop does not change before the loop", static),
 )
 ALL = tuple(p.name for p in PASSES)
@@ -61,7 +63,7 @@ def chosen(words: Sequence[str]) -> tuple[str, ...]:
     """The passes that a list names: `all`, `none`, names, and `-name` to take one out; a list that starts with that starts from all.
 
     >>> chosen(["all", "-attention"])
-    ('closed', 'share', 'multilinear', 'sink', 'static')
+    ('closed', 'share', 'chunk', 'multilinear', 'sink', 'linear', 'static')
     """
     found = set(ALL) if words and words[0].startswith("-") else set[str]()
     for word in words:
