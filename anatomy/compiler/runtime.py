@@ -121,6 +121,50 @@ def _unfold(x, dim, count, back, step):
     x = torch.cat((x.new_zeros(before), x, x.new_zeros(after)), dim)
     return x.unfold(dim, (count - 1) * step + 1, 1)[..., ::step]
 ''',
+    "places": '''
+def _places(n, m, seen, block, before, after, step=1, far=None, head=0, sink=0, device=None):
+    """For `_window`: the keys of each block of queries, which of them each query sees, and what the first `head` queries see.
+
+    A block's keys lie together: its own places, so many before and so many behind them, moved inside where they would stand out;
+    then come those of `far` that are not among them. With a step, blocks are of every so manieth place; block 0 is all of these.
+    `seen(i, j)` says whether query i sees key j. In front of the keys are `sink` more, which all see. Without a gain: no blocks.
+    """
+    rows, keys = -(-n // step), -(-m // step)
+    span = torch.sym_min(before + block + after, keys) if block else keys
+    places, queries = torch.arange(m, device=device), torch.arange(n, device=device)[:, None]
+    few = span + (0 if far is None else far.shape[0])
+    if not torch.compiler.is_exporting() and m <= 2 * few + 64:
+        return places, F.pad(seen(queries, places), (sink, 0), value=True), queries
+    block = torch.sym_min(block, rows) if block else rows
+    first = torch.arange(-(-rows // block), device=device)[:, None, None] * block
+    rest = torch.arange(step, device=device)[:, None, None, None]
+    i = ((first + torch.arange(block, device=device)[:, None]) * step + rest).flatten(0, 1)
+    j = (((first - before).clamp(0, keys - span) + torch.arange(span, device=device)) * step + rest).flatten(0, 1)
+    mask = seen(i, j) & (j < m)
+    if far is not None:
+        apart = (far < j[..., :1]) | (far > j[..., -1:])
+        mask = torch.cat((seen(i, far) & apart & (far < m), mask), -1)
+        j = torch.cat((far.expand(*j.shape[:-1], -1), j), -1)
+    all_keys = F.pad(seen(queries[:head], places), (sink, 0), value=True)
+    return F.pad(j.flatten(1).clamp(max=m - 1) + sink, (sink, 0)), F.pad(mask, (sink, 0), value=True), all_keys
+''',
+    "window": '''
+def _window(q, k, v, places, mask, scale, step=1, head=None):
+    """Attention in which the queries of block b read the keys at `places[b]` where `mask[b]` says so, the first ones all where `head` does."""
+    if mask.dim() == 2:  # no blocks
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
+    (count, block, _), n = mask.shape, q.shape[2]
+    rows = count // step * block
+    queries = F.pad(q, (0, 0, 0, rows * step - n)).unflatten(2, (rows, step)).transpose(2, 3).flatten(2, 3)
+    queries = queries.unflatten(2, (count, block)).flatten(0, 1)
+    keys, values = (x.index_select(2, places.flatten()).unflatten(2, places.shape).flatten(0, 1) for x in (k, v))
+    y = F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask[None], scale=scale)
+    y = y.unflatten(0, q.shape[:2]).flatten(2, 3).unflatten(2, (step, rows)).transpose(2, 3).flatten(2, 3)[:, :, :n]
+    if head is not None:
+        first = F.scaled_dot_product_attention(q[:, :, : len(head)], k, v, attn_mask=head, scale=scale)
+        y = torch.cat((first, y[:, :, len(head) :]), 2)
+    return y
+''',
     "shift": '''
 def _shift(x, dim, by):
     """Entries moved `by` places along a dimension, 0 where nothing comes from."""

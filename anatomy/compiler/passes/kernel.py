@@ -76,6 +76,10 @@ class FusedAttention(Op):
     """One key more, without a value."""
     logit: bool = False
     """The score of the sink is the last port; else it is 0."""
+    step: int = 0
+    """Where keys are read by blocks of queries, the step within a block; the last ports are then those of `places`."""
+    head: bool = False
+    """The first queries read keys at any distance."""
     more: tuple[int, ...] = ()
     """For every further product how many axes of features it has."""
     zips: ClassVar[bool] = True
@@ -131,6 +135,8 @@ class FusedAttention(Op):
         batch = emit.order(tuple(a for o in given for a in o.axes if a not in own))
         shared = tuple(a for a in batch if not any(a in o.axes for o in (*all_keys, ports[2])))  # one key for several queries
         apart = tuple(a for a in batch if a not in shared)
+        if shared and self.step:
+            apart, shared = batch, ()
         if shared:
             few = apart[-1:] if len(apart) > 1 else ()
             lead: Groups = (apart[: len(apart) - len(few)], (*few, *shared))
@@ -166,15 +172,20 @@ class FusedAttention(Op):
         elif wide is not None and deep is not None and wide < deep:
             q, k = f"F.pad({q}, (0, {deep - wide}))", f"F.pad({k}, (0, {deep - wide}))"
         q, k, v = (c if len(c) <= LONG else emit.named(Operand(c, ("",))).code for c in (q, k, v))
-        call = [q, k, v]
-        if self.causal:
+        call, helper = [q, k, v], "F.scaled_dot_product_attention"
+        if self.step:
+            helper = emit.helper("window")
+            blocks = [emit.operand(j).code for j in range(len(emit.node.ports) - 2 - self.head, len(emit.node.ports))]
+            call += [f"{name}={code}" for name, code in zip(("places", "mask", "head"), blocks, strict=False)]
+            call += [f"step={self.step}"] if self.step > 1 else []
+        elif self.causal:
             call.append("is_causal=True")
         elif masks or biases:
             call.append(f"attn_mask={self._mask(emit, lead, rows, keys, masks, biases, range(first, first + len(masks) + len(biases)))}")
         if shared:
             call.append("enable_gqa=True")
         call.append(f"scale={scale}")
-        code = f"F.scaled_dot_product_attention({', '.join(call)})"
+        code = f"{helper}({', '.join(call)})"
         if self.sink and self.causal:
             code += "[..., 1:, :]"
         if cut:
