@@ -19,7 +19,7 @@ from anatomy.ir.solve import Solution
 
 INLINE = 72
 """An unnamed value that is read once is written inside its reader when its code is at most this long."""
-KERNEL = 4
+KERNEL = 64
 """How many products the order of dimensions that a kernel wants is worth."""
 LIKELY, LIKELY_LIFT = 512, 16
 """Stand-ins for a size that is read at run time (tokens, mostly) and for a lifted axis (a batch)."""

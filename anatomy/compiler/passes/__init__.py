@@ -16,6 +16,8 @@ from anatomy.compiler.passes.closed import closed
 from anatomy.compiler.passes.linear import linear
 from anatomy.compiler.passes.multilinear import multilinear
 from anatomy.compiler.passes.note import Note
+from anatomy.compiler.passes.quadratic import quadratic
+from anatomy.compiler.passes.reassociate import reassociate
 from anatomy.compiler.passes.share import share
 from anatomy.compiler.passes.sink import sink
 from anatomy.compiler.passes.static import static
@@ -39,6 +41,8 @@ PASSES = (
     Pass("closed", "loops with a closed form are computed for all steps at once", closed),
     Pass("share", "what is computed twice is computed once", share),
     Pass("chunk", "states of linear recurrences that queries read become products of matrices in chunks of steps", chunk),
+    Pass("quadratic", "sums under a causal mask without a softmax become recurrences in chunks of steps", quadratic),
+    Pass("reassociate", "divisors that are equal for all terms leave a sum, and products that several sums read are taken apart", reassociate),
     Pass("multilinear", "multiply-then-sum, and contractions of contractions, become one contraction in the cheapest order", multilinear),
     Pass("attention", "softmax attention becomes one call of scaled_dot_product_attention", attention),
     Pass("sink", "outer products that only a loop reads, and contractions of its states, go into the loop", sink),
@@ -63,7 +67,7 @@ def chosen(words: Sequence[str]) -> tuple[str, ...]:
     """The passes that a list names: `all`, `none`, names, and `-name` to take one out; a list that starts with that starts from all.
 
     >>> chosen(["all", "-attention"])
-    ('closed', 'share', 'chunk', 'multilinear', 'sink', 'linear', 'static')
+    ('closed', 'share', 'chunk', 'quadratic', 'reassociate', 'multilinear', 'sink', 'linear', 'static')
     """
     found = set(ALL) if words and words[0].startswith("-") else set[str]()
     for word in words:

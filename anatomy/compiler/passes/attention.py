@@ -26,9 +26,6 @@ from anatomy.compiler.passes.weights import Weights, weights
 from anatomy.ir.graph import Diagram, Node, Port
 from anatomy.ir.solve import Solution
 
-LIKELY = 512
-"""Stands for a size that is read at run time, where costs are compared."""
-
 
 def attention(diagram: Diagram, solution: Solution, notes: list[Note]) -> Diagram:
     """The diagram with fused attention."""
@@ -134,7 +131,7 @@ class _Try:
             if not q or not k or not shared:
                 continue
             keep_q, keep_k = shared | (axes(q) - set(p.own)), shared | (axes(k) - set(p.own))
-            work = self.work(q, keep_q) + self.work(k, keep_k) + self.count({*lifts, *keys, *shared})
+            work = self.work(q, keep_q) + self.work(k, keep_k) + self.region.count({*lifts, *keys, *shared}, self.solution)
             if work < best:
                 best, found = work, (q, k)
         return found
@@ -154,33 +151,13 @@ class _Try:
             v = sure + [p for p, side in zip(open_, sides, strict=True) if side == 1]
             keep = {a for a in axes(v) if a in axes(after) or a in out or a in keys or a in lifts}
             mixed = (set(lifts) | keep) - set(keys)
-            work = self.work(v, keep) + self.count({*lifts, *keep}) + self.work_sets([mixed, *(set(p.axes) for p in after)], out)
+            work = self.work(v, keep) + self.region.count({*lifts, *keep}, self.solution) + self.region.pairs([mixed, *(set(p.axes) for p in after)], out, self.solution)
             if work < best:
                 best, found = work, (v, after, keep)
         return found
 
-    # costs ------------------------------------------------------------------------------------------
-
-    def count(self, names: set[str]) -> float:
-        total = 1.0
-        for a in names:
-            rest = self.solution.size(self.region.sizes[a])
-            total *= rest.evaluate(dict.fromkeys(rest.variables(), LIKELY))
-        return total
-
     def work(self, ports: Sequence[Port], keep: set[str]) -> float:
-        return self.work_sets([set(p.axes) for p in ports], keep)
-
-    def work_sets(self, sets: list[set[str]], keep: set[str]) -> float:
-        """Multiplications of a contraction in pairs, the cheapest pair first."""
-        sets, total = list(sets), 0.0
-        while len(sets) > 1:
-            pairs = [(self.count(sets[i] | sets[j]), i, j) for i in range(len(sets)) for j in range(i)]
-            cost, i, j = min(pairs)
-            rest = [x for k, x in enumerate(sets) if k not in (i, j)]
-            sets = [*rest, (sets[i] | sets[j]) & (keep.union(*rest) if rest else keep)]
-            total += cost
-        return total
+        return self.region.pairs([set(p.axes) for p in ports], keep, self.solution)
 
     # building ---------------------------------------------------------------------------------------
 

@@ -23,7 +23,6 @@ from anatomy.ir.solve import Solution
 
 WORTH = 64
 """The least number of entries of a state, per lane, with which chunks are faster than the states themselves; a corrected state has no other form."""
-LIKELY = 512
 STATES = frozenset({"cumsum", "affine", "delta"})
 
 
@@ -184,7 +183,7 @@ class _Chunks:
             return False
         if state.taken is not None and (not set(keys) <= axes(read) or along not in axes(read)):
             return False
-        if state.taken is None and self.count(keys) * self.count(rest) < WORTH:
+        if state.taken is None and region.count((*keys, *rest), self.solution) < WORTH:
             return False
         q, k, v = (self.joined(contraction, list(p), node, name) for p, name in ((others, "q"), (writes, "k"), (values, "v")))
         for op, port in inner:
@@ -236,13 +235,6 @@ class _Chunks:
 
     def joined(self, contraction: Op, ports: list[Port], like: Node, name: str) -> Port:
         return ports[0] if len(ports) == 1 else self.region.add(contraction, (), ports, like, name)
-
-    def count(self, names: Sequence[str]) -> float:
-        total = 1.0
-        for a in names:
-            rest = self.solution.size(self.region.sizes[a])
-            total *= rest.evaluate(dict.fromkeys(rest.variables(), LIKELY))
-        return total
 
     # the last state ---------------------------------------------------------------------------------
 

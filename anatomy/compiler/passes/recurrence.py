@@ -37,8 +37,12 @@ class Recurrence(Op):
     start: bool = False
     before: bool = False
     """Queries read the state before the step and not after it."""
+    alone: bool = False
+    """There is no port of values: they are 1."""
+    ones: bool = False
+    """One value more, which is 1: the sums of the weights are a second result."""
     end: bool = False
-    """The last state is a second result."""
+    """The last state is one more result."""
     zips: ClassVar[bool] = True
 
     @property
@@ -47,7 +51,7 @@ class Recurrence(Op):
 
     def gives(self, own: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
         keys, values = own[1 : 1 + self.keys], own[1 + self.keys :]
-        return ((own[0], *values), (*keys, *values))[: 1 + self.end]
+        return ((own[0], *values), *([own[:1]] * self.ones), *([(*keys, *values)] * self.end))
 
     def bound(self, ctx: BoundContext) -> list[Bound]:
         raise ctx.unproved("a box of the compiler has no bound; the diagram that it was made from has")
@@ -64,17 +68,22 @@ class Recurrence(Op):
         given = [emit.tensor(k) for k in range(len(emit.node.ports))]
         lanes = emit.order(tuple(a for o in given for a in o.axes if a not in own))
         lead = [(a,) for a in lanes]
-        shapes = [keys, keys, values, *([keys] * (self.decay + self.read))]
+        shapes = [keys, keys, *([values] * (not self.alone)), *([keys] * (self.decay + self.read))]
         ports = [four(emit, x, (*lead, (along,), s), False) for x, s in zip(given, shapes, strict=False)]
         if self.start:
             ports.append(four(emit, given[-1], (*lead, keys, values), True))
+        ports = [self._short(emit, p) for p in ports]
+        if self.alone:
+            ports[1] = emit.named(Operand(ports[1], ("",))).code
+            ports.insert(2, f"torch.ones_like({ports[1]}[..., :1])")
+        elif self.ones:
+            ports[2] = f"F.pad({ports[2]}, (0, 1), value=1.0)"
         first = ports[0]
         if self.before:
             first = emit.named(Operand(first, ("",))).code
             ports[0] = f"F.pad({first}[..., 1:, :], (0, 0, 0, 1))"
-        names = ["s"] * self.start + ["a"] * self.decay + ["r"] * self.read
         rest = dict(zip(["a"] * self.decay + ["r"] * self.read + ["s"] * self.start, ports[3:], strict=True))
-        call = ", ".join([*(self._short(emit, p) for p in ports[:3]), *(f"{n}={self._short(emit, rest[n])}" for n in names)])
+        call = ", ".join([*ports[:3], *(f"{n}={rest[n]}" for n in "sar" if n in rest)])
         code = f"{emit.helper('recurrence')}({call})"
         if self.end:
             code = emit.named(Operand(code, ("",))).code
@@ -83,8 +92,13 @@ class Recurrence(Op):
             y = f"torch.cat(({first}[..., :1, :] @ {rest['s']}, {y}[..., :-1, :]), -2)"
         elif self.before:
             y = f"F.pad({y}[..., :-1, :], (0, 0, 1, 0))"
-        outs = [Operand(y + self._apart(emit, (values,)), (*lanes, along, *values))]
-        return [*outs, Operand(end + self._apart(emit, (keys, values)), (*lanes, *keys, *values))][: 1 + self.end]
+        if self.ones:
+            y = emit.named(Operand(y, ("",))).code
+        apart = self._apart(emit, (values,)) if values else "[..., 0]"
+        outs = [Operand(y + "[..., :-1]" * (self.ones and bool(values)) + apart, (*lanes, along, *values))]
+        outs += [Operand(f"{y}[..., -1]", (*lanes, along))] * self.ones
+        outs += [Operand(end + self._apart(emit, (keys, values)), (*lanes, *keys, *values))] * self.end
+        return outs
 
     def _short(self, emit: Emitter, code: str) -> str:
         return code if len(code) <= LONG else emit.named(Operand(code, ("",))).code

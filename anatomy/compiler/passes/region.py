@@ -5,12 +5,16 @@ Converts: nothing by itself. It is what passes that replace a region by other bo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from anatomy.ir.graph import REAL, Diagram, Node, Port, Wire
 from anatomy.ir.live import live
 from anatomy.ir.op import Op
+from anatomy.ir.solve import Solution
+
+LIKELY = 512
+"""Stands for a size that is read at run time, where costs are compared."""
 
 
 class Region:
@@ -60,6 +64,31 @@ class Region:
             name = f"{axis.partition('~')[0]}~{self.serial}"
         self.sizes[name] = self.sizes[axis]
         return name
+
+    def count(self, axes: Iterable[str], solution: Solution) -> float:
+        """The number of places of some axes together; a size that is read at run time stands for a likely one."""
+        total = 1.0
+        for axis in axes:
+            rest = solution.size(self.sizes[axis])
+            total *= rest.evaluate(dict.fromkeys(rest.variables(), LIKELY))
+        return total
+
+    def work(self, node: Node, solution: Solution) -> float:
+        """Multiplications of a contraction in pairs, the cheapest pair first."""
+        return self.pairs([set(p.axes) for p in node.ports], {a for p in node.ports for a in p.axes} - set(node.own), solution)
+
+    def pairs(self, sets: list[set[str]], keep: set[str], solution: Solution) -> float:
+        """The same for operands with these axes, and those that the result keeps."""
+        sets, total = list(sets), 0.0
+        if len(sets) == 1 and sets[0] - keep:
+            return self.count(sets[0], solution)
+        while len(sets) > 1:
+            costs = [(self.count(sets[i] | sets[j], solution), i, j) for i in range(len(sets)) for j in range(i)]
+            cost, i, j = min(costs)
+            rest = [x for k, x in enumerate(sets) if k not in (i, j)]
+            sets = [*rest, (sets[i] | sets[j]) & (keep.union(*rest) if rest else keep)]
+            total += cost
+        return total
 
     def add(self, op: Op, own: Sequence[str], ports: Sequence[Port], like: Node, name: str = "") -> Port:
         """A new box with one result; returns it."""
