@@ -21,6 +21,7 @@ from anatomy.compiler.passes.reassociate import reassociate
 from anatomy.compiler.passes.share import share
 from anatomy.compiler.passes.sink import sink
 from anatomy.compiler.passes.static import static
+from anatomy.compiler.passes.window import window
 from anatomy.errors import fail
 from anatomy.ir.graph import Diagram
 from anatomy.ir.solve import Solution
@@ -45,6 +46,7 @@ PASSES = (
     Pass("reassociate", "divisors that are equal for all terms leave a sum, and products that several sums read are taken apart", reassociate),
     Pass("multilinear", "multiply-then-sum, and contractions of contractions, become one contraction in the cheapest order", multilinear),
     Pass("attention", "softmax attention becomes one call of scaled_dot_product_attention", attention),
+    Pass("window", "attention under a mask of positions that shows few keys to a row is computed in blocks", window),
     Pass("sink", "outer products that only a loop reads, and contractions of its states, go into the loop", sink),
     Pass("linear", "a product with a weight starts from the bias that is added to it", linear),
     Pass("static", "what depends on sizes alone is computed once and kept, what a loop does not change before the loop", static),
@@ -67,7 +69,7 @@ def chosen(words: Sequence[str]) -> tuple[str, ...]:
     """The passes that a list names: `all`, `none`, names, and `-name` to take one out; a list that starts with that starts from all.
 
     >>> chosen(["all", "-attention"])
-    ('closed', 'share', 'chunk', 'quadratic', 'reassociate', 'multilinear', 'sink', 'linear', 'static')
+    ('closed', 'share', 'chunk', 'quadratic', 'reassociate', 'multilinear', 'window', 'sink', 'linear', 'static')
     """
     found = set(ALL) if words and words[0].startswith("-") else set[str]()
     for word in words:
