@@ -198,7 +198,7 @@ class _Try:
         op = FusedAttention(
             len(keys), len(pairs[0].features), len(rows), len(deep), tuple(f.sign for f in factors if f.port is not None), prod(f.number for f in factors), len(masks), causal,
             tuple(sign for sign, _ in biases), tuple(sign for sign, _ in beside), shifted,
-            found.sink, found.logit is not None, tuple(len(p.features) for p in pairs[1:]),
+            found.sink, found.logit is not None, more=tuple(len(p.features) for p in pairs[1:]),
         )  # fmt: skip
         ports = [q, k, v, *(end for pair in more for end in pair), *(f.port for f in factors if f.port is not None), *masks, *(b for _, b in biases), *(b for _, b in beside)]
         ports += [] if found.logit is None else [found.logit]
