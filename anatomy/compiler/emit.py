@@ -19,6 +19,8 @@ from anatomy.ir.solve import Solution
 
 INLINE = 72
 """An unnamed value that is read once is written inside its reader when its code is at most this long."""
+PARTS = frozenset({"cat", "halves", "split", "merge"})
+"""Boxes that take an axis apart, or put one together: where it wants to be last, so do its parts that nothing zips."""
 KERNEL = 64
 """How many products the order of dimensions that a kernel wants is worth."""
 LIKELY, LIKELY_LIFT = 512, 16
@@ -99,7 +101,7 @@ class Emission:
             return operand
         if ports is not None:
             level = max((self.level.get(self.node.ports[k].wire, self.here) for k in ports), default=self.here)
-            if level < self.here:
+            if level < self.here and (level or "sizes[" not in operand.code):  # tables know no size of a lifted axis
                 return replace(operand, code=self._apart(level, operand.code), bare=True)
         return replace(operand, code=self._bind(operand.code, ""), bare=True)
 
@@ -281,6 +283,11 @@ def note(node: Node) -> str:
     return f"{line}: {text}"
 
 
+def _bare(axes: Sequence[str]) -> set[str]:
+    """Axes without the numbers that tell copies of them apart."""
+    return {a.partition("~")[0] for a in axes}
+
+
 def dimension_order(diagram: Diagram, lift: Sequence[str]) -> dict[str, int]:
     """A rank for every axis: lifts, then axes that contractions zip (batch, heads), then in order of appearance, then features of kernels.
 
@@ -288,7 +295,7 @@ def dimension_order(diagram: Diagram, lift: Sequence[str]) -> dict[str, int]:
     a batched matrix product wants them.
     """
     score: dict[str, int] = {}
-    last = {a.partition("~")[0] for node in diagram.nodes for a in node.op.last(node.own)}
+    last = {a for node in diagram.nodes for a in _bare(node.op.last(node.own))}
     for node in diagram.nodes:
         if node.op.algebra == "multilinear" or node.op.zips:
             held: dict[str, int] = {}
@@ -298,6 +305,9 @@ def dimension_order(diagram: Diagram, lift: Sequence[str]) -> dict[str, int]:
             for axis, count in held.items():
                 if count > 1 and axis not in node.own:
                     score[axis] = score.get(axis, 0) + (KERNEL if node.op.zips else 1)
+    zipped = {a for a, count in score.items() if count >= KERNEL}
+    while more := {a for node in diagram.nodes if node.op.word in PARTS and last & _bare(node.own) for a in _bare(node.own)} - last - zipped:
+        last |= more
     first: dict[str, int] = {}
     for layout in [i.layout for i in diagram.inputs] + [o.layout for o in diagram.outputs]:
         for axis in layout:
