@@ -5,7 +5,7 @@
 Every entry of the zoo is compiled with its number of tokens left open where that can be (else once for each), with d = 64 and
 h = 4 where it has them and small other sizes, and its forward pass is timed at n = 256, 512, ... 4,096: processor time of one
 thread, the least of the rounds. The exponent is the slope of the last two doublings in logarithms. It is compared with the slope
-of the polynomial between the same sizes, which tends to its degree; a pass of more than two seconds, or one that does
+of the polynomial between the same sizes, which tends to its degree; a pass of more than a second, or one that does
 not fit into memory, ends the row, and where fewer than three sizes are left it is begun anew at n = 32. What a pass of 16 tokens
 takes is told where taking it off brings the slopes together: calls of PyTorch cost microseconds each, at any size. Writes `benchmarks/cost.json` and its part of the README.
 """
@@ -41,7 +41,7 @@ TOKENS = (256, 512, 1024, 2048, 4096)
 FEWER = (32, 64, 128, 256, 512)
 """Where the others take too long: `n` counts one of two token axes, or a loop runs by the step."""
 FEW = 16
-LONGEST, NEAR, ROOM = 2.0, 0.25, 10 * 2**30
+LONGEST, NEAR, ROOM = 1.0, 0.25, 10 * 2**30
 COMFORT: tuple[dict[str, int], ...] = ({"d": 64, "h": 4}, {"d": 64}, {"e": 16, "f": 16}, {"e": 16}, {})
 
 REASONS: dict[str, str] = {}
@@ -202,7 +202,7 @@ def main() -> None:
     for entry in entries():
         if options.only and entry.name not in options.only:
             continue
-        ladders, rounds = ((TOKENS[:3], FEWER[:3]), 1) if options.quick else ((TOKENS, FEWER), 5)
+        ladders, rounds = ((TOKENS[:3], FEWER[:3]), 1) if options.quick else ((TOKENS, FEWER), 3)
         try:
             rows.append(row(entry.name, stated_sizes(entry.head["sizes"] or ""), entry.head["grows"] or "", ladders, rounds))
         except LookupError as error:

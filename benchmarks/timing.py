@@ -125,14 +125,14 @@ def rounds(contest: Contest, backward: bool, seconds: float, most: int, slow: fl
 
 
 def measured(
-    contest: Contest, backward: bool, seconds: float = 3.0, threads: Sequence[int] = (1, 2), most: int = 9, slow: float = 2.0
+    contest: Contest, backward: bool, seconds: float = 2.0, threads: Sequence[int] = (1, 2), most: int = 9, slow: float = 2.0
 ) -> list[dict[str, Any]]:
     """A row for each of the others, with what each number of threads took; the slow ones have one thread only."""
     found: dict[str, dict[str, Any]] = {}
     everything = dict(contest.ways)
     for count in threads:
         torch.set_num_threads(count)
-        times = rounds(contest, backward, seconds, most, slow)
+        times = rounds(contest, backward, seconds if count == 1 else seconds / 2, most, slow)
         mine = times[OURS]
         for name, other in times.items():
             if name == OURS:
