@@ -218,6 +218,8 @@ def test_the_kernel_stays_on_its_fast_path(name: str, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("name", [n for n in FIXED if "scaled_dot_product" in generate(*sizes_of(n)).source])
 def test_the_zoo_stays_on_the_fast_path(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     d, sizes = sizes_of(name)
+    if name == "gqa":  # halves of size 1 make `torch.cat` think of channels that come last
+        sizes = sizes | {"e": 4}
     paths = calls(monkeypatch)
     inputs = numbers(d, sizes, 0, (2,))
     net = build(d, sizes, ("b",), 0, torch.float64)
