@@ -41,7 +41,8 @@ def _linear(x, w, bias, summed, zipped=0):
     if not zipped:
         return torch.addmm(bias.reshape(-1), x.reshape(-1, size), w.reshape(size, -1)).view(rows + columns)
     lot = z.numel()
-    y = torch.baddbmm(bias.reshape(lot, 1, -1), x.reshape(lot, -1, size), w.reshape(lot, size, -1))
+    x, w = x.reshape(lot, -1, size), w.reshape(lot, size, -1)
+    y = torch.bmm(x, w) if bias is None else torch.baddbmm(bias.reshape(lot, 1, -1), x, w)
     return y.view(z + rows + columns)
 ''',
     "sparsemax": '''

@@ -2,8 +2,9 @@
 
 Converts: `dot[s](x, w) + b`, where `w` and `b` are weights, nothing else reads the product, and `b` has all axes of the product that are
 those of `w`, into one call of `torch.addmm`; of `torch.baddbmm` where `x` and `w` share axes, such as that of an ensemble.
+There a product without a bias becomes `torch.bmm`; elsewhere it stays an `einsum`.
 Against `einsum` and a sum this spares one pass over the result, and on small tensors the work of `einsum` round its product.
-Non-goals: biases that are computed; products without one; bodies of loops, in which such a product may stand before the loop.
+Non-goals: biases that are computed; bodies of loops, in which such a product may stand before the loop.
 """
 
 from __future__ import annotations
@@ -24,30 +25,36 @@ from anatomy.ir.solve import Solution
 def linear(diagram: Diagram, solution: Solution, notes: list[Note]) -> Diagram:
     """The diagram in which products with weights take their biases in."""
     region = Region(diagram)
-    found = 0
     for i, node in enumerate(diagram.nodes):
         if node.op.word != "+":
             continue
-        for product, bias in (node.ports, node.ports[::-1]):
-            made = region.maker(product)
+        for total, bias in (node.ports, node.ports[::-1]):
+            made = region.maker(total)
             if bias.wire not in diagram.weight_of or made is None or made.op.contraction() is None or len(made.ports) != 2:
                 continue
             for x, w in (made.ports, made.ports[::-1]):
                 if w.wire in diagram.weight_of and fits(set(made.own), set(x.axes), set(w.axes), set(bias.axes)):
                     region.nodes[i] = replace(node, op=Linear(), own=made.own, ports=(x, w, bias))
-                    region.nodes[diagram.producer[product.wire][0]] = None
-                    found += 1
+                    region.nodes[diagram.producer[total.wire][0]] = None
                     break
             else:
                 continue
             notes.append(Note("linear", "the product with a weight starts from the bias", node.span))
             break
-    return region.built() if found else diagram
+    for i, node in enumerate(region.nodes):
+        contraction = None if node is None else node.op.contraction()
+        if node is None or contraction is None or len(node.ports) != 2:
+            continue
+        own = set(node.own)
+        (x, a), (y, b) = ((p.wire, set(p.axes)) for p in node.ports)
+        if (x in diagram.weight_of or y in diagram.weight_of) and own and own <= a & b and a - b and b - a:
+            region.nodes[i] = replace(node, op=Product(contraction))
+    return region.built()
 
 
 def fits(own: set[str], x: set[str], w: set[str], bias: set[str]) -> bool:
-    """Whether both factors have what is summed, and the bias has what else the weight has."""
-    return bool(own) and own <= x & w and bias == w - own
+    """Whether both factors have what is summed, the weight has axes of its own, and the bias has what the weight has beside the sum."""
+    return bool(own) and own <= x & w and bool(w - x) and bias == w - own
 
 
 @dataclass(frozen=True)
@@ -65,20 +72,56 @@ class Linear(Op):
         return axes, axes
 
     def lower(self, emit: Emitter) -> list[Operand]:
-        own = emit.node.own
-        x, w, bias = (emit.tensor(k) for k in range(3))
-        zipped = tuple(a for a in w.axes if a in x.axes and a not in own)
-        rows = tuple(a for a in x.axes if a not in w.axes)
-        columns = tuple(a for a in w.axes if a not in x.axes)
-        summed = tuple(a for a in w.axes if a in own)
-        x, w = emit.permute(x, (*zipped, *rows, *summed)), emit.permute(w, (*zipped, *summed, *columns))
-        bias = emit.permute(bias, (*zipped, *columns))
-        code = f"{emit.helper('linear')}({x.code}, {w.code}, {bias.code}, {len(summed)}{f', {len(zipped)}' if zipped else ''})"
-        y = Operand(code, (*zipped, *rows, *columns))
-        return [emit.permute(y, emit.order(y.axes))]
+        return [product(emit, emit.tensor(0), emit.tensor(1), emit.tensor(2))]
 
     def bound(self, ctx: BoundContext) -> list[Bound]:
         raise ctx.unproved("a box of the compiler has no bound; the diagram that it was made from has")
 
     def glyph(self, own: tuple[str, ...]) -> Glyph:
         return Glyph("contract", "linear")
+
+
+@dataclass(frozen=True)
+class Product(Op):
+    """`y = sum_own x w`; ports x, w, either of which is the weight."""
+
+    arity: ClassVar[tuple[int, int | None]] = (2, 2)
+    algebra = "multilinear"
+    plain: Op
+    """The same as a contraction."""
+
+    @property
+    def word(self) -> str:
+        return "product"
+
+    def takes(self, own: tuple[str, ...], port: int, ports: int) -> tuple[frozenset[str], frozenset[str]]:
+        return frozenset(own), frozenset(own)
+
+    def contraction(self) -> Op:
+        return self.plain
+
+    def lower(self, emit: Emitter) -> list[Operand]:
+        x, w = emit.tensor(0), emit.tensor(1)
+        if set(x.axes) & set(w.axes) <= set(emit.node.own):
+            return self.plain.lower(emit)
+        return [product(emit, x, w, None)]
+
+    def bound(self, ctx: BoundContext) -> list[Bound]:
+        return self.plain.bound(ctx)
+
+    def glyph(self, own: tuple[str, ...]) -> Glyph:
+        return self.plain.glyph(own)
+
+
+def product(emit: Emitter, x: Operand, w: Operand, bias: Operand | None) -> Operand:
+    """The call of the helper, with every operand's dimensions in the order that it wants."""
+    own = emit.node.own
+    zipped = tuple(a for a in w.axes if a in x.axes and a not in own)
+    rows = tuple(a for a in x.axes if a not in w.axes)
+    columns = tuple(a for a in w.axes if a not in x.axes)
+    summed = tuple(a for a in w.axes if a in own)
+    x, w = emit.permute(x, (*zipped, *rows, *summed)), emit.permute(w, (*zipped, *summed, *columns))
+    first = "None" if bias is None else emit.permute(bias, (*zipped, *columns)).code
+    code = f"{emit.helper('linear')}({x.code}, {w.code}, {first}, {len(summed)}{f', {len(zipped)}' if zipped else ''})"
+    y = Operand(code, (*zipped, *rows, *columns))
+    return emit.permute(y, emit.order(y.axes))
