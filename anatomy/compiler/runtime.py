@@ -123,26 +123,30 @@ def _unfold(x, dim, count, back, step):
     return x.unfold(dim, (count - 1) * step + 1, 1)[..., ::step]
 ''',
     "places": '''
-def _places(n, m, seen, block, before, after, step=1, far=None, head=0, sink=0, device=None):
+def _places(n, m, seen, block, before, after, step=1, first=0, columns=None, head=0, sink=0, device=None):
     """For `_window`: the keys of each block of queries, which of them each query sees, and what the first `head` queries see.
 
-    A block's keys lie together: its own places, so many before and so many behind them, moved inside where they would stand out;
-    then come those of `far` that are not among them. With a step, blocks are of every so manieth place; block 0 is all of these.
-    `seen(i, j)` says whether query i sees key j. In front of the keys are `sink` more, which all see. Without a gain: no blocks.
+    A block's keys lie together: its own places, so many before and so many behind them, moved inside where they would stand out.
+    Then come the `first` ones, or, of every period, the columns from one place to another, that are not among them. With a step,
+    blocks are of every so manieth place; block 0 is all of these. `seen(i, j)` says whether query i sees key j. In front of
+    the keys are `sink` more, which all see. Where blocks are no gain, the whole mask is given.
     """
     rows, keys = -(-n // step), -(-m // step)
-    span = torch.sym_min(before + block + after, keys) if block else keys
+    span = before + block + after if block else keys
+    few = span + first + (-(-m // columns[0]) * (columns[2] - columns[1]) if columns else 0)
     places, queries = torch.arange(m, device=device), torch.arange(n, device=device)[:, None]
-    few = span + (0 if far is None else far.shape[0])
-    if not torch.compiler.is_exporting() and m <= 2 * few + 64:
+    if torch.compiler.is_exporting() or m <= 2 * few + 64:  # an export is to be right for all lengths
         return places, F.pad(seen(queries, places), (sink, 0), value=True), queries
-    block = torch.sym_min(block, rows) if block else rows
-    first = torch.arange(-(-rows // block), device=device)[:, None, None] * block
+    span = min(span, keys)
+    block = min(block, rows) if block else rows
+    start = torch.arange(-(-rows // block), device=device)[:, None, None] * block
     rest = torch.arange(step, device=device)[:, None, None, None]
-    i = ((first + torch.arange(block, device=device)[:, None]) * step + rest).flatten(0, 1)
-    j = (((first - before).clamp(0, keys - span) + torch.arange(span, device=device)) * step + rest).flatten(0, 1)
+    i = ((start + torch.arange(block, device=device)[:, None]) * step + rest).flatten(0, 1)
+    j = (((start - before).clamp(0, keys - span) + torch.arange(span, device=device)) * step + rest).flatten(0, 1)
     mask = seen(i, j) & (j < m)
-    if far is not None:
+    if first or columns:
+        period, low, high = columns or (m, 0, first)
+        far = (torch.arange(0, m, period, device=device)[:, None] + torch.arange(low, high, device=device)).flatten()
         apart = (far < j[..., :1]) | (far > j[..., -1:])
         mask = torch.cat((seen(i, far) & apart & (far < m), mask), -1)
         j = torch.cat((far.expand(*j.shape[:-1], -1), j), -1)
@@ -317,6 +321,29 @@ def _kept(tables, make, like, *sizes):
                 tables.pop(next(iter(tables)), None)
             tables[key] = made
     return made
+''',
+    "recurrence_of_values": '''
+def _recurrence_of_values(q, k, v, a, s=None, size=64):
+    """`q_t S_t` for all steps, and the last `S`, of `S_t = S_(t-1) a_t + k_t v_t`, where `a_t` has a decay for every value.
+
+    Steps are the last dimension but one. Within a chunk the sum is taken by pairs of halves, each decayed to the boundary between them.
+    """
+    n, y = k.shape[-2], []
+    for q_c, k_c, v_c, a_c in zip(*(x.split(size, -2) for x in (q, k, v, a.expand(*a.shape[:-2], n, -1)))):
+        steps, h = k_c.shape[-2], 1
+        pad = (0, 0, 0, (1 << (steps - 1).bit_length()) - steps)
+        q_h, k_h, u, up = F.pad(q_c, pad), F.pad(k_c, pad), F.pad(v_c, pad), F.pad(a_c, pad, value=1.0)
+        mixed, keep = (q_h * k_h).sum(-1, keepdim=True) * u, up
+        while h < q_h.shape[-2]:
+            (q0, q1), (k0, k1), (u0, u1), (d0, d1), (y0, y1) = (x.unflatten(-2, (-1, 2, h)).unbind(-3) for x in (q_h, k_h, u, up, mixed))
+            a0, a1 = keep.unflatten(-2, (-1, 2, 1)).unbind(-3)
+            pairs = ((y0, y1 + d1 * (q1 @ k0.mT @ u0)), (u0 * a1, u1), (d0, d1 * a0))
+            mixed, u, up = (torch.stack(torch.broadcast_tensors(*pair), -3).flatten(-4, -2) for pair in pairs)
+            keep, h = (a0 * a1).squeeze(-2), 2 * h
+        out, u, up = (x[..., :steps, :] for x in (mixed, u, up))
+        y.append(out if s is None else out + up * (q_c @ s))
+        s = k_c.mT @ u if s is None else keep * s + k_c.mT @ u
+    return torch.cat(y, -2), s
 ''',
     "generator": '''
 def _generator(seed, key):

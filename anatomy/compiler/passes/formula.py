@@ -43,9 +43,11 @@ class Linear:
     constant: Fraction = Fraction(0)
 
     @staticmethod
-    def of(term: Term | int | Fraction) -> Linear:
-        if isinstance(term, (int, Fraction)):
-            return Linear((), Fraction(term))
+    def of(number: int | Fraction) -> Linear:
+        return Linear((), Fraction(number))
+
+    @staticmethod
+    def at(term: Term) -> Linear:
         return Linear(((term, Fraction(1)),))
 
     def factor(self, term: Term) -> Fraction:
@@ -55,8 +57,7 @@ class Linear:
         total = dict(self.terms)
         for term, factor in other.terms:
             total[term] = total.get(term, Fraction(0)) + factor
-        terms = sorted(((t, f) for t, f in total.items() if f), key=lambda pair: repr(pair[0]))
-        return Linear(tuple(terms), self.constant + other.constant)
+        return Linear(tuple((t, total[t]) for t in sorted(total, key=repr) if total[t]), self.constant + other.constant)
 
     def __mul__(self, number: Fraction | int) -> Linear:
         return Linear(tuple((t, f * number) for t, f in self.terms) if number else (), self.constant * number)
@@ -76,9 +77,9 @@ class Linear:
             elif isinstance(term, Floor):
                 total += floored(term.of.replaced(old, new), term.by) * factor
             elif isinstance(term, Greater):
-                total += Linear.of(Greater(term.a.replaced(old, new), term.b.replaced(old, new))) * factor
+                total += Linear.at(Greater(term.a.replaced(old, new), term.b.replaced(old, new))) * factor
             else:
-                total += Linear.of(term) * factor
+                total += Linear.at(term) * factor
         return total
 
     def maximum(self) -> Greater | None:
@@ -126,7 +127,7 @@ def floored(x: Linear, by: int = 1) -> Linear:
     if not rest.terms:
         return whole * Fraction(1, by)
     rest, by = Linear(tuple((t, f / shared) for t, f in rest.terms), Fraction(rest.constant // shared)), by // shared
-    return whole * Fraction(1, by * shared) + (rest if by == 1 else Linear.of(Floor(rest, by)))
+    return whole * Fraction(1, by * shared) + (rest if by == 1 else Linear.at(Floor(rest, by)))
 
 
 def both(*parts: Formula) -> Formula:
@@ -159,8 +160,9 @@ def at_least_0(x: Linear) -> Formula:
     if not shared:
         return Every() if x.constant >= 0 else Some()
     x = Linear(tuple((t, f / shared) for t, f in x.terms), Fraction(floor(x.constant / shared)))
-    if len(x.terms) == 1 and isinstance(x.terms[0][0], Floor):
-        (term, sign), c = x.terms[0], x.constant  # +-floor(y / b) + c >= 0
+    term, sign = x.terms[0]
+    if len(x.terms) == 1 and isinstance(term, Floor):  # +-floor(y / b) + c >= 0
+        c = x.constant
         return at_least_0(term.of + Linear.of(c * term.by)) if sign > 0 else at_least_0(-term.of + Linear.of(c * term.by + term.by - 1))
     return Atom(x)
 
@@ -258,7 +260,7 @@ def comparison(atom: Atom) -> str:
     for term, _ in x.terms:  # x - b floor(x / b) is the rest x % b
         if isinstance(term, Floor) and x.factor(term) % term.by == 0:
             count = -x.factor(term) / term.by
-            less = x - (Linear.of(term) * -term.by + term.of) * count
+            less = x - (Linear.at(term) * -term.by + term.of) * count
             if len(less.terms) <= len(x.terms) - 1 - len(term.of.terms):
                 x = less
                 texts[f"{atomic(term.of)} % {term.by}"] = count

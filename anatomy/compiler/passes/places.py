@@ -47,11 +47,9 @@ class Places(Op):
         if r.step > 1:
             said.append(f"step={r.step}")
         if r.first:
-            said.append(f"far=torch.arange({r.first}, {emit.device})")
+            said.append(f"first={r.first}")
         if r.columns:
-            period, low, high = r.columns
-            count = f"torch.arange(-(-{emit.size(key)} // {period}), {emit.device})"
-            said.append(f"far=({period} * {count}[:, None] + torch.arange({low}, {high + 1}, {emit.device})).flatten()")
+            said.append(f"columns={r.columns}")
         if r.rows:
             said.append(f"head={r.rows}")
         if self.sink:

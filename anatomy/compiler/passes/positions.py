@@ -11,7 +11,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from anatomy.compiler.passes.formula import Formula, Greater, Linear, at_least_0, both, either, equals_0, floored, opposite
+from anatomy.compiler.passes.formula import (
+    Formula,
+    Greater,
+    Linear,
+    at_least_0,
+    both,
+    either,
+    equals_0,
+    floored,
+    opposite,
+)
 from anatomy.compiler.passes.region import Region
 from anatomy.ir.graph import Port
 from anatomy.ir.solve import Solution
@@ -72,8 +82,7 @@ class Positions:
             return None
         word, ports = node.op.word, node.ports
         if word == "iota":
-            term = {(self.row,): "i", (self.key,): "j"}.get(node.own)
-            return None if term is None else Value(Linear.of(term))  # type: ignore[arg-type]
+            return Value(Linear.at("i")) if node.own == (self.row,) else Value(Linear.at("j")) if node.own == (self.key,) else None
         if word == "size":
             total = 1
             for axis in node.own:
@@ -86,8 +95,9 @@ class Positions:
             return None
         if not ports:
             number = getattr(node.op, "value", None)
-            dyadic = isinstance(number, Fraction) and abs(number) <= GREATEST and number.denominator in (1, 2, 4, 8)
-            return Value(Linear.of(number)) if dyadic else None
+            if not isinstance(number, Fraction) or abs(number) > GREATEST or number.denominator not in (1, 2, 4, 8):
+                return None
+            return Value(Linear.of(number))
         parts = [self.value(p) for p in ports]
         if any(p is None for p in parts):
             return None
@@ -103,7 +113,7 @@ def alone(word: str, x: Value) -> Value | None:
     if word == "neg":
         return Value(-x.exact, x.by)
     if word == "abs":
-        return Value(Linear.of(Greater(x.exact, -x.exact)) if x.exact.terms else Linear.of(abs(x.exact.constant)), x.by)
+        return Value(Linear.at(Greater(x.exact, -x.exact)) if x.exact.terms else Linear.of(abs(x.exact.constant)), x.by)
     return None
 
 
@@ -123,7 +133,7 @@ def pair(word: str, a: Value, b: Value) -> Value | None:
     if word in ("*", "dot") and not (x.terms and y.terms):
         return Value(x * y.constant if not y.terms else y * x.constant)
     if word in ("max", "min"):
-        return Value(Linear.of(Greater(x, y)) if word == "max" else -Linear.of(Greater(-x, -y)))
+        return Value(Linear.at(Greater(x, y)) if word == "max" else -Linear.at(Greater(-x, -y)))
     return None
 
 

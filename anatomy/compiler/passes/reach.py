@@ -27,7 +27,7 @@ of a block are a multiple of. Measured."""
 
 Interval = tuple[float, float]
 ALL: Interval = (-inf, inf)
-APART = Linear.of("i") - Linear.of("j")
+APART = Linear.at("i") - Linear.at("j")
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Reach:
     first: int = 0
     """So many keys from the first on are read from afar."""
     columns: tuple[int, int, int] | None = None
-    """Or those whose place in a period is from the second to the third number."""
+    """Or those whose place in a period, the first number, is from the second number to before the third."""
     rows: int = 0
     """So many rows from the first on read keys of any distance."""
 
@@ -116,15 +116,15 @@ def half(x: Linear) -> Box:
     found = straight(x)
     floors = [(t, int(f)) for t, f in x.terms if isinstance(t, Floor)]
     if len(floors) == len(x.terms) == 2 and floors[0][0].by == floors[1][0].by:
-        sides = {side: f for side in ("i", "j") for t, f in floors if t.of == Linear.of(side)}  # type: ignore[arg-type]
+        sides = {side: f for side in ("i", "j") for t, f in floors if t.of == Linear.at(side)}  # type: ignore[arg-type]
         if len(sides) == 2 and sides["i"] + sides["j"] == 0:
             found = found.meet(Box(size=floors[0][0].by, blocks=above(sides["i"], int(x.constant))))
     if len(floors) == 1:
         (term, factor), c = floors[0], int(x.constant)
         times = -factor // term.by  # times (y % by) + c >= 0
-        if factor % term.by == 0 and x + Linear.of(term) * (times * term.by) - term.of * times == Linear.of(c):
+        if factor % term.by == 0 and x + Linear.at(term) * (times * term.by) - term.of * times == Linear.of(c):
             rest = cut((0, term.by - 1), above(times, c))
-            if term.of == Linear.of("j"):
+            if term.of == Linear.at("j"):
                 found = found.meet(Box(period=term.by, rest=rest))
             elif term.of in (APART, -APART) and rest == (0, 0):
                 found = found.meet(Box(divisor=term.by))
@@ -136,7 +136,7 @@ def straight(x: Linear) -> Box:
     while floors := [(t, f) for t, f in x.terms if isinstance(t, Floor)]:
         for term, factor in floors:
             most = term.of if factor > 0 else term.of - Linear.of(term.by - 1)
-            x += (most * Fraction(1, term.by) - Linear.of(term)) * factor
+            x += (most * Fraction(1, term.by) - Linear.at(term)) * factor
     if x.maximum() is not None:
         return Box()
     x = whole(x)
@@ -173,7 +173,9 @@ def dilated(found: list[Box], step: int) -> Reach:
 
 def near_and_far(found: list[Box]) -> Reach | None:
     """Rows that read keys near to them, and a few others that all rows read; a few rows may read more."""
-    near, first, columns, rows = [], 0, None, 0
+    near: list[Box] = []
+    columns: tuple[int, int, int] | None = None
+    first = rows = 0
     for b in found:
         if b.apart[0] > -inf and b.apart[1] < inf:
             near.append(b)
@@ -181,8 +183,8 @@ def near_and_far(found: list[Box]) -> Reach | None:
             first = max(first, int(b.key[1]) + 1)
         elif b.row[1] < inf:
             rows = max(rows, int(b.row[1]) + 1)
-        elif b.period > 1 and b.rest != (0, b.period - 1) and columns in (None, (b.period, *map(int, b.rest))):
-            columns = (b.period, int(b.rest[0]), int(b.rest[1]))
+        elif b.period > 1 and columns in (None, (b.period, int(b.rest[0]), int(b.rest[1]) + 1)):
+            columns = (b.period, int(b.rest[0]), int(b.rest[1]) + 1)
         else:
             return None
     if not near or (first and columns):

@@ -61,13 +61,12 @@ def window(diagram: Diagram, solution: Solution, notes: list[Note]) -> Diagram:
 
 def worth(near: Reach, keys: int | None) -> bool:
     """Whether blocks are faster than a mask, as far as that can be known before the lengths are."""
-    if near.columns and DENSE * (near.columns[2] - near.columns[1] + 1) > near.columns[0]:
+    period, low, high = near.columns or (1, 0, 0)
+    if DENSE * (high - low) > period:
         return False
     if keys is None:
         return True
-    read = near.first + (near.span if near.block else -(-keys // near.step))
-    if near.columns:
-        read += -(-keys // near.columns[0]) * (near.columns[2] - near.columns[1] + 1)
+    read = (near.span if near.block else -(-keys // near.step)) + near.first + -(-keys // period) * (high - low)
     return keys > 2 * read + FREE
 
 
@@ -87,7 +86,7 @@ def words(near: Reach) -> str:
     if near.first:
         text += f" and the first {near.first}"
     if near.columns:
-        text += f" and places {near.columns[1]} to {near.columns[2]} of every {near.columns[0]}"
+        text += f" and places {near.columns[1]} to {near.columns[2] - 1} of every {near.columns[0]}"
     if near.rows:
         text += f"; the first {near.rows} queries read all"
     return text
