@@ -18,6 +18,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import cases_by_hand
 import cases_cores
 import cases_modules
 import cases_recurrent
@@ -46,14 +47,15 @@ def contests(only: list[str], quick: bool) -> tuple[list[dict[str, Any]], dict[s
     """All rows, and whom there was no package for."""
     rows: list[dict[str, Any]] = []
     missing: dict[str, str] = {}
-    everything = [*cases_cores.cases(), *cases_recurrent.cases(), *cases_modules.cases(), *((c, (False, True)) for c in claims.CLAIMS)]
+    everything = [*cases_cores.cases(), *cases_recurrent.cases(), *cases_by_hand.cases(), *cases_modules.cases(), *((c, (False, True)) for c in claims.CLAIMS)]
     for make, passes in everything:
         for backward in passes:
             if only and not any(word in make.__qualname__ or word in make.__name__ for word in only):
                 continue
             contest = make(backward)
             missing |= {f"{contest.name}, {name}": why for name, why in contest.missing.items()}
-            found = measured(contest, backward, 1.0, (1,), 5, 1.0) if quick else measured(contest, backward)
+            threads = (1, 2) if any(w.bar for w in contest.ways.values()) else (1,)
+            found = measured(contest, backward, 1.0, (1,), 5, 1.0) if quick else measured(contest, backward, threads=threads)
             rows += found
             for row in found:
                 print(line(row), flush=True)
@@ -89,6 +91,11 @@ def summary(data: dict[str, Any]) -> str:
     for row in sorted(rows, key=lambda r: r["threads"]["1"]["ratio"]):
         best.setdefault(row["case"], row)
 
+    cases: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        cases.setdefault((row["case"], row["size"]), []).append(row)
+    level = sum(all(r["threads"]["1"]["ratio"] <= LOSS for r in theirs) for theirs in cases.values())
+
     def named(row: dict[str, Any]) -> str:
         return f"{row['case']}, {row['pass']}, against {row['against']}"
 
@@ -96,6 +103,7 @@ def summary(data: dict[str, Any]) -> str:
         f"{len(rows)} rows, {len(barred)} with a bar, {len(barred) - len(missed)} of them met. Torch {data['torch']}, "
         + ", ".join(f"{k} {v}" for k, v in data["packages"].items()) + f"; load {data['load']:.1f} when it began."
     ]  # fmt: skip
+    lines += ["", f"Of {len(cases)} cores and layers {level} ({level / len(cases):.0%}) take at most {LOSS:.2f} of the time of the best other form that stands here, forward and with gradients."]
     lines += ["", "The five largest wins:", ""]
     lines += [f"- {1 / r['threads']['1']['ratio']:.1f} times faster: {named(r)}" for r in list(best.values())[:5]]
     lines += ["", f"Losses, of more than {LOSS:.2f} times their time with one thread, and why:" if lost else "No loss of more than 1.05 times their time.", ""]
