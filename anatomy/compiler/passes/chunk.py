@@ -3,7 +3,7 @@
 Converts: `dot[keys](q, S)` where `S` is a running sum of outer products `k v^T`, or such a state with decays of steps or of steps and
 keys, or one that is corrected by what it holds (the delta rule and its kin), from any start, before or after the step, divided
 by anything.
-Conditions: the decays have no axis of the values; the state has both keys and values, and is larger than a chunk would be worth
+Conditions: the decays have axes of the keys or of the values, not of both; the state has both keys and values, and is larger than a chunk would be worth
 (see `WORTH`). For a corrected state, `S_t = a_t S + w_t (v_t - r_t a_t S)^T`: what is taken away is written by the same `w`.
 Non-goals: states of steps that are elementwise (a closed form of their own); two states that need one another.
 """
@@ -177,8 +177,13 @@ class _Chunks:
         else:
             writes = tuple(p for p in written.factors if set(p.axes) & set(keys))
             values = tuple(p for p in written.factors if not set(p.axes) & set(keys))
-        beside = queries | axes(writes) | axes(read) | axes([state.decay] if state.decay else [])
-        rest = tuple(a for a in sorted(axes(values)) if a != along and a not in beside)
+        decay = axes([state.decay] if state.decay else [])
+        beside = queries | axes(writes) | axes(read)
+        rest = tuple(sorted(axes(values) - beside - decay - {along}))
+        by_value = state.taken is None and not decay & set(keys) and (not rest or region.count((*keys, *rest), self.solution) < WORTH)
+        if by_value:
+            rest = tuple(sorted(axes(values) - beside - {along}))
+            by_value = bool(decay & set(rest))
         if not rest or not set(keys) <= axes(writes) or along not in axes(writes) or along not in axes(values):
             return False
         if state.taken is not None and (not set(keys) <= axes(read) or along not in axes(read)):
@@ -201,7 +206,7 @@ class _Chunks:
         ports += [] if state.decay is None else [state.decay]
         ports += [self.joined(contraction, read, node, "r")] if read else []
         ports += [] if state.start is None else [state.start]
-        op = Recurrence(len(keys), len(rest), state.decay is not None, bool(read), state.start is not None, state.before)
+        op = Recurrence(len(keys), len(rest), state.decay is not None, by_value, bool(read), state.start is not None, state.before)
         own = (along, *keys, *rest)
         said = " with decays" if state.decay is not None else ""
         said += ", and what is written is corrected by a triangular system" if read else ""

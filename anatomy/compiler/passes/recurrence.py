@@ -6,7 +6,7 @@ For `S_t = a_t S_(t-1) + k_t v_t^T` and `y_t = q_t S_t`, with `D_tj` the product
 
 No `[steps, keys, values]` ever stands in memory. Decays come as they are, of any sign and also 0: only products of them are
 made, never quotients or logarithms. With decays of every key the sum is taken by halves of halves, each decayed to the
-boundary between them. What is written may be corrected by what is read, `v_t - r_t a_t S_(t-1)`: a triangular system in each chunk.
+boundary between them, and so with decays of every value. What is written may be corrected by what is read, `v_t - r_t a_t S_(t-1)`: a triangular system in each chunk.
 Sources: Hua et al., Transformer quality in linear time, 2022 (arXiv 2202.10447), section 3.2; Yang et al., Gated linear attention
 transformers, 2023 (arXiv 2312.06635), section 4; Yang et al., 2024 (arXiv 2406.06484), section 3.
 """
@@ -33,6 +33,8 @@ class Recurrence(Op):
     keys: int = 1
     values: int = 1
     decay: bool = False
+    by_value: bool = False
+    """The decay has axes of the values, and none of the keys."""
     read: bool = False
     start: bool = False
     before: bool = False
@@ -68,7 +70,7 @@ class Recurrence(Op):
         given = [emit.tensor(k) for k in range(len(emit.node.ports))]
         lanes = emit.order(tuple(a for o in given for a in o.axes if a not in own))
         lead = [(a,) for a in lanes]
-        shapes = [keys, keys, *([values] * (not self.alone)), *([keys] * (self.decay + self.read))]
+        shapes = [keys, keys, *([values] * (not self.alone)), *([values if self.by_value else keys] * self.decay), *([keys] * self.read)]
         ports = [four(emit, x, (*lead, (along,), s), False) for x, s in zip(given, shapes, strict=False)]
         if self.start:
             ports.append(four(emit, given[-1], (*lead, keys, values), True))
@@ -84,7 +86,7 @@ class Recurrence(Op):
             ports[0] = f"F.pad({first}[..., 1:, :], (0, 0, 0, 1))"
         rest = dict(zip(["a"] * self.decay + ["r"] * self.read + ["s"] * self.start, ports[3:], strict=True))
         call = ", ".join([*ports[:3], *(f"{n}={rest[n]}" for n in "sar" if n in rest)])
-        code = f"{emit.helper('recurrence')}({call})"
+        code = f"{emit.helper('recurrence_of_values' if self.by_value else 'recurrence')}({call})"
         if self.end:
             code = emit.named(Operand(code, ("",))).code
         y, end = f"{code}[0]", f"{code}[1]"
