@@ -101,7 +101,7 @@ def summary(data: dict[str, Any]) -> str:
 
     lines = [
         f"{len(rows)} rows, {len(barred)} with a bar, {len(barred) - len(missed)} of them met. Torch {data['torch']}, "
-        + ", ".join(f"{k} {v}" for k, v in data["packages"].items()) + f"; load {data['load']:.1f} when it began."
+        + ", ".join(f"{k} {v}" for k, v in data["packages"].items()) + f"; load {data['load']:.1f} when it began{', a quick run of one thread and few rounds' if data['quick'] else ''}."
     ]  # fmt: skip
     lines += ["", f"Of {len(cases)} cores and layers {level} ({level / len(cases):.0%}) take at most {LOSS:.2f} of the time of the best other form that stands here, forward and with gradients."]
     lines += ["", "The five largest wins:", ""]
@@ -129,7 +129,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="one thread, few rounds; writes nothing")
+    parser.add_argument("--quick", action="store_true", help="one thread and few rounds, and says so")
     parser.add_argument("--only", nargs="*", default=[], metavar="WORD", help="only cases whose function is called so; writes nothing")
     options = parser.parse_args()
     warnings.simplefilter("ignore")  # other people's
@@ -139,12 +139,9 @@ def main() -> None:
     if options.only:
         return
     data = {
-        "torch": torch.__version__, "packages": versions(), "load": load, "ours": OURS, "rows": rows, "missing": missing,
+        "torch": torch.__version__, "packages": versions(), "load": load, "quick": options.quick, "ours": OURS, "rows": rows, "missing": missing,
         "saved": claims.saved(), "source": claims.generated(1 if options.quick else 3), "minutes": round((time.time() - began) / 60, 1),
     }  # fmt: skip
-    if options.quick:
-        print(summary(data))
-        return
     (HERE / "peers_speed.json").write_text(json.dumps(data, indent=1) + "\n", "utf-8")
     page = HERE / "README.md"
     text = page.read_text("utf-8")

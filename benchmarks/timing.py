@@ -101,7 +101,8 @@ def once(way: Way, inputs: Sequence[Tensor], backward: bool, seeds: dict[tuple[i
 def rounds(contest: Contest, backward: bool, seconds: float, most: int, slow: float) -> dict[str, list[tuple[float, float]]]:
     """Times of every way, in rounds in which each has a turn and another begins each; one round before is not counted.
 
-    A way that takes longer than `slow` seconds takes part in the first two rounds only; where all are quick, a turn is several passes.
+    A way that takes longer than `slow` seconds takes part in the first two rounds only, one that takes more than twice as long in
+    the first; where all are quick, a turn is several passes.
     """
     ways = {k: w for k, w in contest.ways.items() if not (backward and w.forward_only)}
     seeds: dict[tuple[int, ...], Tensor] = {}
@@ -116,7 +117,7 @@ def rounds(contest: Contest, backward: bool, seconds: float, most: int, slow: fl
     try:
         for k in range(count):
             for name in names[k % len(names) :] + names[: k % len(names)]:
-                if k < 2 or spent[name] <= slow:
+                if k < (1 if spent[name] > 2 * slow else 2) or spent[name] <= slow:
                     turn = [once(ways[name], contest.inputs, backward, seeds) for _ in range(passes)]
                     times[name].append((sum(c for c, _ in turn) / passes, sum(w for _, w in turn) / passes))
     finally:
