@@ -392,7 +392,9 @@ def blocked(seed: int) -> None:
     for n in (1, 5, 17):
         places, mask, head = space["_places"](n, n, seen, near.block, near.before, near.after, near.step, near.first, near.columns, near.rows)
         q, k, v = (torch.randn(1, 2, n, 3, dtype=torch.float64, generator=g) for _ in range(3))
-        ours = space["_window"](q, k, v, places, mask, 1.0, near.step, head if near.rows else None)
+        apart = near.first or near.columns or near.step > 1
+        told = {"places": places} if apart else {"before": near.before}
+        ours = space["_window"](q, k, v, mask, 1.0, step=near.step, head=head if near.rows else None, **told)
         truth = torch.tensor([[holds(formula, {"i": a, "j": b}) for b in range(n)] for a in range(n)])
         want = functional.scaled_dot_product_attention(q, k, v, attn_mask=truth, scale=1.0)
         torch.testing.assert_close(ours, want, rtol=1e-9, atol=1e-9)

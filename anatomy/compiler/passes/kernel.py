@@ -76,10 +76,9 @@ class FusedAttention(Op):
     """One key more, without a value."""
     logit: bool = False
     """The score of the sink is the last port; else it is 0."""
-    step: int = 0
-    """Where keys are read by blocks of queries, the step within a block; the last ports are then those of `places`."""
-    head: bool = False
-    """The first queries read keys at any distance."""
+    blocks: tuple[str, ...] = ()
+    """Where keys are read by blocks of queries, what the last ports are; and what more is told of the blocks."""
+    told: str = ""
     more: tuple[int, ...] = ()
     """For every further product how many axes of features it has."""
     zips: ClassVar[bool] = True
@@ -135,7 +134,7 @@ class FusedAttention(Op):
         batch = emit.order(tuple(a for o in given for a in o.axes if a not in own))
         shared = tuple(a for a in batch if not any(a in o.axes for o in (*all_keys, ports[2])))  # one key for several queries
         apart = tuple(a for a in batch if a not in shared)
-        if shared and self.step:
+        if shared and self.blocks:
             apart, shared = batch, ()
         if shared:
             few = apart[-1:] if len(apart) > 1 else ()
@@ -173,11 +172,10 @@ class FusedAttention(Op):
             q, k = f"F.pad({q}, (0, {deep - wide}))", f"F.pad({k}, (0, {deep - wide}))"
         q, k, v = (c if len(c) <= LONG else emit.named(Operand(c, ("",))).code for c in (q, k, v))
         call, helper = [q, k, v], "F.scaled_dot_product_attention"
-        if self.step:
-            helper = emit.helper("window")
-            blocks = [emit.operand(j).code for j in range(len(emit.node.ports) - 2 - self.head, len(emit.node.ports))]
-            call += [f"{name}={code}" for name, code in zip(("places", "mask", "head"), blocks, strict=False)]
-            call += [f"step={self.step}"] if self.step > 1 else []
+        if self.blocks:
+            helper, end = emit.helper("window"), len(emit.node.ports) - len(self.blocks)
+            call += [f"{name}={emit.operand(end + j).code}" for j, name in enumerate(self.blocks)]
+            call += [self.told] if self.told else []
         elif self.causal:
             call.append("is_causal=True")
         elif masks or biases:

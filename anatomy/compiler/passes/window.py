@@ -52,8 +52,11 @@ def window(diagram: Diagram, solution: Solution, notes: list[Note]) -> Diagram:
         region.at = at
         written = region.source(node.ports[first])
         made = places(region, written or node, seen, near, (row, key), op.sink)
-        ports = (*node.ports[:first], *node.ports[first + op.masks :], *made[: 3 if near.rows else 2])
-        region.nodes[at] = replace(node, op=replace(op, masks=0, step=near.step, head=bool(near.rows)), ports=ports)
+        apart = bool(near.first or near.columns or near.step > 1 or op.sink)  # else the keys of a block are a slice
+        blocks = {**({"places": made[0]} if apart else {}), "mask": made[1], **({"head": made[2]} if near.rows else {})}
+        told = f"step={near.step}" if near.step > 1 else f"before={near.before}" if not apart and near.before else ""
+        ports = (*node.ports[:first], *node.ports[first + op.masks :], *blocks.values())
+        region.nodes[at] = replace(node, op=replace(op, masks=0, blocks=tuple(blocks), told=told), ports=ports)
         notes.append(Note("window", words(near), node.span))
         found = True
     return region.built() if found else diagram
