@@ -208,7 +208,7 @@ class _Chunks:
         ports += [] if state.start is None else [state.start]
         op = Recurrence(len(keys), len(rest), state.decay is not None, by_value, bool(read), state.start is not None, state.before)
         own = (along, *keys, *rest)
-        said = " with decays" if state.decay is not None else ""
+        said = ", with decays" if state.decay is not None else ""
         said += ", and what is written is corrected by a triangular system" if read else ""
         self.notes.append(Note("chunk", f"states that queries read become products of matrices in chunks of steps{said}", node.span))
         if divided:

@@ -90,7 +90,7 @@ class _Quadratic:
             decay = once if decay is None else self.once(contraction, (), (decay, once), "decay", node)
         ports += [] if decay is None else [decay]
         box = Recurrence(len(features), len(deep), decay=decay is not None, alone=not v)
-        said = " with decays" if decay is not None else ""
+        said = ", with decays" if decay is not None else ""
         self.notes.append(Note("quadratic", f"causal weights without a softmax become a recurrence in chunks of steps{said}", node.span))
         self.found.append(at)
         full = (row, *features, *deep)
