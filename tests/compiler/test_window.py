@@ -278,6 +278,25 @@ def test_short_sequences_of_known_length_keep_their_mask() -> None:
     assert used(d, {**sizes, "n": 161})
 
 
+CHOSEN = {
+    "first rows": ("n < 3", True),
+    "written otherwise": ("not (size[l] <= n)", True),
+    "all but the first": ("n >= 3", False),
+    "rows of values": ("p > 0", False),
+    "no row": ("n < 0", False),
+}
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_attention_of_rows_that_are_chosen(name: str) -> None:
+    rows, narrow = CHOSEN[name]
+    body = f"{HEAD}  a = dot[m](softmax[m](dot[e](q, k)), v)\n  out where({rows}, a, lin W[d -> h, f](x))"
+    d = diagram(body, ", p: [n]")
+    assert ("sym_max" in generate(d, {a: s for a, s in SIZES.items() if a in d.sizes}).source) == narrow
+    for lift in ((), (2,)):
+        agree(d, {"l": 3}, (1, 2, 3, 4, 9), lift, blocks=False)
+
+
 def test_what_is_said() -> None:
     d = anatomy.load("zoo:streaming_llm")
     made = generate(d, {"d": 4, "h": 2, "mask.w": 128, "mask.p": 4})

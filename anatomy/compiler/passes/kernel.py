@@ -79,6 +79,8 @@ class FusedAttention(Op):
     blocks: tuple[str, ...] = ()
     """Where keys are read by blocks of queries, what the last ports are; and what more is told of the blocks."""
     told: str = ""
+    first: int = 0
+    """So many rows are computed, the others are 0; none: all are computed."""
     more: tuple[int, ...] = ()
     """For every further product how many axes of features it has."""
     zips: ClassVar[bool] = True
@@ -171,7 +173,7 @@ class FusedAttention(Op):
         elif wide is not None and deep is not None and wide < deep:
             q, k = f"F.pad({q}, (0, {deep - wide}))", f"F.pad({k}, (0, {deep - wide}))"
         q, k, v = (c if len(c) <= LONG else emit.named(Operand(c, ("",))).code for c in (q, k, v))
-        call, helper = [q, k, v], "F.scaled_dot_product_attention"
+        call, helper = [f"{q}[:, :, :{self.first}]" if self.first else q, k, v], "F.scaled_dot_product_attention"
         if self.blocks:
             helper, end = emit.helper("window"), len(emit.node.ports) - len(self.blocks)
             call += [f"{name}={emit.operand(end + j).code}" for j, name in enumerate(self.blocks)]
@@ -188,6 +190,8 @@ class FusedAttention(Op):
             code += "[..., 1:, :]"
         if cut:
             code += f"[..., :{deep}]"
+        if self.first:
+            code = f"F.pad({code}, (0, 0, 0, torch.sym_max({emit.extent(rows[0])} - {self.first}, 0)))"
         return [Operand(code + back(emit, lead, rows, values), (*lead[0], *lead[1], *rows, *values))]
 
     def _mask(

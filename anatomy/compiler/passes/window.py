@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from anatomy.compiler.passes.chosen_rows import narrowed
 from anatomy.compiler.passes.formula import Formula, both
 from anatomy.compiler.passes.kernel import FusedAttention
 from anatomy.compiler.passes.note import Note
@@ -37,6 +38,7 @@ def window(diagram: Diagram, solution: Solution, notes: list[Note]) -> Diagram:
     found = False
     for at, node in enumerate(diagram.nodes):
         op = node.op
+        found |= narrowed(region, solution, node, notes)
         if not isinstance(op, FusedAttention) or not op.masks or op.biases or op.keys != 1 or op.rows != 1:
             continue
         (key,), _, (row,), *_ = op.parts(node.own)
