@@ -39,10 +39,11 @@ def _linear(x, w, bias, summed, zipped=0):
     z, rows, columns = w.shape[:zipped], x.shape[zipped : x.dim() - summed], w.shape[zipped + summed :]
     size = w.shape[zipped : zipped + summed].numel()
     if not zipped:
-        return torch.addmm(bias.reshape(-1), x.reshape(-1, size), w.reshape(size, -1)).view(rows + columns)
-    lot = z.numel()
-    x, w = x.reshape(lot, -1, size), w.reshape(lot, size, -1)
-    y = torch.bmm(x, w) if bias is None else torch.baddbmm(bias.reshape(lot, 1, -1), x, w)
+        x, w = x.reshape(-1, size), w.reshape(size, -1)
+        y = torch.mm(x, w) if bias is None else torch.addmm(bias.reshape(-1), x, w)
+    else:
+        x, w = x.reshape(z.numel(), -1, size), w.reshape(z.numel(), size, -1)
+        y = torch.bmm(x, w) if bias is None else torch.baddbmm(bias.reshape(z.numel(), 1, -1), x, w)
     return y.view(z + rows + columns)
 ''',
     "sparsemax": '''
@@ -276,7 +277,8 @@ def _recurrence(q, k, v, s=None, a=None, r=None, size=64):
         if r is not None:
             (w, g), (q_c, r_c) = w, q_c
             v_c = v_c if s is None else v_c - r_c @ s
-            v_c = torch.linalg.solve_triangular(g, v_c, upper=False, unitriangular=True)
+            wide = torch.promote_types(g.dtype, torch.float32)  # there is no such solver in half precision
+            v_c = torch.linalg.solve_triangular(g.to(wide), v_c.to(wide), upper=False, unitriangular=True).to(g.dtype)
         y.append(w @ v_c if s is None else w @ v_c + q_c @ s)
         s = k_c.mT @ v_c if s is None else keep * s + k_c.mT @ v_c
     return torch.cat(y, -2), s

@@ -178,6 +178,20 @@ def test_no_state_for_every_step_is_kept() -> None:
     assert sum(kept.values()) < 0.35 * 1024 * 2 * 64 * 64 * 4
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_runs(dtype: torch.dtype) -> None:
+    """As the loop does; the triangular system is solved in float32."""
+    for name in ("gated by keys", "gated", "a decay of values"):
+        d = diagram(CASES[name])
+        g = torch.Generator().manual_seed(0)
+        shapes = {"e": 8, "f": 8, "h": 2, "n": 70}
+        given = [torch.rand([shapes[a] for a in i.layout], generator=g) / 8 for i in d.inputs]
+        net = build(d, SIZES)
+        y = net(*(x.to(dtype) for x in given))
+        assert y.dtype == dtype
+        torch.testing.assert_close(y.float(), net(*given), rtol=0.1, atol=0.02)
+
+
 def test_derivatives_of_derivatives() -> None:
     d = diagram(CASES["gated by keys"])
     net = build(d, SIZES, (), 0, torch.float64)
