@@ -1,8 +1,8 @@
-"""A value times a weight, plus a bias, is one matrix product that starts from the bias.
+"""A value times a weight is one matrix product, which starts from the bias where there is one.
 
 Converts: `dot[s](x, w) + b`, where `w` and `b` are weights, nothing else reads the product, and `b` has all axes of the product that are
 those of `w`, into one call of `torch.addmm`; of `torch.baddbmm` where `x` and `w` share axes, such as that of an ensemble.
-There a product without a bias becomes `torch.bmm`; elsewhere it stays an `einsum`.
+Without a bias it becomes `@`, or `torch.mm` or `torch.bmm` of several axes together, where the weight lies as that wants it.
 Against `einsum` and a sum this spares one pass over the result, and on small tensors the work of `einsum` round its product.
 Non-goals: biases that are computed; bodies of loops, in which such a product may stand before the loop.
 """
@@ -45,10 +45,9 @@ def linear(diagram: Diagram, solution: Solution, notes: list[Note]) -> Diagram:
         contraction = None if node is None else node.op.contraction()
         if node is None or contraction is None or len(node.ports) != 2:
             continue
-        own = set(node.own)
-        (x, a), (y, b) = ((p.wire, set(p.axes)) for p in node.ports)
-        if (x in diagram.weight_of or y in diagram.weight_of) and own and own <= a & b and a - b and b - a:
-            region.nodes[i] = replace(node, op=Product(contraction))
+        for x, w in (node.ports[::-1], node.ports):
+            if w.wire in diagram.weight_of and node.own and set(node.own) == set(x.axes) & set(w.axes):
+                region.nodes[i] = replace(node, op=Product(contraction), ports=(x, w))
     return region.built()
 
 
@@ -83,7 +82,7 @@ class Linear(Op):
 
 @dataclass(frozen=True)
 class Product(Op):
-    """`y = sum_own x w`; ports x, w, either of which is the weight."""
+    """`y = sum_own x w`; ports x, w, which share no axis of the diagram but these."""
 
     arity: ClassVar[tuple[int, int | None]] = (2, 2)
     algebra = "multilinear"
@@ -102,8 +101,15 @@ class Product(Op):
 
     def lower(self, emit: Emitter) -> list[Operand]:
         x, w = emit.tensor(0), emit.tensor(1)
-        if set(x.axes) & set(w.axes) <= set(emit.node.own):
+        zipped = tuple(a for a in w.axes if a in x.axes and a not in emit.node.own)
+        summed = tuple(a for a in w.axes if a in emit.node.own)
+        columns = tuple(a for a in w.axes if a not in x.axes)
+        rows = tuple(a for a in x.axes if a not in w.axes)
+        if w.axes != (*zipped, *summed, *columns) or emit.order((*zipped, *rows, *columns))[-1:] != columns[-1:]:
             return self.plain.lower(emit)
+        if rows and not zipped and len(summed) == len(columns) == 1 and x.axes[-1:] == summed:
+            y = Operand(f"{x.atom} @ {w.atom}", (*rows, *columns), bare=False)
+            return [emit.permute(y, emit.order(y.axes))]
         return [product(emit, x, w, None)]
 
     def bound(self, ctx: BoundContext) -> list[Bound]:
