@@ -160,7 +160,23 @@ class Emission:
         return f"_{name}"
 
     def masked(self, port: int) -> bool:
-        return self.node.ports[port].wire in self.masks
+        return self.node.ports[port].wire in self.masks and not self._open(self.node.ports[port])
+
+    def _open(self, port: Port) -> bool:
+        """Whether a mask hides no whole row: `k <= n` of positions, in rows of k, shows the first."""
+        made = self.diagram.producer.get(port.wire)
+        node = None if made is None else self.diagram.nodes[made[0]]
+        if node is None or node.op.word != "mask" or node.ports[1].wire in self.masks or len(self.node.own) != 1:
+            return False
+        seen = self.diagram.producer.get(node.ports[0].wire)
+        compare = None if seen is None else self.diagram.nodes[seen[0]]
+        if compare is None or compare.op.word != "<=":
+            return False
+        table, names = dict(node.ports[0].renames), dict(port.renames)
+        keys = [names[table[a]] for a in compare.ports[0].axes if a in table]
+        sources = [self.diagram.producer.get(p.wire) for p in compare.ports]
+        iotas = all(s is not None and self.diagram.nodes[s[0]].op.word == "iota" for s in sources)
+        return iotas and keys == list(self.node.own) and compare.ports[0].axes != compare.ports[1].axes
 
     @property
     def like(self) -> str:
@@ -302,6 +318,9 @@ def dimension_order(diagram: Diagram, lift: Sequence[str]) -> dict[str, int]:
             for port in node.ports:
                 for axis in port.axes:
                     held[axis] = held.get(axis, 0) + 1
+            new = [any(held[a] == 1 and a not in node.own for a in port.axes) for port in node.ports]
+            if not node.op.zips and sum(new) < 2:
+                continue  # entry by entry, or with a vector: any order does
             for axis, count in held.items():
                 if count > 1 and axis not in node.own:
                     score[axis] = score.get(axis, 0) + (KERNEL if node.op.zips else 1)
@@ -314,5 +333,17 @@ def dimension_order(diagram: Diagram, lift: Sequence[str]) -> dict[str, int]:
             first.setdefault(axis, len(first))
     for axis in diagram.sizes:
         first.setdefault(axis, len(first))
-    ranked = sorted(first, key=lambda a: (a in last, -score.get(a, 0), first[a]))
+    tokens = {v for i in diagram.inputs for a in i.layout[:-1] for v in diagram.sizes[a].variables()}
+
+    def key(axis: str) -> tuple[bool, int, bool, int]:
+        counted = not tokens.isdisjoint(diagram.sizes[axis].variables()) if axis in diagram.sizes else False
+        return axis in last, -score.get(axis, 0), not counted, first[axis]
+
+    ranked = sorted(first, key=key)
+    for node in diagram.nodes:
+        parts = {"merge": node.own[:-1], "split": node.own[1:]}.get(node.op.word, ())
+        if len({key(a)[:3] for a in parts}) == 1:
+            at = min(ranked.index(a) for a in parts)
+            ranked = [a for a in ranked if a not in parts]
+            ranked[at:at] = parts
     return {axis: k for k, axis in enumerate([*lift, *ranked])}

@@ -15,6 +15,27 @@ def _masked(function, s, *rest):
     empty = torch.isneginf(s).all(-1, keepdim=True)
     return function(s.masked_fill(empty, 0.0), *rest).masked_fill(empty, 0.0)
 ''',
+    "taps": '''
+def _taps(w, x, dim, back, step):
+    """The sum over c of w[..., c] times the entry of x that is c - back steps further along a dimension (counted from the last), 0 outside."""
+    count, pad = w.shape[-1], [0, 0] * (-1 - dim)
+    size, x = x.shape[dim], torch.nn.functional.pad(x, (*pad, back * step, (count - 1 - back) * step))
+    y = w[..., 0] * x.narrow(dim, 0, size)
+    for c in range(1, count):
+        y = torch.addcmul(y, w[..., c], x.narrow(dim, c * step, size))
+    return y
+''',
+    "turned": '''
+def _turned(x, turn):
+    """Pairs (a, b) in the last dimension times pairs (c, s): (a c - b s, b c + a s)."""
+    traced = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+    if traced or x.dtype != turn.dtype or x.dtype not in (torch.float32, torch.float64):
+        (a, b), (c, s) = x.unbind(-1), turn.unbind(-1)
+        return torch.stack((a * c - b * s, b * c + a * s), -1)
+    if x.stride(-1) != 1 or x.storage_offset() % 2 or any(step % 2 for step in x.stride()[:-1]):
+        x = x.clone(memory_format=torch.contiguous_format)
+    return torch.view_as_real(torch.view_as_complex(x) * torch.view_as_complex(turn))
+''',
     "beside": '''
 def _beside(k, bias):
     """Keys with one feature more: their bias."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from anatomy.ir.bound import Bound, BoundContext
-from anatomy.ir.code import Emitter, Operand
+from anatomy.ir.code import Emitter, Operand, dims
 from anatomy.ir.glyph import Glyph
 from anatomy.ir.op import Op, Problem
 from anatomy.ir.poly import Poly
@@ -77,18 +77,35 @@ def einsum(emit: Emitter, tensors: Sequence[Operand], scalars: Sequence[Operand]
         made = _contract(emit, taken, needed)
         left.append(emit.named(made) if left else made)
     result = left[0] if len(tensors) > 2 else _contract(emit, left, wanted)
-    code = result.code
     for scalar in scalars:
-        code += f" * {scalar.atom}"
-    return Operand(code, result.axes, bare=not scalars)
+        result = Operand(f"{result.atom} * {scalar.atom}", result.axes, bare=False)
+    return result
 
 
 def _contract(emit: Emitter, tensors: Sequence[Operand], kept: set[str]) -> Operand:
     letters = _letters(tensors)
     axes = emit.order(tuple(a for a in letters if a in kept))
+    summed = tuple(a for a in letters if a not in kept)
+    holders = {a: sum(a in o.axes for o in tensors) for a in letters}
+    if len(tensors) == 1:
+        x = tensors[0]
+        return Operand(f"{x.atom}.sum({dims(x, summed)})", tuple(a for a in x.axes if a in kept)) if summed else x
+    if len(tensors) == 2 and (not summed or _by_entry(tensors, holders, kept)):
+        both = emit.order(tuple(letters))
+        a, b = (emit.align(o, both) for o in tensors)
+        made = Operand(f"{a.atom} * {b.atom}", both, bare=False)
+        return Operand(f"{made.atom}.sum({dims(made, summed)})", axes) if summed else made
     spec = ",".join("".join(letters[a] for a in o.axes) for o in tensors)
     target = "".join(letters[a] for a in axes)
     return Operand(f'torch.einsum("{spec}->{target}", {", ".join(o.code for o in tensors)})', axes)
+
+
+def _by_entry(tensors: Sequence[Operand], holders: dict[str, int], kept: set[str]) -> bool:
+    """Whether a product of entries and a sum are less than a product of matrices, which is one of vectors or has to move its operands."""
+    if any(n == 1 and a not in kept for a, n in holders.items()):
+        return False
+    new = [o for o in tensors if any(holders[a] == 1 for a in o.axes)]
+    return not new or (len(new) == 1 and any(n == 2 and a in kept for a, n in holders.items()) and new[0].axes[-1] in kept and holders[new[0].axes[-1]] == 2)
 
 
 def _order(emit: Emitter, tensors: Sequence[Operand], kept: set[str]) -> list[tuple[int, ...]]:

@@ -57,11 +57,13 @@ class Normalise(Op):
                 return [Operand(code, x.axes)]
             case "layernorm":
                 centred = emit.named(Operand(f"{x.atom} - {x.atom}.mean({dim}, keepdim=True)", x.axes, bare=False)).code
-                code = f"{centred} / torch.sqrt(torch.square({centred}).mean({dim}, keepdim=True){plus})"
+                code = f"{centred} * torch.rsqrt(torch.square({centred}).mean({dim}, keepdim=True){plus})"
+            case "rmsnorm" if emit.node.own == x.axes[-1:]:
+                return [Operand(f"F.rms_norm({x.code}, {x.atom}.shape[-1:], eps={eps!r})", x.axes)]
             case "rmsnorm":
-                code = f"{x.atom} / torch.sqrt(torch.square({x.code}).mean({dim}, keepdim=True){plus})"
+                code = f"{x.atom} * torch.rsqrt(torch.square({x.code}).mean({dim}, keepdim=True){plus})"
             case "l2norm":
-                code = f"{x.atom} / torch.sqrt(torch.square({x.code}).sum({dim}, keepdim=True){plus})"
+                code = f"{x.atom} * torch.rsqrt(torch.square({x.code}).sum({dim}, keepdim=True){plus})"
             case _:
                 code = f"{x.atom} / (torch.abs({x.code}).sum({dim}, keepdim=True){plus})"
         return [Operand(code, x.axes, bare=False)]

@@ -13,14 +13,18 @@ from dataclasses import dataclass
 from anatomy.compiler.passes.attention import attention
 from anatomy.compiler.passes.chunk import chunk
 from anatomy.compiler.passes.closed import closed
+from anatomy.compiler.passes.convolve import convolve
 from anatomy.compiler.passes.linear import linear
 from anatomy.compiler.passes.multilinear import multilinear
 from anatomy.compiler.passes.note import Note
+from anatomy.compiler.passes.pairs import pairs
 from anatomy.compiler.passes.quadratic import quadratic
 from anatomy.compiler.passes.reassociate import reassociate
+from anatomy.compiler.passes.scale import scale
 from anatomy.compiler.passes.share import share
 from anatomy.compiler.passes.sink import sink
 from anatomy.compiler.passes.static import static
+from anatomy.compiler.passes.turn import turn
 from anatomy.compiler.passes.window import window
 from anatomy.errors import fail
 from anatomy.ir.graph import Diagram
@@ -48,6 +52,10 @@ PASSES = (
     Pass("attention", "softmax attention becomes one call of scaled_dot_product_attention", attention),
     Pass("window", "attention under a mask of positions that shows few keys to a row is computed in blocks", window),
     Pass("sink", "outer products that only a loop reads, and contractions of its states, go into the loop", sink),
+    Pass("pairs", "contractions of many factors become contractions of two, in the cheapest order", pairs),
+    Pass("convolve", "windows of entries times taps become convolutions", convolve),
+    Pass("scale", "numbers that scale a large product scale a small factor of it", scale),
+    Pass("turn", "turns of pairs of features, such as rotary positions, take one pass", turn),
     Pass("linear", "a product with a weight starts from the bias that is added to it", linear),
     Pass("static", "what depends on sizes alone is computed once and kept, what a loop does not change before the loop", static),
 )
@@ -69,7 +77,7 @@ def chosen(words: Sequence[str]) -> tuple[str, ...]:
     """The passes that a list names: `all`, `none`, names, and `-name` to take one out; a list that starts with that starts from all.
 
     >>> chosen(["all", "-attention"])
-    ('closed', 'share', 'chunk', 'quadratic', 'reassociate', 'multilinear', 'window', 'sink', 'linear', 'static')
+    ('closed', 'share', 'chunk', 'quadratic', 'reassociate', 'multilinear', 'window', 'sink', 'pairs', 'convolve', 'scale', 'turn', 'linear', 'static')
     """
     found = set(ALL) if words and words[0].startswith("-") else set[str]()
     for word in words:

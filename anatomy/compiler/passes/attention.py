@@ -26,6 +26,9 @@ from anatomy.compiler.passes.weights import Weights, weights
 from anatomy.ir.graph import Diagram, Node, Port
 from anatomy.ir.solve import Solution
 
+KERNEL, SOFTMAX = 2.5, 250
+"""What a score and its value cost in the kernel for every feature, and what the weights cost outside of it, in multiplications."""
+
 
 def attention(diagram: Diagram, solution: Solution, notes: list[Note]) -> Diagram:
     """The diagram with fused attention."""
@@ -76,16 +79,23 @@ class _Try:
         lifts = tuple(a for a in found.score.axes if a not in keys)
         products = [self.multiplied(p, s.factors, keys) for p in s.products]
         sides = [None if p is None else self.query_and_key(p, keys, lifts) for p in products]
-        values = self.value_and_rest(others, keys, lifts)
-        if values is None:
-            return False
-        v_ports, after, v_axes = values
         pairs: list[Pair] = []
+        fused, plain_work = 0.0, SOFTMAX * self.region.count({*lifts, *keys}, self.solution)
         for p, split in zip(products, sides, strict=True):
             if p is None or split is None:
                 return False
-            queries, k_ports = split
+            queries, k_ports, made = split
+            fused += made
+            plain_work += self.work(p.operands, {*lifts, *keys})
             pairs.append(Pair(p, queries, k_ports, tuple(a for a in p.own if a in axes(queries) and a in axes(k_ports))))
+        wide = sum(self.region.count(set(p.features), self.solution) for p in pairs)
+        values = self.value_and_rest(others, keys, lifts, wide)
+        if values is None:
+            return False
+        v_ports, after, v_axes, made = values
+        plain_work += self.region.pairs([set(found.score.axes), *(set(p.axes) for p in others)], set(wires_axes(self.region, self.node)), self.solution)
+        if fused + made > plain_work:
+            return False
         k_axes = {a for p in pairs for a in axes(p.keys) if a not in p.product.own}
         both = {a for a in lifts if a in k_axes or a in v_axes}
         rows = [a for a in lifts if a not in both]
@@ -119,8 +129,8 @@ class _Try:
                 factors.append(f)
         return replace(p, operands=tuple(operands), factors=tuple(factors))
 
-    def query_and_key(self, p: Product, keys: tuple[str, ...], lifts: tuple[str, ...]) -> tuple[list[Port], list[Port]] | None:
-        """Which operands make the queries and which the keys, so that all the work together is least."""
+    def query_and_key(self, p: Product, keys: tuple[str, ...], lifts: tuple[str, ...]) -> tuple[list[Port], list[Port], float] | None:
+        """Which operands make the queries and which the keys, so that all the work together is least; and the work of making them."""
         sure = [x for x in p.operands if set(x.axes) & set(keys)]
         open_ = [x for x in p.operands if not set(x.axes) & set(keys)]
         best, found = inf, None
@@ -131,15 +141,18 @@ class _Try:
             if not q or not k or not shared:
                 continue
             keep_q, keep_k = shared | (axes(q) - set(p.own)), shared | (axes(k) - set(p.own))
-            work = self.work(q, keep_q) + self.work(k, keep_k) + self.region.count({*lifts, *keys, *shared}, self.solution)
+            made = self.work(q, keep_q) + self.work(k, keep_k)
+            work = made + self.region.count({*lifts, *keys, *shared}, self.solution)
             if work < best:
-                best, found = work, (q, k)
+                best, found = work, (q, k, made)
         return found
 
     def value_and_rest(
-        self, others: list[Port], keys: tuple[str, ...], lifts: tuple[str, ...]
-    ) -> tuple[list[Port], list[Port], set[str]] | None:
-        """Which operands make the values and which come after the sum over keys, so that all the work together is least; and the values' axes."""
+        self, others: list[Port], keys: tuple[str, ...], lifts: tuple[str, ...], wide: float
+    ) -> tuple[list[Port], list[Port], set[str], float] | None:
+        """Which operands make the values and which come after the sum over keys, so that all the work together is least.
+
+        Then the values' axes, and all the work: the kernel wants as many features as values, of which `wide` are there."""
         sure = [p for p in others if set(p.axes) & set(keys)]
         open_ = [p for p in others if not set(p.axes) & set(keys)]
         if not sure or not set(keys) <= axes(sure):
@@ -151,9 +164,10 @@ class _Try:
             v = sure + [p for p, side in zip(open_, sides, strict=True) if side == 1]
             keep = {a for a in axes(v) if a in axes(after) or a in out or a in keys or a in lifts}
             mixed = (set(lifts) | keep) - set(keys)
-            work = self.work(v, keep) + self.region.count({*lifts, *keep}, self.solution) + self.region.pairs([mixed, *(set(p.axes) for p in after)], out, self.solution)
+            kernel = KERNEL * self.region.count({*lifts, *keys}, self.solution) * max(wide, self.region.count(keep - {*keys, *lifts}, self.solution))
+            work = self.work(v, keep) + kernel + self.region.pairs([mixed, *(set(p.axes) for p in after)], out, self.solution)
             if work < best:
-                best, found = work, (v, after, keep)
+                best, found = work, (v, after, keep, work)
         return found
 
     def work(self, ports: Sequence[Port], keep: set[str]) -> float:
