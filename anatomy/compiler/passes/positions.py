@@ -8,10 +8,11 @@ Non-goals: masks of values, of indices and of other axes; sizes that are read at
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 from anatomy.compiler.passes.formula import (
+    Floor,
     Formula,
     Greater,
     Linear,
@@ -28,6 +29,8 @@ from anatomy.ir.solve import Solution
 
 GREATEST = 2**20
 """Beyond it constants are not looked at: a float counts no further than 2^24."""
+MOST, FOLDS = 1000, 3
+"""Boxes of one mask that are looked at, and maxima of one number: every one doubles the cases."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +53,13 @@ class Positions:
     solution: Solution
     row: str
     key: str
+    looks: list[Port] = field(default_factory=list)
 
     def formula(self, port: Port) -> Formula | None:
         """The mask at a wire, where it is one of positions."""
+        self.looks.append(port)
         node = self.region.source(port)
-        if node is None or node.op.body is not None or node.own:
+        if node is None or node.op.body is not None or node.own or len(self.looks) > MOST:
             return None
         word, ports = node.op.word, node.ports
         if word in ("and", "or", "not"):
@@ -77,8 +82,9 @@ class Positions:
 
     def value(self, port: Port) -> Value | None:
         """The number at a wire."""
+        self.looks.append(port)
         node = self.region.source(port)
-        if node is None or node.op.body is not None:
+        if node is None or node.op.body is not None or len(self.looks) > MOST:
             return None
         word, ports = node.op.word, node.ports
         if word == "iota":
@@ -138,5 +144,12 @@ def pair(word: str, a: Value, b: Value) -> Value | None:
 
 
 def large(x: Linear) -> bool:
-    """Whether a factor or the constant might leave the integers that a float counts."""
-    return any(abs(n) > GREATEST for n in (x.constant, *(f for _, f in x.terms)))
+    """Whether a factor or the constant might leave the integers that a float counts, or there are too many cases."""
+    return folds(x) > FOLDS or any(abs(n) > GREATEST for n in (x.constant, *(f for _, f in x.terms)))
+
+
+def folds(x: Linear) -> int:
+    """How many maxima a combination has, those within others too."""
+    return sum(
+        folds(t.of) if isinstance(t, Floor) else 1 + folds(t.a) + folds(t.b) if isinstance(t, Greater) else 0 for t, _ in x.terms
+    )
