@@ -1,10 +1,10 @@
 """Every claim about compiled speed, and everybody else we know, in turns in one process.
 
-    python benchmarks/bench_peers.py [--quick] [--only WORD ...]
+    python benchmarks/bench_peers.py [--quick] [--only WORD ... [--write]]
 
 Cores, recurrences and layers of the zoo against code as it is written, as an expert writes it, and as other packages have it,
 with the same weights; bytes kept for gradients; milliseconds from a diagram to a module; many models in one. Writes
-`benchmarks/peers_speed.json` and its part of the README; with `--only` it prints rows and writes nothing.
+`benchmarks/peers_speed.json` and its part of the README; with `--only` it prints rows, and replaces them there with `--write`.
 """
 
 from __future__ import annotations
@@ -107,13 +107,14 @@ def summary(data: dict[str, Any]) -> str:
     lines += ["", "The five largest wins:", ""]
     lines += [f"- {1 / r['threads']['1']['ratio']:.1f} times faster: {named(r)}" for r in list(best.values())[:5]]
     lines += ["", f"Losses, of more than {LOSS:.2f} times their time with one thread, and why:" if lost else "No loss of more than 1.05 times their time.", ""]
-    lines += [f"- {r['threads']['1']['ratio']:.2f}: {named(r)}: {reason(r['case'], r['against'])}" for r in sorted(lost, key=lambda r: -r["threads"]["1"]["ratio"])]
+    lines += [f"- {r['threads']['1']['ratio']:.2f}: {named(r)}: {reason(r['case'], r['against'], r['threads']['1']['spread'][0])}" for r in sorted(lost, key=lambda r: -r["threads"]["1"]["ratio"])]
     lines += ["", "| what a forward pass keeps for its gradient, n = 1,024 | ours, MiB | as written, MiB | ratio | bar |", "|---|---|---|---|---|"]
     for r in data["saved"]:
         bar = "" if r["bar"] is None else f"at most {r['bar']:.2f}: " + ("met" if r["ratio"] <= r["bar"] else "**missed**")
         lines.append(f"| {r['case']} | {r['ours_mib']:.1f} | {r['as_written_mib']:.1f} | {number(r['ratio'])} | {bar} |")
     source = data["source"]
-    for which, words in (("first", "the first time"), ("least", f"the least of {source['repetitions']}")):
+    repeated = [("least", f"the least of {source['repetitions']}")] if source["repetitions"] > 1 else []
+    for which, words in [("first", "the first time"), *repeated]:
         told = source[which]
         worst = ", ".join(f"{k} {v:.0f}" for k, v in told["worst"].items())
         lines += ["", f"From a diagram to a module with its weights, {words}: median {told['median_ms']:.1f} ms, {told['below_the_bar']} of {told['of']} entries under {source['bar_ms']:.0f} ms; the longest: {worst}."]
@@ -127,26 +128,43 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join([*head, *(line(r) for r in rows)])
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="one thread and few rounds, and says so")
-    parser.add_argument("--only", nargs="*", default=[], metavar="WORD", help="only cases whose function is called so; writes nothing")
-    options = parser.parse_args()
-    warnings.simplefilter("ignore")  # other people's
-    torch.set_num_threads(1)
-    began, load = time.time(), os.getloadavg()[0]
-    rows, missing = contests(options.only, options.quick)
-    if options.only:
-        return
-    data = {
-        "torch": torch.__version__, "packages": versions(), "load": load, "quick": options.quick, "ours": OURS, "rows": rows, "missing": missing,
-        "saved": claims.saved(), "source": claims.generated(1 if options.quick else 3), "minutes": round((time.time() - began) / 60, 1),
-    }  # fmt: skip
+def key(row: dict[str, Any]) -> tuple[str, ...]:
+    return (row["case"], row["size"], row["pass"], row["against"])
+
+
+def publish(data: dict[str, Any]) -> None:
+    """Write the figures, and their tables between the marks of the README."""
     (HERE / "peers_speed.json").write_text(json.dumps(data, indent=1) + "\n", "utf-8")
     page = HERE / "README.md"
     text = page.read_text("utf-8")
     head, tail = text.partition(FIRST)[0], text.partition(LAST)[2]
-    page.write_text(f"{head}{FIRST}\n{summary(data)}\n\n{table(rows)}\n\n{LAST}{tail}", "utf-8")
+    page.write_text(f"{head}{FIRST}\n{summary(data)}\n\n{table(data['rows'])}\n\n{LAST}{tail}", "utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="one thread and few rounds, and says so")
+    parser.add_argument("--only", nargs="*", default=[], metavar="WORD", help="only cases whose function is called so; writes nothing unless told to")
+    parser.add_argument("--write", action="store_true", help="with --only: put the rows in the place of the old ones")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")  # other people's
+    torch.set_num_threads(1)
+    began, load = time.time(), os.getloadavg()[0]
+    if options.only:
+        rows, _ = contests(options.only, options.quick)
+        if options.write:
+            data = json.loads((HERE / "peers_speed.json").read_text("utf-8"))
+            fresh = {key(r): r for r in rows}
+            data["rows"] = [fresh.get(key(r), r) for r in data["rows"]]
+            publish(data)
+        return
+    source, saved = claims.generated(1 if options.quick else 3), claims.saved()
+    rows, missing = contests([], options.quick)
+    data = {
+        "torch": torch.__version__, "packages": versions(), "load": load, "quick": options.quick, "ours": OURS, "rows": rows, "missing": missing,
+        "saved": saved, "source": source, "minutes": round((time.time() - began) / 60, 1),
+    }  # fmt: skip
+    publish(data)
 
 
 if __name__ == "__main__":
