@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-PASSES = "the scale is a pass of its own over n x n numbers, which by hand goes into the queries"
 REASONS: dict[tuple[str, str | None], str] = {
     ("persistent_memory", None): "scores of tokens and of the memory are put side by side once they are computed, where an expert puts keys side by side and calls the kernel",
     ("causal core with a softcap", "as written through torch.compile, patterns off"): "Inductor writes one loop for scale, cap, mask and softmax; eager source has a pass over n x n numbers for each",
-    ("cog", None): PASSES,
-    ("inverted", None): "the sums over keys divide n x n weights, by hand the n x e output",
+    ("inverted", None): "the sums over keys take absolute values and divide n x n weights; an expert knows that they are positive, and divides the n x e output",
     ("topk_attention", None): "ties go to the lowest position, for which whole rows are sorted stably; theirs selects, and cuts ties anyhow",
     ("aft_full", None): "n x n x d numbers in a softmax that is right at any size; theirs exponentiates keys and positions apart, without taking off a maximum, so that n x n and n x d numbers do, and overflows for large ones",
     ("mha", "einsum through torch.compile, patterns off"): "at n = 512 projections are two thirds of the work, and Inductor fuses what is between",
