@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from anatomy.compiler.likely import BATCH, Likely
 from anatomy.compiler.loop import lower_loop
 from anatomy.compiler.names import Names, comment
 from anatomy.compiler.order import dimension_order
@@ -20,8 +21,6 @@ from anatomy.ir.solve import Solution
 
 INLINE = 72
 """An unnamed value that is read once is written inside its reader when its code is at most this long."""
-LIKELY, LIKELY_LIFT = 512, 16
-"""Stand-ins for a size that is read at run time (tokens, mostly) and for a lifted axis (a batch)."""
 STOPS_MASK = frozenset({"softmax", "sparsemax", "entmax", "sinkhorn", "exp", "sigmoid", "relu", "tanh", "elu", "softplus"})
 """Boxes that are finite at -inf: a mask upstream is forgotten behind them."""
 
@@ -148,9 +147,8 @@ class Emission:
     def likely(self, axis: str) -> int:
         if axis not in self.diagram.sizes:
             size = self.size_names.get(axis, "")
-            return int(size) if size.isdigit() else LIKELY_LIFT
-        rest = self.solution.size(self.diagram.sizes[axis])
-        return max(1, rest.evaluate(dict.fromkeys(rest.variables(), LIKELY)))
+            return int(size) if size.isdigit() else BATCH
+        return Likely(self.diagram, self.solution)(self.diagram.sizes[axis])
 
     def helper(self, name: str) -> str:
         self.helpers.add(name)

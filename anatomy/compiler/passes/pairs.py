@@ -10,13 +10,11 @@ from __future__ import annotations
 import string
 from dataclasses import replace
 
+from anatomy.compiler.likely import BATCH, Likely
 from anatomy.compiler.passes.note import Note
 from anatomy.compiler.passes.region import Region
 from anatomy.ir.graph import Diagram, Port
 from anatomy.ir.solve import Solution
-
-LIKELY, BATCH = 512, 16
-"""Stand for a size that is read at run time and for the number of inputs at a time."""
 
 
 def pairs(diagram: Diagram, solution: Solution, notes: list[Note]) -> Diagram:
@@ -26,7 +24,7 @@ def pairs(diagram: Diagram, solution: Solution, notes: list[Note]) -> Diagram:
         return diagram
     from opt_einsum import contract_path
 
-    region = Region(diagram)
+    region, likely = Region(diagram), Likely(diagram, solution)
     fixed = constant(diagram)
     for i in many:
         node = diagram.nodes[i]
@@ -36,12 +34,8 @@ def pairs(diagram: Diagram, solution: Solution, notes: list[Note]) -> Diagram:
         batch = string.ascii_letters[len(letters)]
         kept = [a for a in letters if a not in node.own]
 
-        def count(axis: str) -> int:
-            rest = solution.size(region.sizes[axis])
-            return max(1, rest.evaluate(dict.fromkeys(rest.variables(), LIKELY)))
-
         ends = [("" if p.wire in fixed else batch) + "".join(letters[a] for a in p.axes) for p in ports]
-        shapes = [(() if p.wire in fixed else (BATCH,)) + tuple(count(a) for a in p.axes) for p in ports]
+        shapes = [(() if p.wire in fixed else (BATCH,)) + tuple(likely(region.sizes[a]) for a in p.axes) for p in ports]
         target = ("" if all(p.wire in fixed for p in ports) else batch) + "".join(letters[a] for a in kept)
         path, _ = contract_path(f"{','.join(ends)}->{target}", *shapes, shapes=True)
         steps = [tuple(sorted(pair)) for pair in path]

@@ -8,13 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from anatomy.compiler.likely import Likely
 from anatomy.ir.graph import REAL, Diagram, Node, Port, Wire
 from anatomy.ir.live import live
 from anatomy.ir.op import Op
 from anatomy.ir.solve import Solution
-
-LIKELY = 512
-"""Stands for a size that is read at run time, where costs are compared."""
 
 
 class Region:
@@ -67,10 +65,9 @@ class Region:
 
     def count(self, axes: Iterable[str], solution: Solution) -> float:
         """The number of places of some axes together; a size that is read at run time stands for a likely one."""
-        total = 1.0
+        likely, total = Likely(self.diagram, solution), 1.0
         for axis in axes:
-            rest = solution.size(self.sizes[axis])
-            total *= rest.evaluate(dict.fromkeys(rest.variables(), LIKELY))
+            total *= likely(self.sizes[axis])
         return total
 
     def work(self, node: Node, solution: Solution) -> float:

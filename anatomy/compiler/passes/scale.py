@@ -14,8 +14,6 @@ from anatomy.compiler.passes.region import Region
 from anatomy.ir.graph import Diagram, Node, Port
 from anatomy.ir.solve import Solution
 
-LIKELY = 512
-"""Stands for a size that is read at run time, where sizes are compared."""
 MOST = 1e4
 """Numbers beyond this or below its inverse stay where they are, for what they guard against."""
 
@@ -45,22 +43,15 @@ class _Scales:
         assert node is not None
         return node
 
-    def count(self, axes: tuple[str, ...]) -> float:
-        total = 1.0
-        for a in axes:
-            rest = self.solution.size(self.region.sizes[a])
-            total *= rest.evaluate(dict.fromkeys(rest.variables(), LIKELY))
-        return total
-
     def least(self) -> int:
         """The factor with the fewest entries; numbers do not count."""
-        sizes = [self.count(p.axes) if p.axes else float("inf") for p in self.node.ports]
+        sizes = [self.region.count(p.axes, self.solution) if p.axes else float("inf") for p in self.node.ports]
         return sizes.index(min(sizes))
 
     def small(self) -> bool:
         """Whether the least factor has at most half as many entries as the result."""
         axes = self.region.wires[self.node.outs[0]].axes
-        return 2 * self.count(self.node.ports[self.least()].axes) <= self.count(axes)
+        return 2 * self.region.count(self.node.ports[self.least()].axes, self.solution) <= self.region.count(axes, self.solution)
 
     def put(self, scaling: Node, number: Port) -> None:
         """Scale the least factor."""
@@ -94,7 +85,7 @@ class _Scales:
         for k, port in enumerate(self.node.ports):
             made = self.region.maker(port)
             ends = self.scaling(made)
-            if made is None or ends is None or 2 * self.count(self.node.ports[self.least()].axes) > self.count(port.axes):
+            if made is None or ends is None or 2 * self.region.count(self.node.ports[self.least()].axes, self.solution) > self.region.count(port.axes, self.solution):
                 continue
             ports = list(self.node.ports)
             ports[k] = ends[0]
