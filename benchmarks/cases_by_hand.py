@@ -9,7 +9,7 @@ from typing import Any
 
 import bench_compiled as written
 import torch
-from cases_cores import BY_HAND, Case, chunked, features, past
+from cases_cores import BY_HAND, Case, chunked, past
 from cases_modules import HEADS, ByHand, contest
 from timing import Contest
 from torch import Tensor
@@ -43,17 +43,6 @@ def layer_norm(x: Tensor, g: Tensor) -> Tensor:
     return functional.layer_norm(x, x.shape[-1:], g)
 
 
-def rms_norm(x: Tensor, g: Tensor) -> Tensor:
-    return functional.rms_norm(x, x.shape[-1:], g, 1e-6)
-
-
-def turned(x: Tensor) -> Tensor:
-    n, e = x.shape[-2:]
-    t = torch.outer(torch.arange(n), 10000 ** (-torch.arange(e // 2) / (e // 2)))
-    a, b, c, s = x[..., ::2], x[..., 1::2], t.cos(), t.sin()
-    return torch.stack((a * c - b * s, a * s + b * c), -1).flatten(-2)
-
-
 def scalable(net: Any, x: Tensor) -> Tensor:
     q, k, v = written.projected(net, x)
     more = net.temperature_g[:, None, None] * torch.log(torch.arange(x.shape[1]) + 1.0)[:, None]
@@ -71,27 +60,9 @@ def prefix(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return attend(q, k, v, attn_mask=mask)
 
 
-def softcap(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    s = (50 * torch.tanh(written.scores(q, k) / 50)).masked_fill_(~past(N), float("-inf"))
-    return torch.softmax(s, -1) @ v
-
-
-def sigmoid(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    return torch.sigmoid(q * E**-0.5 @ k.mT - math.log(N)) @ v
-
-
-def relu(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    return torch.relu(q * (E**-0.5 / N) @ k.mT) @ v
-
-
 def laser(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     top = v.detach().amax(-2, keepdim=True)
     return torch.log(attend(q, k, torch.exp(v - top))) + top
-
-
-def linear(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    q, k = features(q), features(k)
-    return (q @ (k.mT @ v)) / (q @ k.sum(-2)[..., None])
 
 
 def efficient(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -106,18 +77,6 @@ def inverted(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 def cog(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     s = q * E**-0.5 @ k.mT
     return (torch.sign(s) * torch.softmax(torch.abs(s), -1)) @ v
-
-
-def mqa(net: Any, x: Tensor) -> Tensor:
-    q = written.heads(x, net.Wq, net.Wq_bias)
-    k, v = ((x @ w + b)[:, None].expand(-1, HEADS, -1, -1) for w, b in ((net.Wk, net.Wk_bias), (net.Wv, net.Wv_bias)))
-    return written.out(net, attend(q, k, v))
-
-
-def talking(net: Any, x: Tensor) -> Tensor:
-    q, k, v = written.projected(net, x)
-    s = torch.einsum("bhnm,hg->bgnm", q * E**-0.5 @ k.mT, net.before_Pl)
-    return written.out(net, torch.einsum("bgnm,gj->bjnm", torch.softmax(s, -1), net.after_Pw) @ v)
 
 
 def memory(net: Any, x: Tensor) -> Tensor:
@@ -135,29 +94,13 @@ def forgetting(net: Any, x: Tensor) -> Tensor:
     return written.out(net, y[..., :E])
 
 
-def retention(net: Any, x: Tensor) -> Tensor:
-    q, k, v, g = (written.heads(x, getattr(net, f"W{i}"), None) for i in "qkvg")
-    at = torch.arange(N)
-    decay = torch.log(1 - 2.0 ** (-5 - torch.arange(HEADS)))[:, None, None] * (at[:, None] - at)
-    w = (turned(q) @ turned(k).mT) * torch.exp(decay.masked_fill(~past(N), float("-inf")))
-    y = functional.layer_norm(w @ v, (E,)) * functional.silu(g)
-    return y.transpose(1, 2).flatten(2) @ net.Wo.flatten(0, 1)
-
-
-def xca(net: Any, x: Tensor) -> Tensor:
-    q, k = (functional.normalize(written.heads(x, w, None), dim=-2) for w in (net.Wq, net.Wk))
-    v = written.heads(x, net.Wv, getattr(net, "Wv_bias", None))
-    return written.out(net, v @ torch.softmax(net.t[:, None, None] * (q.mT @ k), -1).mT)
-
-
 LAYERS: dict[str, tuple[Layer, dict[str, int]]] = {
     "alibi": (written.alibi, {}), "softmax_one": (written.off_by_one, {}), "learned_sink": (written.sink, {}), "l2": (written.distance, {}),
-    "cosine": (cosine, {}), "qk_rmsnorm": (partial(normed, norm=rms_norm, causal=True), {}), "qk_layernorm": (partial(normed, norm=layer_norm, causal=False), {}),
-    "rope_mha": (around(lambda q, k, v: attend(turned(q), turned(k), v)), {}), "scalable_softmax": (scalable, {}), "gated_attention": (gated, {}),
-    "prefix_lm": (around(prefix), {"p": 64}), "sliding_window": (around(chunked(64)), {"w": 64}), "softcap": (around(softcap), {}), "sigmoid_attention": (around(sigmoid), {}),
-    "relu_attention": (around(relu), {}), "laser": (around(laser), {}), "linear": (around(linear), {}), "efficient": (around(efficient), {}), "inverted": (around(inverted), {}),
-    "cog": (around(cog), {}), "mqa": (mqa, {}), "talking_heads": (talking, {"g": HEADS, "j": HEADS}), "persistent_memory": (memory, {"p": 64}), "forgetting": (forgetting, {}),
-    "retention": (retention, {}), "xca": (xca, {}),
+    "cosine": (cosine, {}), "qk_layernorm": (partial(normed, norm=layer_norm, causal=False), {}),
+    "scalable_softmax": (scalable, {}), "gated_attention": (gated, {}),
+    "prefix_lm": (around(prefix), {"p": 64}), "sliding_window": (around(chunked(64)), {"w": 64}),
+    "laser": (around(laser), {}), "efficient": (around(efficient), {}), "inverted": (around(inverted), {}),
+    "cog": (around(cog), {}), "persistent_memory": (memory, {"p": 64}), "forgetting": (forgetting, {}),
 }  # fmt: skip
 """Entries with the code and the sizes that they need beside d and h."""
 

@@ -101,6 +101,9 @@ class Emission:
                 return replace(operand, code=self._apart(level, operand.code), bare=True)
         return replace(operand, code=self._bind(operand.code, ""), bare=True)
 
+    def wanted(self, out: int) -> bool:
+        return bool(self.diagram.consumers[self.node.outs[out]])
+
     def loop(self) -> list[Operand]:
         return lower_loop(self)
 

@@ -58,6 +58,10 @@ class Emitter(Protocol):
         """The operand bound to a name, for rules that read it more than once; `ports` are all that it is made of, where it says so."""
         ...
 
+    def wanted(self, out: int) -> bool:
+        """Whether anything reads this result of the node."""
+        ...
+
     def loop(self) -> list[Operand]:
         """The results of a loop, whose lines are written step by step."""
         ...

@@ -51,6 +51,10 @@ class Topk(Op):
         size, wanted = emit.size(whole), emit.size(count)
         if size.isdigit() and wanted.isdigit() and int(wanted) > int(size):
             raise fail("E405", f"`topk` cannot take {wanted} of the {size} entries of `{whole}`", emit.node.span)
+        if not emit.wanted(1):  # nobody asks which of equal entries were taken
+            code = f"{emit.helper('greatest')}({x.code}, {x.axes.index(whole)}, {wanted}, {whole!r})"
+            values = Operand(code, tuple(count if a == whole else a for a in x.axes))
+            return [values, values]
         pair = emit.named(Operand(f"{emit.helper('topk')}({x.code}, {x.axes.index(whole)}, {wanted}, {whole!r})")).code
         axes = tuple(count if a == whole else a for a in x.axes)
         return [Operand(f"{pair}[0]", axes), Operand(f"{pair}[1]", axes, integer=True)]

@@ -232,3 +232,15 @@ def test_positions_declared_as_reals_come_out_as_reals(flip: tuple[bool, bool]) 
     diagram = anatomy.parse(f"axis n, m, c diagram it(x: [n, m]) -> {word} {{ _, i = topk[m -> c](x) out i }}")["it"]
     found = anatomy.compile(diagram, {"c": 2})(given)
     assert found.dtype == (torch.long if flip[0] else given.dtype)
+
+
+def test_values_alone_need_no_order_of_equal_entries() -> None:
+    net = module("(x: [n, m]) -> [n, c]", "top, at = topk[m -> c](x) out top", c=3)
+    assert "torch.topk" in net.source
+    assert "torch.sort" not in net.source
+    x = draw(4, 7)
+    same(net(x), torch.sort(x, -1, descending=True, stable=True).values[:, :3], x)
+    ties = torch.tensor([[1.0, 2.0, 2.0, -math.inf, 2.0, 0.0, 1.0]], dtype=torch.float64)
+    assert net(ties).tolist() == [[2.0, 2.0, 2.0]]
+    with pytest.raises(ValueError, match="cannot take 3 of the 2 entries of `m`"):
+        net(draw(4, 2))

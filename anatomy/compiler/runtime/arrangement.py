@@ -62,6 +62,13 @@ def _gather(x, index, shared):
     index = index.reshape(*index.shape, *(1 for _ in rest)).expand(*index.shape, *rest)
     return torch.gather(x, shared, index).reshape(*x.shape[:shared], *new, *rest)
 ''',
+    "greatest": '''
+def _greatest(x, dim, count, axis):
+    """The greatest entries along a dimension, descending."""
+    if count > x.shape[dim]:
+        raise ValueError(f"`topk` cannot take {count} of the {x.shape[dim]} entries of `{axis}`")
+    return torch.topk(x, count, dim).values
+''',
     "topk": '''
 def _topk(x, dim, count, axis):
     """The greatest entries along a dimension, descending, and where they are; ties go to the lowest position."""
