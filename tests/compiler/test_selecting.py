@@ -239,7 +239,7 @@ def test_values_alone_need_no_order_of_equal_entries() -> None:
     assert "torch.topk" in net.source
     assert "torch.sort" not in net.source
     x = draw(4, 7)
-    same(net(x), torch.sort(x, -1, descending=True, stable=True).values[:, :3], x)
+    same(net(x), torch.sort(x, dim=-1, descending=True, stable=True).values[:, :3], x)
     ties = torch.tensor([[1.0, 2.0, 2.0, -math.inf, 2.0, 0.0, 1.0]], dtype=torch.float64)
     assert net(ties).tolist() == [[2.0, 2.0, 2.0]]
     with pytest.raises(ValueError, match="cannot take 3 of the 2 entries of `m`"):
