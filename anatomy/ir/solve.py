@@ -7,7 +7,7 @@ Non-goals: anything but equations that become linear in one unknown; nothing is 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from anatomy.errors import AnatomyError, Span, fail
 from anatomy.ir.graph import Diagram
@@ -30,9 +30,14 @@ class Solution:
 
     values: Mapping[str, int]
     readings: tuple[Reading, ...] = ()
+    known: dict[Poly, Poly] = field(default_factory=dict, compare=False, repr=False)
+    """What was asked before: the compiler asks for the same sizes again and again."""
 
     def size(self, poly: Poly) -> Poly:
-        return poly.substitute(dict(self.values))
+        found = self.known.get(poly)
+        if found is None:
+            found = self.known[poly] = poly.substitute(dict(self.values))
+        return found
 
 
 def solve(diagram: Diagram, given: Mapping[str, int], run_time: bool = True) -> Solution:

@@ -35,7 +35,7 @@ def share(diagram: Diagram, solution: Solution, notes: list[Note]) -> Diagram:
             table = dict(p.renames)
             ends.append((p.wire, tuple(seen.setdefault(table[a], len(seen)) for a in slots[p.wire])))
         own = tuple(seen.setdefault(a, len(seen)) for a in node.own)
-        sizes = tuple(str(solution.size(diagram.sizes[a])) for a in seen)
+        sizes = tuple(solution.size(diagram.sizes[a]) for a in seen)
         for w in node.outs:
             slots[w] = tuple(a for a in seen if a in diagram.wires[w].axes)
         key = (type(node.op), node.op, own, tuple(ends), sizes)
