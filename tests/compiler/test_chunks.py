@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 
 import pytest
 import torch
@@ -24,6 +25,11 @@ RECURRENT = [
     "causal_linear", "linear_recurrent", "ssd", "gla", "delta_rule", "kda", "gated_delta", "abc", "gsa", "hgrn2", "lightning",
     "retention_recurrent", "rebased", "based",
 ]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _small_states_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["anatomy.compiler.passes.chunk"], "WORTH", {"": 0, "keys": 0, "values": 1})
 
 
 def diagram(text: str) -> Diagram:

@@ -21,7 +21,7 @@ from math import inf, prod
 from anatomy.compiler.passes.kernel import FusedAttention, Scaled
 from anatomy.compiler.passes.note import Note
 from anatomy.compiler.passes.region import Region
-from anatomy.compiler.passes.score import Factor, Product, Score, plain, scores
+from anatomy.compiler.passes.score import Factor, Product, Score, plain, positive, scores
 from anatomy.compiler.passes.weights import Weights, weights
 from anatomy.ir.graph import Diagram, Node, Port
 from anatomy.ir.solve import Solution
@@ -183,17 +183,23 @@ class _Try:
         contract = node.op.contraction()
         assert contract is not None
         like = pairs[0].product.node
+        factors = [f for f in s.factors if f.port is None or not (f.port.axes or not plain(region, f.port))]
+        # The kernel hides scores before it scales them, and biases are divided by the scale: only a scale above 0 is given to it.
+        moved = [f for f in factors if f.port is not None and not positive(region, f)]
+        whole = prod(f.number for f in factors)
+        if whole <= 0:
+            moved.append(Factor("*", None, None, whole))
+        factors = [f for f in factors if f not in moved and (f.port is not None or whole > 0)]
         ends: list[tuple[Port, Port]] = []
         for pair in pairs:
             ended = [a for a in pair.product.own if a not in pair.features]
             q = self.joined(pair.queries, ended, "q", like)
             k = self.joined(pair.keys, ended, "k", like)
-            for f in pair.product.factors:
+            for f in (*pair.product.factors, *moved):
                 q = self.times(q, f, like)
             ends.append((q, k))
         (q, k), *more = ends
         v = self.joined(v_ports, [a for a in node.own if a in summed], "v", node)
-        factors = [f for f in s.factors if f.port is None or not (f.port.axes or not plain(region, f.port))]
         beside, biases, shifted = [], [], False
         for sign, port, outside in s.biases:
             if not set(port.axes) & set(keys):

@@ -24,6 +24,9 @@ from anatomy.ir.graph import Diagram, Node, Port
 from anatomy.ir.op import Op
 from anatomy.ir.solve import Solution
 
+CHUNK = 64
+"""Steps of a chunk."""
+
 
 def quadratic(diagram: Diagram, solution: Solution, notes: list[Note]) -> Diagram:
     """The diagram without causal weights that are no softmax."""
@@ -49,6 +52,8 @@ class _Weights:
     own: tuple[str, ...] = ()
     """Axes that are summed inside."""
     divisors: tuple[tuple[Op, Port], ...] = ()
+    inner: tuple[tuple[str, ...], ...] = ()
+    """The same, sum by sum."""
     decays: tuple[tuple[Op, Port], ...] = ()
     """Boxes `exp` and what they are of, at the row."""
 
@@ -76,6 +81,10 @@ class _Quadratic:
         deep = tuple(sorted(axes(v) - axes([*queries, *k, *(p for _, p in parts.decays)]) - own - {key}))
         if not features or any(not set(features) <= axes(ps) for ps in (queries, k)):
             return
+        if own & axes([p for _, p in parts.divisors]) or own & axes([p for _, p in parts.decays]) - set(features):
+            return
+        if not self.worth(row, features, deep, parts.inner):
+            return
         contraction = node.op.contraction()
         assert contraction is not None
         inner = {name: tuple(a for a in parts.own if a not in features and a in axes(ps)) for name, ps in (("q", queries), ("k", k), ("v", v))}
@@ -89,6 +98,8 @@ class _Quadratic:
             once = self.once(op, (), (port,), "decay", node)
             decay = once if decay is None else self.once(contraction, (), (decay, once), "decay", node)
         ports += [] if decay is None else [decay]
+        if (axes(ports) - set(features)) | axes([p for _, p in parts.divisors]) != set(self.region.wires[node.outs[0]].axes):
+            return
         box = Recurrence(len(features), len(deep), decay=decay is not None, alone=not v)
         said = ", with decays" if decay is not None else ""
         self.notes.append(Note("quadratic", f"causal weights without a softmax become a recurrence in chunks of steps{said}", node.span))
@@ -102,6 +113,13 @@ class _Quadratic:
         for division, by in first:
             y = self.region.add(division, (), [y, by], node, "y")
         self.region.nodes[at] = replace(node, op=op, own=(), ports=(y, port))
+
+    def worth(self, row: str, features: tuple[str, ...], deep: tuple[str, ...], inner: tuple[tuple[str, ...], ...]) -> bool:
+        """Whether chunks take no more multiplications than the weights: features of several products multiply."""
+        n, keys, values = (self.region.count(a, self.solution) for a in ((row,), features, deep))
+        size = min(n, CHUNK)
+        within, between = size * (keys + values), 2 * keys * values if n > CHUNK else 0
+        return within + between <= n * (sum(self.region.count(a, self.solution) for a in inner) + values)
 
     # what weights are made of -----------------------------------------------------------------------
 
@@ -127,12 +145,12 @@ class _Quadratic:
         if node is not None:
             ports = node.ports
             if word in ("*", "dot") and key not in node.own:
-                found: _Weights | None = replace(so_far, own=(*so_far.own, *node.own))
+                found: _Weights | None = replace(so_far, own=(*so_far.own, *node.own), inner=(*so_far.inner, node.own))
                 for p in ports:
                     found = None if found is None else self.parts(p, key, found)
                 return found
             if word == "sum" and key not in node.own and node.op.contraction() is not None:
-                return self.parts(ports[0], key, replace(so_far, own=(*so_far.own, *node.own)))
+                return self.parts(ports[0], key, replace(so_far, own=(*so_far.own, *node.own), inner=(*so_far.inner, node.own)))
             if word == "/" and key not in ports[1].axes:
                 return self.parts(ports[0], key, replace(so_far, divisors=((node.op, ports[1]), *so_far.divisors)))
             if word == "where" and self.zero(ports[2]):

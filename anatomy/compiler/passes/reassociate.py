@@ -5,7 +5,8 @@
 Converts: a contraction whose factor is divided by something without the summed axes; a contraction that only contractions read,
 into each of them, where all together cost less so: linear attention that is written with its weights becomes linear.
 Costs are multiplications, a size that is read at run time counted as 512.
-A divisor moves where the sum has half as many places or fewer (`LESS`).
+A divisor moves where the sum has half as many places or fewer (`LESS`), and only from under products: what is divided by its own sum
+is no greater than 1, and exponentials that are not yet divided may be beyond all numbers when they are summed with values.
 Non-goals: one reader, which `multilinear` merges whatever it costs, as the order of the merged one is chosen anew.
 """
 
@@ -62,7 +63,7 @@ def _factors(region: Region, ports: Sequence[Port], node: Node, solution: Soluti
     for port in ports:
         made = region.maker(port)
         worth = made is not None and LESS * result <= region.count(port.axes, solution)
-        if made is not None and worth and made.op.word == "/" and not set(made.ports[1].axes) & set(node.own):
+        if made is not None and worth and made.op.word == "/" and _product(region, made.ports[0]) and not set(made.ports[1].axes) & set(node.own):
             inner = _factors(region, made.ports[:1], node, solution)
             factors += inner[0]
             divisors += [*inner[1], (made.op, made.ports[1])]
@@ -73,6 +74,14 @@ def _factors(region: Region, ports: Sequence[Port], node: Node, solution: Soluti
         else:
             factors.append(port)
     return factors, divisors
+
+
+def _product(region: Region, port: Port) -> bool:
+    """Whether a wire is a product or a sum of products, perhaps divided."""
+    made = region.source(port)
+    if made is not None and made.op.word == "/":
+        return _product(region, made.ports[0])
+    return made is not None and made.op.algebra == "multilinear"
 
 
 def _inlined(diagram: Diagram, solution: Solution, notes: list[Note]) -> Diagram:

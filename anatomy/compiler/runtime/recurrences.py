@@ -61,6 +61,8 @@ def _within(q, k, a):
         return (q @ k.mT).tril() * d, q * start, k * d[..., -1:, :].mT, start[..., -1:, :]
     pad, h = (0, 0, 0, (1 << (n - 1).bit_length()) - n), 1  # a decay for every key: pairs of halves, each from the boundary between them
     q, k, a = F.pad(q, pad), F.pad(k, pad), F.pad(a, pad, value=1.0)
+    k = k.expand(*torch.broadcast_shapes(k.shape[:-2], a.shape[:-2]), -1, -1)
+    q = q.expand(*torch.broadcast_shapes(q.shape[:-2], a.shape[:-2]), -1, -1)
     w, q, keep = (q * k).sum(-1)[..., None, None], q * a, a
     while h < k.shape[-2]:
         (q0, q1), (k0, k1), (w0, w1) = (x.unflatten(d, (-1, 2, *e)).unbind(d - len(e)) for x, d, e in ((q, -2, (h,)), (k, -2, (h,)), (w, -3, ())))
@@ -81,6 +83,7 @@ def _recurrence_of_values(q, k, v, a, s=None, size=64):
         steps, h = k_c.shape[-2], 1
         pad = (0, 0, 0, (1 << (steps - 1).bit_length()) - steps)
         q_h, k_h, u, up = F.pad(q_c, pad), F.pad(k_c, pad), F.pad(v_c, pad), F.pad(a_c, pad, value=1.0)
+        u = u.expand(*torch.broadcast_shapes(u.shape[:-2], up.shape[:-2]), -1, -1)
         mixed, keep = (q_h * k_h).sum(-1, keepdim=True) * u, up
         while h < q_h.shape[-2]:
             (q0, q1), (k0, k1), (u0, u1), (d0, d1), (y0, y1) = (x.unflatten(-2, (-1, 2, h)).unbind(-3) for x in (q_h, k_h, u, up, mixed))
