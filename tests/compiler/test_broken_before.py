@@ -88,3 +88,19 @@ def test_exponentials_are_divided_before_they_are_summed_with_values() -> None:
 def test_products_of_products_only_where_chunks_are_cheaper(sizes: dict[str, int], better: bool) -> None:
     d = diagram(f"diagram t({KEYS}) -> [n, f] {{ s = dot[e](q, key[n -> m]) w = where(iota[m] <= iota[n], s * s, 0) out sum[m](w * val[n -> m]) }}")
     assert ("_recurrence(" in generate(d, sizes).source.partition("def forward")[2]) == better
+
+
+@pytest.mark.parametrize(("pairs", "last"), [(1, "r"), (2, "p")])
+def test_turns_by_angles_with_axes_of_their_own(pairs: int, last: str) -> None:
+    """Angles of rows and keys, where what is turned has only keys."""
+    program = Program.of(Source("turn.anat", (
+        "axis n, m, e, r, p = 2, one = 1\n"
+        "diagram t(x: [m, e], a: [n, m, r]) -> [n, m, e] where e = 2 * r {\n"
+        + ("lo, hi = halves[e -> r](x) out cat[r -> e](lo * cos(a) - hi * sin(a), hi * cos(a) + lo * sin(a)) }" if last == "r" else
+           "u, v = halves[p -> one](split[e -> r, p](x)) out merge[r, p -> e](cat[one -> p](u * cos(a) - v * sin(a), v * cos(a) + u * sin(a))) }")
+    )))  # fmt: skip
+    assert [found.message for found in program.check() if found.severity == "error"] == []
+    d = program.get("t")
+    assert "turn" in {note.name for note in generate(d, {"r": 3}).notes}
+    for lift in ({}, {"b": 2}):
+        agree(d, {"n": 3, "m": 4, "r": 3 * pairs}, lift)

@@ -52,11 +52,12 @@ class Turn(Op):
         operands = [emit.tensor(k) for k in range(len(emit.node.ports))]
         axes = emit.order(tuple(a for o in operands for a in o.axes))
         if len(operands) == 2:
-            x, turn = (emit.align(o, (*(a for a in axes if a != whole), whole)) for o in operands)
-            return [Operand(f"{emit.helper('turned')}({x.code}, {turn.code})", x.axes)]
+            axes = (*(a for a in axes if a != whole), whole)
+            x, turn = (emit.align(o, axes) for o in operands)
+            return [Operand(f"{emit.helper('turned')}({x.code}, {turn.code})", axes)]
         x = emit.named(emit.align(operands[0], axes))
         c, s = (emit.align(o, axes) for o in operands[1:])
-        at = axes.index(whole)
+        at = axes.index(whole) - len(axes)  # from behind: an operand lacks dimensions in front that only others have
         return [Operand(f"torch.addcmul({x.code} * {c.atom}, torch.cat({x.atom}.chunk(2, {at})[::-1], {at}), {s.code})", axes)]
 
 
