@@ -15,6 +15,7 @@ of rounding), a guarantee about other backends, and speed: on a CPU it costs sec
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,18 +23,35 @@ if TYPE_CHECKING:
 
 OPTIONS = {"pattern_matcher": False}
 """What `torch.compile` is told, for whoever calls it by themselves."""
+SMALL = 2**20
+"""Numbers in the weights of a module up to which starting its kernels is what takes the time on a GPU."""
 
 
-def accelerate(module: nn.Module, dynamic: bool | None = None) -> nn.Module:
+def options(devices: Collection[str], numbers: int, graphs: bool | None = None) -> dict[str, bool]:
+    """What Inductor is told of a module with so many numbers on these devices; CUDA graphs for small ones that are on a GPU whole.
+
+    >>> options({"cuda"}, 1000)
+    {'pattern_matcher': False, 'triton.cudagraphs': True}
+    >>> options({"cpu"}, 1000)
+    {'pattern_matcher': False}
+    """
+    chosen = set(devices) == {"cuda"} and (numbers <= SMALL if graphs is None else graphs)
+    return OPTIONS | {"triton.cudagraphs": True} if chosen else dict(OPTIONS)
+
+
+def accelerate(module: nn.Module, dynamic: bool | None = None, graphs: bool | None = None) -> nn.Module:
     """The module itself, whose calls run through Inductor from now on; its attention patterns are off.
 
     Keys of weights, `source` and `forward` stay as they are (`module.forward` is the eager function). Code is written at the first call and for new shapes;
-    with `dynamic` it leaves sizes open at once, by default from the second size on.
+    with `dynamic` it leaves sizes open at once, by default from the second size on. `graphs` asks for CUDA graphs where all weights are on a GPU, by default
+    for small modules; which options are chosen is tested, the graphs themselves are not, for want of a GPU.
 
     >>> import torch
     >>> module = accelerate(torch.nn.Softmax(-2))
     >>> module.forward(torch.zeros(2, 3))[0, 0].item()
     0.5
     """
-    module.compile(options=dict(OPTIONS), dynamic=dynamic)
+    held = [*module.parameters(), *module.buffers()]
+    chosen = options({t.device.type for t in held}, sum(t.numel() for t in held), graphs)
+    module.compile(options=dict(chosen), dynamic=dynamic)
     return module

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import anatomy
 from anatomy.claims.trial import Trial
 from anatomy.compiler import ALL, build
-from anatomy.compiler.inductor import OPTIONS
+from anatomy.compiler.inductor import OPTIONS, SMALL, options
 from anatomy.ir.solve import solve
 from anatomy.library.entry import entries
 
@@ -47,6 +47,21 @@ def _forgetful() -> Iterator[None]:
 def qkv() -> list[Tensor]:
     g = torch.Generator().manual_seed(0)
     return [torch.randn(2, 4, 32, 64, generator=g) for _ in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("devices", "numbers", "graphs", "chosen"),
+    [
+        ({"cuda"}, SMALL, None, True), ({"cuda"}, SMALL + 1, None, False), ({"cuda"}, SMALL + 1, True, True), ({"cuda"}, 1, False, False),
+        ({"cpu"}, 1, True, False), ({"cuda", "cpu"}, 1, True, False), (set(), 0, None, False),
+    ],
+)  # fmt: skip
+def test_which_modules_are_asked_for_as_cuda_graphs(devices: set[str], numbers: int, graphs: bool | None, chosen: bool) -> None:
+    """The selection alone: there is no GPU here to run the graphs on."""
+    found = options(devices, numbers, graphs)
+    assert found.get("triton.cudagraphs", False) == chosen
+    assert found["pattern_matcher"] is False
+    assert OPTIONS == {"pattern_matcher": False}
 
 
 @pytest.mark.parametrize("axis", [-2, 1, 0])
