@@ -9,20 +9,18 @@ rounds; the spread is that of the ratios of the rounds. Writes `benchmarks/compi
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
+from report import publish
 from torch import Tensor, nn
 from torch.nn import functional
 
 import anatomy
 
-HERE = Path(__file__).resolve().parent
 HEADS, FEATURES, BATCH = 8, 64, 2
 Forward = Callable[[Any, Tensor], Tensor]
 
@@ -204,12 +202,7 @@ def main() -> None:
             for backward in (False, True):
                 rows.append(compare(name, n, options.rounds, backward))
                 print(table(rows[-1:]).splitlines()[-1], flush=True)
-    (HERE / "compiled.json").write_text(json.dumps({"torch": torch.__version__, "rounds": options.rounds, "rows": rows}, indent=1) + "\n", "utf-8")
-    page = HERE / "README.md"
-    text = page.read_text("utf-8")
-    first, last = "<!-- compiled: written by bench_compiled.py -->\n", "<!-- compiled: end -->"
-    head, tail = text.partition(first)[0], text.partition(last)[2]
-    page.write_text(head + first + "\n" + table(rows) + "\n\n" + last + tail, "utf-8")
+    publish("compiled.json", {"torch": torch.__version__, "rounds": options.rounds, "rows": rows}, "compiled", "bench_compiled.py", table(rows))
 
 
 if __name__ == "__main__":

@@ -13,17 +13,16 @@ takes is told where taking it off brings the slopes together: calls of PyTorch c
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 import resource
 import sys
 import time
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import torch
+from report import publish
 from torch import Tensor, nn
 
 import anatomy
@@ -37,8 +36,6 @@ from anatomy.ir.poly import Poly
 from anatomy.ir.solve import Solution, solve
 from anatomy.library.entry import entries
 
-HERE = Path(__file__).resolve().parent
-FIRST, LAST = "<!-- cost: written by bench_cost.py -->\n", "<!-- cost: end -->"
 TOKENS = (256, 512, 1024, 2048, 4096)
 FEWER = (32, 64, 128, 256, 512)
 """Where the others take too long: `n` counts one of two token axes, or a loop runs by the step."""
@@ -230,16 +227,7 @@ def main() -> None:
     if options.quick or options.only:
         print(table(rows))
         return
-    publish(rows)
-
-
-def publish(rows: list[dict[str, Any]]) -> None:
-    """Write the figures, and their table between the marks of the README."""
-    (HERE / "cost.json").write_text(json.dumps({"torch": torch.__version__, "rows": rows}, indent=1) + "\n", "utf-8")
-    page = HERE / "README.md"
-    text = page.read_text("utf-8")
-    head, tail = text.partition(FIRST)[0], text.partition(LAST)[2]
-    page.write_text(f"{head}{FIRST}\n{table(rows)}\n\n{LAST}{tail}", "utf-8")
+    publish("cost.json", {"torch": torch.__version__, "rows": rows}, "cost", "bench_cost.py", table(rows))
 
 
 if __name__ == "__main__":

@@ -11,21 +11,19 @@ and one call of the kernel over S times the batch. Every optimiser is AdamW; `fu
 from __future__ import annotations
 
 import argparse
-import json
 import time
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
+from report import publish
 from torch import Tensor, nn
 from torch.nn import functional
 
 import anatomy
 from anatomy.compiler import DIFFERENTIABLE
 
-HERE = Path(__file__).resolve().parent
 BATCH, TURNS = 4, 5
 Forward = Callable[[Tensor], Tensor]
 Part = tuple[Forward, list[nn.Parameter], Tensor]
@@ -169,13 +167,7 @@ def main() -> None:
     for case in CASES:
         rows += compare(*case, options.rounds)
         print("\n".join(table(rows[-2:]).splitlines()[-2:]), flush=True)
-    (HERE / "ensemble.json").write_text(json.dumps({"torch": torch.__version__, "rounds": options.rounds, "rows": rows}, indent=1) + "\n", "utf-8")
-    page = HERE / "README.md"
-    text = page.read_text("utf-8")
-    first, last = "<!-- ensemble: written by bench_ensemble.py -->\n", "<!-- ensemble: end -->"
-    if first not in text or last not in text:
-        raise SystemExit(f"{page} has no place for the table: {first.strip()} and {last}")
-    page.write_text(text.partition(first)[0] + first + "\n" + table(rows) + "\n\n" + last + text.partition(last)[2], "utf-8")
+    publish("ensemble.json", {"torch": torch.__version__, "rounds": options.rounds, "rows": rows}, "ensemble", "bench_ensemble.py", table(rows))
 
 
 if __name__ == "__main__":

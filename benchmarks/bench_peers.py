@@ -15,7 +15,6 @@ import json
 import os
 import time
 import warnings
-from pathlib import Path
 from typing import Any
 
 import cases_by_hand
@@ -25,10 +24,9 @@ import cases_recurrent
 import claims
 import torch
 from losses import reason
+from report import HERE, publish
 from timing import OURS, measured, met
 
-HERE = Path(__file__).resolve().parent
-FIRST, LAST = "<!-- peers: written by bench_peers.py -->\n", "<!-- peers: end -->"
 PACKAGES = ("x-transformers", "performer-pytorch", "fla-core", "local-attention", "linformer", "nystrom-attention", "agent-attention-pytorch", "aft-pytorch", "transformers")
 LOSS = 1.05
 
@@ -132,13 +130,9 @@ def key(row: dict[str, Any]) -> tuple[str, ...]:
     return (row["case"], row["size"], row["pass"], row["against"])
 
 
-def publish(data: dict[str, Any]) -> None:
+def written(data: dict[str, Any]) -> None:
     """Write the figures, and their tables between the marks of the README."""
-    (HERE / "peers_speed.json").write_text(json.dumps(data, indent=1) + "\n", "utf-8")
-    page = HERE / "README.md"
-    text = page.read_text("utf-8")
-    head, tail = text.partition(FIRST)[0], text.partition(LAST)[2]
-    page.write_text(f"{head}{FIRST}\n{summary(data)}\n\n{table(data['rows'])}\n\n{LAST}{tail}", "utf-8")
+    publish("peers_speed.json", data, "peers", "bench_peers.py", f"{summary(data)}\n\n{table(data['rows'])}")
 
 
 def main() -> None:
@@ -156,7 +150,7 @@ def main() -> None:
             data = json.loads((HERE / "peers_speed.json").read_text("utf-8"))
             fresh = {key(r): r for r in rows}
             data["rows"] = [fresh.get(key(r), r) for r in data["rows"]]
-            publish(data)
+            written(data)
         return
     source, saved = claims.generated(1 if options.quick else 3), claims.saved()
     rows, missing = contests([], options.quick)
@@ -164,7 +158,7 @@ def main() -> None:
         "torch": torch.__version__, "packages": versions(), "load": load, "quick": options.quick, "ours": OURS, "rows": rows, "missing": missing,
         "saved": saved, "source": source, "minutes": round((time.time() - began) / 60, 1),
     }  # fmt: skip
-    publish(data)
+    written(data)
 
 
 if __name__ == "__main__":

@@ -11,16 +11,15 @@ import argparse
 import gc
 import json
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
+from handwritten import CASES, Forward
+from report import HERE, publish
 from torch import Tensor, nn
 
 import anatomy
-from benchmarks.handwritten import CASES, Forward
 
-HERE = Path(__file__).resolve().parent
 WITHIN = 1.05
 
 
@@ -112,12 +111,7 @@ def main() -> None:
     if options.again:
         before = {(r["entry"], r["n"], r["pass"]): r for r in json.loads((HERE / "handwritten.json").read_text("utf-8"))["rows"]}
         rows = [together(before[key], r) if (key := (r["entry"], r["n"], r["pass"])) in before else r for r in rows]
-    (HERE / "handwritten.json").write_text(json.dumps({"torch": torch.__version__, "rows": rows}, indent=1) + "\n", "utf-8")
-    page = HERE / "README.md"
-    text = page.read_text("utf-8")
-    first, last = "<!-- handwritten: written by bench_zoo_handwritten.py -->\n", "<!-- handwritten: end -->"
-    head, tail = text.partition(first)[0], text.partition(last)[2]
-    page.write_text(head + first + "\n" + table(rows) + "\n\n" + last + tail, "utf-8")
+    publish("handwritten.json", {"torch": torch.__version__, "rows": rows}, "handwritten", "bench_zoo_handwritten.py", table(rows))
 
 
 if __name__ == "__main__":

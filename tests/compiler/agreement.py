@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -11,11 +12,21 @@ from torch import Tensor, nn
 import anatomy
 from anatomy.claims.trial import Trial
 from anatomy.compiler import ALL, build
+from anatomy.errors import Source
 from anatomy.ir.graph import Diagram
 from anatomy.ir.solve import solve
+from anatomy.language.program import Program
 from anatomy.library.entry import entries
 
 ENTRIES = {e.name: e for e in entries()}
+
+
+@cache
+def diagram(text: str) -> Diagram:
+    """The last diagram of a text without errors."""
+    program = Program.of(Source("test.anat", text))
+    assert not [found for found in program.check() if found.code.startswith("E")]
+    return program.get(program.names()[-1])
 
 
 def numbers(d: Diagram, sizes: Mapping[str, int], seed: int, lift: Sequence[int], strided: bool = False) -> list[Tensor]:

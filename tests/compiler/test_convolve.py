@@ -7,18 +7,9 @@ import torch
 
 import anatomy
 from anatomy.compiler import generate
-from anatomy.errors import Source
-from anatomy.ir.graph import Diagram
-from anatomy.language.program import Program
-from tests.compiler.test_passes import agree
+from tests.compiler.agreement import agree, diagram
 
 torch.set_num_threads(1)
-
-
-def diagram(text: str) -> Diagram:
-    program = Program.of(Source("test.anat", text))
-    assert not [found for found in program.check() if found.code.startswith("E")]
-    return program.get(program.names()[-1])
 
 
 TAPS = {

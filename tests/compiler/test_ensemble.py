@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
 import pytest
@@ -15,11 +14,11 @@ import anatomy
 from anatomy.claims.trial import Trial
 from anatomy.cli import main
 from anatomy.compiler import ALL, DIFFERENTIABLE, build, generate
-from anatomy.errors import AnatomyError, Source
+from anatomy.errors import AnatomyError
 from anatomy.ir.graph import Diagram
 from anatomy.ir.solve import solve
-from anatomy.language.program import Program
 from anatomy.library.entry import entries
+from tests.compiler.agreement import diagram
 from tests.regularity.idioms import Idioms
 from tests.regularity.programs import SIZES, Garden, random_diagram
 
@@ -29,13 +28,6 @@ FLASH = 1
 """What `torch._fused_sdp_choice` returns for the flash kernel."""
 ENTRIES = {e.name: e for e in entries()}
 FIXED = [n for n in ENTRIES if n != "gumbel"]  # whose noise is drawn at every forward
-
-
-@cache
-def diagram(text: str) -> Diagram:
-    program = Program.of(Source("test.anat", text))
-    assert not [found for found in program.check() if found.code.startswith("E")]
-    return program.get(program.names()[-1])
 
 
 def sizes_of(name: str) -> tuple[Diagram, dict[str, int]]:

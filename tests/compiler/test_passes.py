@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,10 +13,9 @@ from torch.nn import functional
 import anatomy
 from anatomy.cli import main
 from anatomy.compiler import ALL, DIFFERENTIABLE, build, chosen, generate
-from anatomy.errors import AnatomyError, Source
+from anatomy.errors import AnatomyError
 from anatomy.ir.graph import Diagram
-from anatomy.language.program import Program
-from tests.compiler.agreement import ENTRIES, agree, numbers, sizes_of
+from tests.compiler.agreement import ENTRIES, agree, diagram, numbers, sizes_of
 from tests.regularity.idioms import Idioms
 from tests.regularity.programs import SIZES, Garden, random_diagram
 
@@ -28,13 +26,6 @@ STRIDED = {"xca"}
 """Entries whose values come with strides in their last dimension, which a contraction chose."""
 TRAINED_BIAS = {"deberta", "t5_bias", "transformer_xl"}
 """Entries whose bias of rows and keys needs a gradient: the kernel has no fast path for them while they are trained."""
-
-
-@cache
-def diagram(text: str) -> Diagram:
-    program = Program.of(Source("test.anat", text))
-    assert not [found for found in program.check() if found.code.startswith("E")]
-    return program.get(program.names()[-1])
 
 
 FIXED = [n for n in ENTRIES if n != "gumbel"]  # whose noise is drawn at every forward

@@ -13,18 +13,10 @@ from torch import Tensor, nn
 
 import anatomy
 from anatomy.compiler import ALL, build, generate
-from anatomy.errors import Source
-from anatomy.ir.graph import Diagram
-from anatomy.language.program import Program
+from tests.compiler.agreement import diagram
 
 torch.set_num_threads(1)
 D = torch.float64
-
-
-def diagram(text: str) -> Diagram:
-    program = Program.of(Source("test.anat", text))
-    assert not [found for found in program.check() if found.code.startswith("E")]
-    return program.get(program.names()[-1])
 
 
 TURNED = """

@@ -20,7 +20,7 @@ from math import inf, prod
 
 from anatomy.compiler.passes.kernel import FusedAttention, Scaled
 from anatomy.compiler.passes.note import Note
-from anatomy.compiler.passes.region import Region
+from anatomy.compiler.passes.region import Region, axes
 from anatomy.compiler.passes.score import Factor, Product, Score, plain, positive, scores
 from anatomy.compiler.passes.weights import Weights, weights
 from anatomy.ir.graph import Diagram, Node, Port
@@ -212,7 +212,7 @@ class _Try:
                 port = self.times(port, f, like)
             (biases if set(port.axes) & set(rows) else beside).append((sign, port))
         masks = list(s.masks)
-        causal = not biases and len(masks) == 1 and len(keys) == len(rows) == 1 and self.causal(masks[0], keys[0], rows[0])
+        causal = not biases and len(masks) == 1 and len(keys) == len(rows) == 1 and region.past(masks[0], self.solution) == (keys[0], rows[0])
         if causal:
             masks = []
         op = FusedAttention(
@@ -252,16 +252,6 @@ class _Try:
         tokens = {v for i in self.region.diagram.inputs for a in i.layout[:-1] for v in self.region.sizes[a].variables()}
         return any(v in tokens for v in rest.variables())
 
-    def causal(self, mask: Port, key: str, row: str) -> bool:
-        """Whether a mask is `key <= row`, for axes of one size."""
-        node = self.region.source(mask)
-        if node is None or node.op.word != "<=":
-            return False
-        made = [self.region.source(p) for p in node.ports]
-        words = [None if n is None else (n.op.word, n.own) for n in made]
-        sizes = [self.solution.size(self.region.sizes[a]) for a in (key, row)]
-        return words == [("iota", (key,)), ("iota", (row,))] and sizes[0] == sizes[1]
-
     def shift(self, port: Port, keys: set[str], rows: set[str]) -> tuple[str, Port] | None:
         """A bias without its part that is equal along each row, with its sign, where no row is left in it."""
         if not set(port.axes) & rows:
@@ -297,10 +287,6 @@ class _Try:
             more.append("a sink as a key without a value")
         said = ", ".join(m for m in more if m)
         return "softmax attention becomes scaled_dot_product_attention" + (f" with {said}" if said else "")
-
-
-def axes(ports: Sequence[Port]) -> set[str]:
-    return {a for p in ports for a in p.axes}
 
 
 def wires_axes(region: Region, node: Node) -> tuple[str, ...]:

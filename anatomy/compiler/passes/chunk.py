@@ -1,7 +1,7 @@
 """States of a linear recurrence that only queries read become products of matrices, chunk by chunk of steps.
 
-Converts: `dot[keys](q, S)` where `S` is a running sum of outer products `k v^T`, or such a state with decays of steps or of steps and
-keys, or one that is corrected by what it holds (the delta rule and its kin), from any start, before or after the step, divided
+Converts: `dot[keys](q, S)` where `S` is a running sum of outer products `k v^T`, or such a state with decays of steps, of keys or
+of values, or one that is corrected by what it holds (the delta rule and its kin), from any start, before or after the step, divided
 by anything.
 Conditions: the decays have axes of the keys or of the values, not of both; the state has both keys and values, and is larger than a chunk would be worth
 (see `WORTH`). For a corrected state, `S_t = a_t S + w_t (v_t - r_t a_t S)^T`: what is taken away is written by the same `w`.
@@ -11,12 +11,11 @@ Non-goals: states of steps that are elementwise (a closed form of their own); tw
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from anatomy.compiler.passes.note import Note
 from anatomy.compiler.passes.recurrence import Recurrence
-from anatomy.compiler.passes.region import Region
+from anatomy.compiler.passes.region import Region, axes
 from anatomy.ir.graph import Diagram, Node, Port
 from anatomy.ir.op import Op
 from anatomy.ir.solve import Solution
@@ -126,17 +125,12 @@ class _Chunks:
                 return State(node.own[0], index, u, a, self.start(s), out == 0)
             case "delta" if out < 2:
                 a, p, u, s, *keys = ports
-                return State(node.own[0], index, u, None if self.value(a) == 1 else a, self.start(s), out == 0, p, tuple(keys))
+                return State(node.own[0], index, u, None if self.region.number(a) == 1 else a, self.start(s), out == 0, p, tuple(keys))
         return None
 
     def start(self, port: Port) -> Port | None:
         port = self.unexpanded(port)
-        return None if self.value(port) == 0 else port
-
-    def value(self, port: Port) -> object:
-        """A number of the text."""
-        node = self.region.source(port)
-        return None if node is None or node.ports else getattr(node.op, "value", None)
+        return None if self.region.number(port) == 0 else port
 
     def unexpanded(self, port: Port) -> Port:
         node = self.region.source(port)
@@ -165,9 +159,8 @@ class _Chunks:
         region, keys, along = self.region, node.own, state.along
         inner = [(op, p) for op, p in divided if set(p.axes) & set(keys)]  # a divisor of keys divides the queries
         divided = [(op, p) for op, p in divided if (op, p) not in inner]
-        whole = axes([state.written, *(p for p in (state.decay, state.start, state.taken) if p is not None), *state.reads])
         queries = axes([*others, *(p for _, p in inner)])
-        if along in keys or along not in axes(others) or not set(keys) <= axes(others) & whole:
+        if along in keys or along not in axes(others) or not set(keys) <= axes(others):
             return False
         written = self.product(state.written)
         read: list[Port] = []
@@ -263,7 +256,3 @@ class _Chunks:
             if last and same and not left and all(i < 0 or i > readers[0] for i, _ in last):
                 region.nodes[index] = None
                 region.nodes[readers[0]] = replace(first, op=replace(first.op, end=True), outs=(*first.outs, node.outs[2]))
-
-
-def axes(ports: Sequence[Port]) -> set[str]:
-    return {a for p in ports for a in p.axes}

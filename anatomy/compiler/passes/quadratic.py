@@ -13,12 +13,11 @@ Non-goals: masks that are not causal; weights without a mask, which `reassociate
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from anatomy.compiler.passes.note import Note
 from anatomy.compiler.passes.recurrence import Recurrence
-from anatomy.compiler.passes.region import Region
+from anatomy.compiler.passes.region import Region, axes
 from anatomy.compiler.passes.signs import sign
 from anatomy.ir.graph import Diagram, Node, Port
 from anatomy.ir.op import Op
@@ -153,31 +152,23 @@ class _Quadratic:
                 return self.parts(ports[0], key, replace(so_far, own=(*so_far.own, *node.own), inner=(*so_far.inner, node.own)))
             if word == "/" and key not in ports[1].axes:
                 return self.parts(ports[0], key, replace(so_far, divisors=((node.op, ports[1]), *so_far.divisors)))
-            if word == "where" and self.zero(ports[2]):
-                row = self.past(ports[0], key)
+            if word == "where" and self.region.number(ports[2]) == 0:
+                row = self.row(ports[0], key)
                 if row and rows in ("", row):
                     return self.parts(ports[1], key, replace(so_far, rows=row))
             if word == "exp":
                 masked = self.region.source(ports[0])
                 if masked is not None and masked.op.word == "mask":
-                    row = self.past(masked.ports[0], key)
+                    row = self.row(masked.ports[0], key)
                     rate = None if not row or rows not in ("", row) else self.rate(masked.ports[1], key, row)
                     if rate is not None:
                         return replace(so_far, rows=row, decays=(*so_far.decays, (node.op, rate)))
         return replace(so_far, factors=(*so_far.factors, port))
 
-    def past(self, mask: Port, key: str) -> str:
-        """The axis of the rows of a mask `key <= row`, for axes of one size; or nothing."""
-        node = self.region.source(mask)
-        if node is None or node.op.word not in ("<=", ">="):
-            return ""
-        low, high = node.ports if node.op.word == "<=" else node.ports[::-1]
-        made = [self.region.source(p) for p in (low, high)]
-        if any(n is None or n.op.word != "iota" for n in made):
-            return ""
-        (a,), (b,) = (n.own for n in made if n is not None)
-        same = self.solution.size(self.region.sizes[a]) == self.solution.size(self.region.sizes[b])
-        return b if a == key and same else ""
+    def row(self, mask: Port, key: str) -> str:
+        """The axis of the rows of a mask `key <= row`, or nothing."""
+        found = self.region.past(mask, self.solution)
+        return found[1] if found is not None and found[0] == key else ""
 
     def rate(self, power: Port, key: str, row: str) -> Port | None:
         """`r` at the row, where a wire is the sum of `r_i` over key < i <= row, and never has parts that are greater than the whole."""
@@ -205,10 +196,6 @@ class _Quadratic:
             return False
         ends = [self.region.source(p) for p in node.ports]
         return [(n.op.word, n.own) for n in ends if n is not None] == [("iota", (row,)), ("iota", (key,))]
-
-    def zero(self, port: Port) -> bool:
-        node = self.region.source(port)
-        return node is not None and not node.ports and getattr(node.op, "value", None) == 0
 
     # new boxes --------------------------------------------------------------------------------------
 
@@ -247,7 +234,3 @@ def _placed(node: Node) -> list[tuple[int, tuple[tuple[str, object], ...]]]:
     """The ports of a box with places among its own axes for their names."""
     table: dict[str, object] = {a: k for k, a in enumerate(node.own)}
     return [(p.wire, tuple((a, table.get(b, b)) for a, b in p.renames)) for p in node.ports]
-
-
-def axes(ports: Sequence[Port]) -> set[str]:
-    return {a for p in ports for a in p.axes}

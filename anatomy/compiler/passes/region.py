@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from fractions import Fraction
 
 from anatomy.compiler.likely import Likely
 from anatomy.ir.graph import REAL, Diagram, Node, Port, Wire
@@ -52,6 +53,22 @@ class Region:
             table.setdefault(axis, axis)
         ports = tuple(Port(p.wire, tuple((a, table[b]) for a, b in p.renames)) for p in node.ports)
         return replace(node, own=tuple(table[a] for a in node.own), ports=ports), *made
+
+    def number(self, port: Port) -> Fraction | None:
+        """What a wire is, where it is a number of the text."""
+        node = self.source(port)
+        return None if node is None or node.ports else getattr(node.op, "value", None)
+
+    def past(self, mask: Port, solution: Solution) -> tuple[str, str] | None:
+        """The axes of the keys and of the rows, where a mask is `key <= row` for axes of one size."""
+        node = self.source(mask)
+        if node is None or node.op.word not in ("<=", ">="):
+            return None
+        ends = [self.source(p) for p in (node.ports if node.op.word == "<=" else node.ports[::-1])]
+        found = [n.own[0] for n in ends if n is not None and n.op.word == "iota"]
+        if len(found) < 2 or solution.size(self.sizes[found[0]]) != solution.size(self.sizes[found[1]]):
+            return None
+        return found[0], found[1]
 
     def fresh(self, axis: str) -> str:
         """Another name for an axis, of the same size."""
@@ -104,3 +121,6 @@ class Region:
                 nodes.append(node)
         made = replace(self.diagram, nodes=tuple(nodes), wires=tuple(self.wires), sizes=self.sizes)
         return replace(made, nodes=tuple(made.nodes[i] for i in live(made)))
+
+def axes(ports: Sequence[Port]) -> set[str]:
+    return {a for p in ports for a in p.axes}

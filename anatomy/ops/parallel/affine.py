@@ -14,7 +14,7 @@ from anatomy.ir.bound import Bound, BoundContext
 from anatomy.ir.code import Emitter, Operand
 from anatomy.ir.glyph import Glyph
 from anatomy.ir.op import Op
-from anatomy.ops.parallel.delay import whole
+from anatomy.ops.parallel.delay import spread, whole
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,8 @@ class Affine(Op):
         (along,) = emit.node.own
         u, s = whole(emit, 1, (along,)), emit.named(whole(emit, 2, ()))
         at = u.axes.index(along)
-        a = emit.tensor(0)
-        if along not in a.axes:
-            axes = emit.order((along, *a.axes))
-            sizes = ", ".join(emit.extent(along) if x == along else "-1" for x in axes)
-            sizes = sizes if a.axes else emit.extent(along)
-            a = Operand(f"{emit.align(a, axes).atom}.expand({sizes})", axes)
-        a = _spread(emit, a, u.axes)
-        after = emit.named(Operand(f"{emit.helper('affine')}({a.code}, {u.code}, {s.code}, {at})", u.axes))
+        a = spread(emit, emit.tensor(0), u.axes, along)
+        after = emit.named(Operand(f"{emit.helper('affine')}({a}, {u.code}, {s.code}, {at})", u.axes))
         before = f"torch.cat(({s.code}.unsqueeze({at}), {after.code}.narrow({at}, 0, {after.code}.shape[{at}] - 1)), {at})"
         return [Operand(before, u.axes), after, Operand(f"{after.code}.select({at}, -1)", s.axes)]
 
@@ -53,11 +47,3 @@ class Affine(Op):
 
     def glyph(self, own: tuple[str, ...]) -> Glyph:
         return Glyph("box", f"affine {own[0]}")
-
-
-def _spread(emit: Emitter, x: Operand, axes: tuple[str, ...]) -> Operand:
-    """With a dimension, perhaps of size 1, for each of these axes."""
-    x = emit.permute(x, tuple(a for a in axes if a in x.axes))
-    if x.axes == axes:
-        return x
-    return Operand(f"{x.atom}[{', '.join(':' if a in x.axes else 'None' for a in axes)}]", axes)

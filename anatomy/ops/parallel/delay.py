@@ -63,3 +63,12 @@ def whole(emit: Emitter, port: int, own: tuple[str, ...]) -> Operand:
     if axes and (not x.axes or set(given.axes) != set(axes)):
         return Operand(f"{x.atom}.expand({sizes})", axes)
     return x
+
+
+def spread(emit: Emitter, x: Operand, axes: tuple[str, ...], along: str) -> str:
+    """With a dimension for each of these axes: that of the steps in full, others that are missing of size 1."""
+    x = emit.permute(x, tuple(a for a in axes if a in x.axes))
+    code = x.atom
+    if x.axes != axes:
+        code += f"[{', '.join(':' if a in x.axes else 'None' for a in axes)}]"
+    return code if along in x.axes else f"{code}.expand({', '.join(emit.extent(a) if a == along else '-1' for a in axes)})"

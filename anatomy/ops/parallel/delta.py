@@ -14,7 +14,7 @@ from anatomy.ir.bound import Bound, BoundContext
 from anatomy.ir.code import Emitter, Operand
 from anatomy.ir.glyph import Glyph
 from anatomy.ir.op import Op
-from anatomy.ops.parallel.delay import whole
+from anatomy.ops.parallel.delay import spread, whole
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,3 @@ class Delta(Op):
 
     def glyph(self, own: tuple[str, ...]) -> Glyph:
         return Glyph("box", f"delta {own[0]}")
-
-
-def spread(emit: Emitter, x: Operand, axes: tuple[str, ...], along: str) -> str:
-    """With a dimension for each of these axes: that of the steps in full, others that are missing of size 1."""
-    x = emit.permute(x, tuple(a for a in axes if a in x.axes))
-    code = x.atom
-    if x.axes != axes:
-        code += f"[{', '.join(':' if a in x.axes else 'None' for a in axes)}]"
-    return code if along in x.axes else f"{code}.expand({', '.join(emit.extent(a) if a == along else '-1' for a in axes)})"
