@@ -7,7 +7,8 @@ from pathlib import Path
 from anatomy.errors import AnatomyError, fail
 from anatomy.ir.graph import Diagram
 from anatomy.language import syntax as s
-from anatomy.language.program import Program, SpaceDefinition
+from anatomy.language.choices import SpaceDefinition, UnionDefinition
+from anatomy.language.program import Program
 from anatomy.language.scope import suggestion
 
 
@@ -49,7 +50,7 @@ def load_diagram(target: str) -> Diagram:
     return program.get(name or only(program, s.DiagramDecl, target))
 
 
-def load_space(target: str) -> SpaceDefinition:
+def load_space(target: str) -> SpaceDefinition | UnionDefinition:
     """The space that a target addresses."""
     program, name = resolve(target)
     name = name or only(program, s.SpaceDecl, target)

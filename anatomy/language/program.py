@@ -11,27 +11,10 @@ from anatomy.ir.poly import MAX_SIZE
 from anatomy.language import syntax as s
 from anatomy.language.bindings import MAX_FOUND, Bindings, Refused, shown
 from anatomy.language.body import Body, finish
+from anatomy.language.choices import SpaceDefinition, UnionDefinition
 from anatomy.language.rules import Rule, define_rule
 from anatomy.language.scope import Library, Module, suggestion
 from anatomy.language.weigh import MAX_ALL_NODES, MAX_CALLS, MAX_NODES, Calls, callees
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A hole and the diagrams that may fill it, by name."""
-
-    hole: str
-    options: tuple[tuple[str, Diagram], ...]
-
-
-@dataclass(frozen=True)
-class SpaceDefinition:
-    """A diagram with open holes and what may fill each: the input of the generator."""
-
-    name: str
-    base: Diagram
-    choices: tuple[Choice, ...]
-    span: Span | None = None
 
 
 @dataclass
@@ -233,7 +216,7 @@ class Program:
     def rule(self, name: str) -> Rule | None:
         return define_rule(self, name)
 
-    def space(self, name: str) -> SpaceDefinition | None:
+    def space(self, name: str) -> SpaceDefinition | UnionDefinition | None:
         from anatomy.language.spaces import define_space
 
         return define_space(self, name)

@@ -9,12 +9,13 @@ from anatomy.ir.graph import Diagram, Node
 from anatomy.ir.loop import boxes
 from anatomy.language import syntax as s
 from anatomy.language.calls import interface
+from anatomy.language.choices import Component, Decision, Domain, Refusal, SpaceDefinition
 from anatomy.language.scope import Module, suggestion
 from anatomy.language.weigh import callees
 from anatomy.ops import Hole
 
 if TYPE_CHECKING:
-    from anatomy.language.program import Choice, Program, SpaceDefinition
+    from anatomy.language.program import Program
 
 
 def fits(node: Node, filler: Diagram, opened: bool = False) -> dict[str, int] | str:
@@ -113,7 +114,7 @@ def called(module: Module, name: str, part: str) -> tuple[str, Module, s.Name] |
 
 def define_space(program: Program, name: str) -> SpaceDefinition | None:
     """Check a space: every hole has a choice, every option fits, none is named twice."""
-    from anatomy.language.program import Choice, SpaceDefinition
+    from anatomy.language.filling import refusal
 
     module = program.root
     declared = module.names[name]
@@ -131,7 +132,8 @@ def define_space(program: Program, name: str) -> SpaceDefinition | None:
     if parts and len(found) == 1:
         base = program.opened(home, word, parts) or base
     uses = {n.op.hole: n for n in boxes(base, base.nodes) if n.op.hole}
-    choices: list[Choice] = []
+    decisions: list[Decision] = []
+    refused: list[Refusal] = []
     failed = False
     for choice in declared.choices:
         if isinstance(choice, s.Later):
@@ -152,11 +154,11 @@ def define_space(program: Program, name: str) -> SpaceDefinition | None:
             module.report("E603", f"`{base.name}` has no hole `{hole}`", choice.hole, secondary=secondary, help=help)
             failed = True
             continue
-        if any(hole == c.hole for c in choices):
+        if any(hole == d.name for d in decisions):
             module.report("E204", f"hole `{hole}` is chosen twice", choice.hole)
             failed = True
             continue
-        options: dict[str, Diagram] = {}
+        options: dict[str, Component] = {}
         for option in (*choice.options, *((choice.family,) if choice.family else ())):
             inner = members(program, module, option)
             if inner is None:
@@ -171,10 +173,20 @@ def define_space(program: Program, name: str) -> SpaceDefinition | None:
                     module.report("E204", f"`{label}` is offered twice to hole `{hole}`", option)
                     failed = True
                 else:
-                    options[label] = filler
-        choices.append(Choice(hole, tuple(options.items())))
-    open_holes = [h for h in uses if not any(h == c.hole for c in choices)]
+                    options[label] = Component(label, filler, (), module.span(option))
+        legal = []
+        for label, component in () if failed else options.items():
+            reason = refusal(base, hole, component.diagram)  # type: ignore[arg-type]
+            if reason is None:
+                legal.append(component)
+            else:
+                refused.append(Refusal(hole, label, reason))
+        if options and not legal and not failed:
+            module.report("E604", f"no option of hole `{hole}` fits: {refused[-1].reason}", choice)
+            failed = True
+        decisions.append(Decision(hole, "hole", Domain("one", tuple(legal)), (hole,), span=module.span(choice)))
+    open_holes = [h for h in uses if not any(h == d.name for d in decisions)]
     if open_holes and not failed:
         module.report("E605", f"nothing is chosen for hole `{open_holes[0]}` of `{base.name}`", declared.name)
         failed = True
-    return None if failed else SpaceDefinition(name, base, tuple(choices), module.span(declared))
+    return None if failed else SpaceDefinition(name, base, tuple(decisions), refused=tuple(refused), span=module.span(declared))

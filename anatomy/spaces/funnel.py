@@ -111,5 +111,5 @@ def scan(space: Space, progress: Callable[[int, int], None] | None = None) -> Fu
             help="count it, or sample it: both work at any size",
         )  # fmt: skip
     found = classes(space, range(total), None if progress is None else lambda done: progress(done, total))
-    refused = tuple(f"`{r.option}` for hole `{r.hole}`: {r.reason}" for r in space.refused)
+    refused = tuple(f"`{r.label}` for hole `{r.name}`: {r.reason}" for r in space.refused)
     return Funnel(space.derivations, total, found, refused)

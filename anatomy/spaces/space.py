@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from anatomy.errors import fail
 from anatomy.ir.graph import Diagram
-from anatomy.language.filling import fill, refusal
-from anatomy.language.program import SpaceDefinition
+from anatomy.language.filling import fill
+from anatomy.language.choices import SpaceDefinition, UnionDefinition
 from anatomy.spaces.permutation import Permutation
 
 if TYPE_CHECKING:
@@ -32,15 +32,6 @@ class Member:
         return self._build()
 
 
-@dataclass(frozen=True)
-class Refused:
-    """An option that is offered to a hole but cannot fill it, with the reason."""
-
-    hole: str
-    option: str
-    reason: str
-
-
 class Space:
     """The fillings of a `space`, in lexicographic order of the choices as written, the last hole fastest.
 
@@ -54,28 +45,16 @@ class Space:
     (17, True)
     """
 
-    def __init__(self, definition: SpaceDefinition):
+    def __init__(self, definition: SpaceDefinition | UnionDefinition):
+        assert isinstance(definition, SpaceDefinition)
         self.definition = definition
         self.name = definition.name
         self.base = definition.base
-        self.offered = {c.hole: len(c.options) for c in definition.choices}
+        self.refused = definition.refused
         self.options: dict[str, dict[str, Diagram]] = {}
-        refused: list[Refused] = []
-        for choice in definition.choices:
-            legal: dict[str, Diagram] = {}
-            for option, filler in choice.options:
-                reason = refusal(self.base, choice.hole, filler)
-                if reason is None:
-                    legal[option] = filler
-                else:
-                    refused.append(Refused(choice.hole, option, reason))
-            if not legal:
-                raise fail(
-                    "E604", f"no option of hole `{choice.hole}` fits: {refused[-1].reason}" if choice.options else f"hole `{choice.hole}` has no options",
-                    definition.span,
-                )  # fmt: skip
-            self.options[choice.hole] = legal
-        self.refused = tuple(refused)
+        for decision in definition.decisions:
+            self.options[decision.name] = {c.label: c.diagram for c in decision.domain.components if c.diagram is not None}
+        self.offered = {hole: len(legal) + sum(r.name == hole for r in self.refused) for hole, legal in self.options.items()}
         self._names = {hole: tuple(legal) for hole, legal in self.options.items()}
         self._places = {hole: {o: k for k, o in enumerate(names)} for hole, names in self._names.items()}
 

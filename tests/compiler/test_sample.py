@@ -121,7 +121,7 @@ def diagram_of(sample: Program, name: str) -> Diagram:
 
     definition = sample.space("scores")
     assert definition is not None
-    order = [n for n, _ in definition.choices[0].options]
+    order = [c.label for c in definition.decisions[0].domain.components]
     found = Space(definition)[order.index(option)]
     return getattr(found, "diagram", found)
 

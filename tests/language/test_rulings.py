@@ -312,7 +312,7 @@ def test_ruling_20_holes_and_parts():
 def test_ruling_21_families_and_spaces():
     fillers = "diagram s1(q: [e], k: [e]) -> [] { out dot[e](q, k) }\ndiagram s2(q: [e], k: [e]) -> [] { out dot[e](q, q * k) }\n"
     found = program(HOLE + fillers + "family both = { s1, s2 }\nspace S of host { choose fit in both }\nfamily F of host { choose fit in { s1, s2 } }")
-    names = [[[name for name, _ in c.options] for c in found.space(word).choices] for word in ("S", "F")]
+    names = [[[c.label for c in d.domain.components] for d in found.space(word).decisions] for word in ("S", "F")]
     assert names == [[["s1", "s2"]], [["s1", "s2"]]], "a family of choices is accepted wherever a space is"
     refused(HOLE + fillers + "space S of host { choose fit in { s1 } require causal }", "E106")
 
