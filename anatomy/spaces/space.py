@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from anatomy.errors import fail
 from anatomy.ir.graph import Diagram
-from anatomy.language.filling import fill
 from anatomy.language.choices import SpaceDefinition, UnionDefinition
+from anatomy.language.filling import fill
 from anatomy.spaces.permutation import Permutation
 
 if TYPE_CHECKING:
