@@ -19,13 +19,13 @@ Renaming = dict[str, str]
 Key = tuple[object, ...]
 
 
-def term(diagram: Diagram) -> Canonical:
+def term(diagram: Diagram, initialisers: bool = False) -> Canonical:
     """The normal form of the term: equal when two diagrams are the same after merging equal boxes.
 
-    Initialisers and frozen flags are not counted (ruling 11).
+    Initialisers and frozen flags are not counted (ruling 11), unless they are asked for.
     """
     smaller, alike = _merge(slide(diagram))
-    return write(smaller, diagram, False, alike)
+    return write(smaller, diagram, initialisers, alike)
 
 
 def merged(diagram: Diagram) -> Diagram:

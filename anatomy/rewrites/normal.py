@@ -108,9 +108,9 @@ def form(diagram: Diagram) -> Canonical:
     return written(normal(diagram))
 
 
-def written(found: Normal) -> Canonical:
-    """See `form`."""
-    return term(_bracketless(found.diagram))
+def written(found: Normal, initialisers: bool = False) -> Canonical:
+    """See `form`; with `initialisers`, forms whose weights are drawn in different ways are different."""
+    return term(_bracketless(found.diagram), initialisers)
 
 
 def normal(diagram: Diagram, seconds: float = SECONDS, boxes: int = BOXES) -> Normal:
