@@ -124,6 +124,19 @@ class Filling:
         return True
 
 
+class Joining(Filling):
+    """A filling of a base that is a filler itself: what its fillers need of the header becomes its own `where`."""
+
+    def prove(self, left: Poly, right: Poly) -> bool:
+        sizes = self.builder.sizes
+        if not sizes.equal(left, right):
+            self.licensed.append(Equation(left, right, self.base.span))
+            for axis, value in ((left.as_variable(), right), (right.as_variable(), left)):
+                if axis is not None and sizes.define(axis, value):
+                    break
+        return True
+
+
 def fill_one(base: Diagram, hole: str, filler: Diagram, opened: bool = False) -> Diagram:
     """The base with one hole filled at every use; other holes stay open, and so do those of the filler where it may have some.
 

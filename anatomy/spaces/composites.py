@@ -1,0 +1,135 @@
+"""Several components put together as one: open diagrams of a hole's own interface, whose holes are numbered.
+
+Converts: the interface of a hole and a form (`seq`, `bag`, `set`, `dag`) into a diagram with the same header and holes
+`1`, `2`, ... for the components, so that composites are filled and checked as everything else is.
+Non-goals: which components stand there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from anatomy.errors import AnatomyError, fail
+from anatomy.ir.builder import Builder, View
+from anatomy.ir.graph import Diagram, Output
+from anatomy.ir.op import Op
+from anatomy.language.choices import Join
+from anatomy.ops import Add, Extremum, Hole, Multiply
+
+JOINS: dict[Join, Op] = {"add": Add(), "multiply": Multiply(), "max": Extremum("max"), "min": Extremum("min")}
+
+
+class Skeleton:
+    """A diagram with the header of a hole, in the making."""
+
+    def __init__(self, hole: Hole):
+        self.hole = hole
+        count = 1 + max((k for axes in (*hole.takes_axes, *hole.gives_axes) for k in axes), default=-1)
+        self.own = tuple(hole.roles) if len(hole.roles) == count else tuple(f"a{k + 1}" for k in range(count))
+        self.builder = Builder()
+        for axis in self.own:
+            self.builder.axis(axis)
+        words = hole.words or tuple(f"x{k + 1}" for k in range(len(hole.takes_axes)))
+        self.inputs = [
+            self.builder.input(word, [self.own[k] for k in axes], kind)
+            for word, axes, kind in zip(words, hole.takes_axes, hole.takes_kinds, strict=True)
+        ]
+
+    def use(self, k: int, views: Sequence[View]) -> tuple[View, ...]:
+        """Hole `k`, of the same interface."""
+        hole = self.hole
+        op = Hole(
+            f"{k}", hole.takes_axes, hole.gives_axes, hole.takes_kinds, hole.gives_kinds, f"{k}", hole.words, hole.roles
+        )
+        return self.builder.add(op, self.own, views, trusted=True)
+
+    def finish(self, name: str, views: Sequence[View]) -> Diagram:
+        hole = self.hole
+        outputs = [
+            Output(view.port, tuple(self.own[k] for k in axes), None, kind)
+            for view, axes, kind in zip(views, hole.gives_axes, hole.gives_kinds, strict=True)
+        ]
+        return self.builder.finish(name, outputs, header=self.own)
+
+
+def passes(hole: Hole) -> str | None:
+    """Why a hole cannot pass its first wire on, or None when it can."""
+    if len(hole.gives_axes) != 1 or not hole.takes_axes:
+        return "it must take a wire and give one"
+    if frozenset(hole.takes_axes[0]) != frozenset(hole.gives_axes[0]) or hole.takes_kinds[0].name != hole.gives_kinds[0].name:
+        return "the type of its result is not that of its first operand"
+    return None
+
+
+def composes(hole: Hole) -> str | None:
+    """Why what fills a hole cannot be composed with what fills it too, or None when it can."""
+    return passes(hole) if len(hole.takes_axes) == 1 else "it must take one wire"
+
+
+def joins(hole: Hole) -> str | None:
+    """Why two results of a hole cannot be joined, or None when they can."""
+    if len(hole.gives_axes) != 1:
+        return "it must give one wire"
+    return None if hole.gives_kinds[0].name == "real" else f"its result is no real but {hole.gives_kinds[0]}"
+
+
+def cells(hole: Hole) -> str | None:
+    """Why a hole cannot hold a cell, or None when it can."""
+    return composes(hole) or joins(hole)
+
+
+def identity(hole: Hole) -> Diagram:
+    """What passes the first wire on. Raises AnatomyError E604."""
+    _need(hole, "be passed", passes)
+    made = Skeleton(hole)
+    return made.finish("none", made.inputs[:1])
+
+
+def sequence(hole: Hole, count: int) -> Diagram:
+    """`count` components, one after the other. Raises AnatomyError E604."""
+    _need(hole, "hold a sequence", composes)
+    made = Skeleton(hole)
+    views: Sequence[View] = made.inputs
+    for k in range(count):
+        views = made.use(k + 1, views)
+    return made.finish("seq", views)
+
+
+def beside(hole: Hole, count: int, join: Join) -> Diagram:
+    """`count` components on the same operands; `((1 + 2) + 3)` with `+` or another way to join. Raises AnatomyError E604."""
+    _need(hole, "hold several components", joins)
+    made = Skeleton(hole)
+    (total,) = made.use(1, made.inputs)
+    for k in range(1, count):
+        (more,) = made.use(k + 1, made.inputs)
+        (total,) = made.builder.add(JOINS[join], (), [total, more])
+    return made.finish("bag", [total])
+
+
+def cell(hole: Hole, vertices: int, edges: Sequence[tuple[int, int]]) -> Diagram:
+    """Vertex 0 is the input, the last the output, each other vertex `k` a component on the sum of what its edges bring.
+
+    A vertex stands once, however many read it. Raises AnatomyError E604 (the hole holds no cell), E605 (a vertex that nothing reaches).
+    """
+    _need(hole, "hold a cell", cells)
+    made = Skeleton(hole)
+    values: list[View] = made.inputs[:1]
+    for v in range(1, vertices):
+        before = sorted({a for a, b in edges if b == v})
+        if not before or before[-1] >= v:
+            raise fail("E605", f"vertex {v} of the cell has no edge from a vertex before it")
+        total = values[before[0]]
+        for a in before[1:]:
+            (total,) = made.builder.add(Add(), (), [total, values[a]])
+        values.append(total if v == vertices - 1 else made.use(v, [total])[0])
+    return made.finish("dag", values[-1:])
+
+
+def _need(hole: Hole, what: str, test: Callable[[Hole], str | None]) -> None:
+    reason = test(hole)
+    if reason is not None:
+        raise not_able(hole, what, reason)
+
+
+def not_able(hole: Hole, what: str, reason: str) -> AnatomyError:
+    return fail("E604", f"hole `{hole.label}` cannot {what}: {reason}")
