@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from weakref import ReferenceType, ref
 
 from anatomy.errors import AnatomyError, fail
+from anatomy.ir.canonical import digest
 from anatomy.ir.graph import Diagram
 from anatomy.ir.loop import boxes
 from anatomy.ir.op import Problem
@@ -66,6 +67,7 @@ class Assembler:
     decisions: tuple[Decision, ...]
     fillers: dict[tuple[int, Value], Diagram] = field(default_factory=dict)
     inner: dict[int, Assembler] = field(default_factory=dict)
+    digests: dict[int, tuple[Diagram, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.prepared = Prepared(self.base)
@@ -105,6 +107,7 @@ class Assembler:
         if found is None:
             if len(self.fillers) >= MAX_FILLERS:
                 self.fillers.clear()
+                self.digests.clear()
             found = self.fillers[k, value] = self.made(k, value)
         return found
 
@@ -131,15 +134,21 @@ class Assembler:
         if not self.spread(k, value):
             return self.component(k, value, hole)
         parts = [self.filler(k, part) for part in value.parts]
-        count = len(parts)
         match domain.form:
             case "seq":
-                skeleton = sequence(hole, count)
+                skeleton = sequence(hole, len(parts))
             case "dag":
-                skeleton = cell(hole, count + 2, value.edges)
+                skeleton = cell(hole, self.marks(parts), value.edges)
             case _:
-                skeleton = beside(hole, count, domain.join)
+                skeleton = beside(hole, len(parts), domain.join)
         return joined(skeleton, parts, _called(value))
+
+    def marks(self, parts: Sequence[Diagram]) -> list[str]:
+        """What the components are, whatever they are called."""
+        for part in parts:
+            if id(part) not in self.digests:
+                self.digests[id(part)] = part, digest(part)
+        return [self.digests[id(part)][1] for part in parts]
 
     def spread(self, k: int, value: Value) -> bool:
         """Whether a value is several components put together; a component may be called `seq` too."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from anatomy.errors import AnatomyError, fail
 from anatomy.ir.builder import Builder, View
 from anatomy.ir.graph import Diagram, Output
+from anatomy.ir.labelling import label
 from anatomy.ir.op import Op
 from anatomy.language.choices import Join
 from anatomy.ops import Add, Extremum, Hole, Multiply
@@ -99,30 +100,35 @@ def beside(hole: Hole, count: int, join: Join) -> Diagram:
     """`count` components on the same operands; `((1 + 2) + 3)` with `+` or another way to join. Raises AnatomyError E604."""
     _need(hole, "hold several components", joins)
     made = Skeleton(hole)
-    (total,) = made.use(1, made.inputs)
-    for k in range(1, count):
-        (more,) = made.use(k + 1, made.inputs)
-        (total,) = made.builder.add(JOINS[join], (), [total, more])
-    return made.finish("bag", [total])
+    return made.finish("bag", [_total(made, [made.use(k + 1, made.inputs)[0] for k in range(count)], JOINS[join])])
 
 
-def cell(hole: Hole, vertices: int, edges: Sequence[tuple[int, int]]) -> Diagram:
+def cell(hole: Hole, marks: Sequence[str], edges: Sequence[tuple[int, int]]) -> Diagram:
     """Vertex 0 is the input, the last the output, each other vertex `k` a component on the sum of what its edges bring.
 
-    A vertex stands once, however many read it. Raises AnatomyError E604 (the hole holds no cell), E605 (a vertex that nothing reaches).
+    A vertex stands once, however many read it. `marks` say what the components are: a sum is taken in the canonical order
+    of the labelled graph, so cells that differ in the numbers of their vertices are one diagram up to isomorphism.
+    Raises AnatomyError E604 (the hole holds no cell), E605 (a vertex that nothing reaches).
     """
     _need(hole, "hold a cell", cells)
-    made = Skeleton(hole)
+    made, last = Skeleton(hole), len(marks) + 1
     values: list[View] = made.inputs[:1]
-    for v in range(1, vertices):
-        before = sorted({a for a, b in edges if b == v})
-        if not before or before[-1] >= v:
+    order, _ = label(["input", *(f"at {mark}" for mark in marks), "output"], [(a, b, "edge") for a, b in edges])
+    place = {v: k for k, v in enumerate(order)}
+    for v in range(1, last + 1):
+        before = sorted({a for a, b in edges if b == v}, key=lambda a: place[a])
+        if not before or max(before) >= v:
             raise fail("E605", f"vertex {v} of the cell has no edge from a vertex before it")
-        total = values[before[0]]
-        for a in before[1:]:
-            (total,) = made.builder.add(Add(), (), [total, values[a]])
-        values.append(total if v == vertices - 1 else made.use(v, [total])[0])
+        total = _total(made, [values[a] for a in before], JOINS["add"])
+        values.append(total if v == last else made.use(v, [total])[0])
     return made.finish("dag", values[-1:])
+
+
+def _total(made: Skeleton, views: Sequence[View], op: Op) -> View:
+    total = views[0]
+    for view in views[1:]:
+        (total,) = made.builder.add(op, (), [total, view])
+    return total
 
 
 def _need(hole: Hole, what: str, test: Callable[[Hole], str | None]) -> None:
