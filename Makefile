@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 ORACLES := .venv/.oracles
 
-.PHONY: demo test test-slow oracles oracle-packages check golden bench bench-regularity map clean fuzz-regularity
+.PHONY: demo test test-slow oracles oracle-packages check golden bench bench-regularity bench-generator map clean fuzz-regularity
 
 demo: $(READY)
 	@$(BIN)/python examples/demo.py
@@ -40,7 +40,7 @@ map: $(READY)
 
 # Everything that is timed, 20 minutes or so; other packages take part where they could be downloaded.
 bench: $(READY) oracle-packages
-	@for script in $(filter-out benchmarks/bench_regularity.py,$(wildcard benchmarks/bench_*.py)); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for script in $(filter-out benchmarks/bench_regularity.py benchmarks/bench_generator.py,$(wildcard benchmarks/bench_*.py)); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 # The Lipschitz check against its goals and against others: ten minutes or so. auto_LiRPA gets an environment of its own.
 bench-regularity: $(READY)
@@ -51,6 +51,20 @@ bench-regularity: $(READY)
 	  || .venv-lirpa/bin/python -m pip install --quiet --disable-pip-version-check --no-deps 'auto_LiRPA==0.7.1' appdirs 2> /dev/null \
 	  || echo "auto_LiRPA 0.7.1 could not be installed: its column stays empty"
 	@$(BIN)/python benchmarks/bench_regularity.py $(BENCH)
+
+# The generator's rates, and those of PyGlove and NePS for the same spaces, each in an environment of its own: five minutes or so.
+bench-generator: $(READY)
+	@test -x .venv-pyglove/bin/python || $(BIN)/python -m venv .venv-pyglove
+	@.venv-pyglove/bin/python -c 'import pyglove' 2> /dev/null \
+	  || .venv-pyglove/bin/python -m pip install --quiet --disable-pip-version-check 'pyglove==0.4.5' 2> /dev/null \
+	  || echo "PyGlove 0.4.5 could not be installed: its columns stay empty"
+	@test -x .venv-neps/bin/python || { \
+	  $(BIN)/python -m venv .venv-neps \
+	  && ls -d "$$PWD"/.venv/lib/python*/site-packages > "$$(ls -d .venv-neps/lib/python*/site-packages)/torch.pth"; }
+	@.venv-neps/bin/python -c 'import neps' 2> /dev/null \
+	  || .venv-neps/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r benchmarks/peers_generator/requirements-neps.txt 2> /dev/null \
+	  || echo "NePS 0.17.0 could not be installed: its columns stay empty"
+	@$(BIN)/python benchmarks/bench_generator.py $(BENCH)
 
 # The Lipschitz check against 10,000 random questions, about an hour; what was stopped goes on where it was.
 fuzz-regularity: $(READY)
@@ -64,4 +78,4 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-lirpa demo-out fuzz-out dist
+	rm -rf .venv .venv-lirpa .venv-pyglove .venv-neps demo-out fuzz-out dist
