@@ -1,9 +1,10 @@
-"""`space count|funnel|show|sample`: members of a space, counted before one is built."""
+"""`space count|show|sample`: members of a space, counted before one is built; `funnel`, `explain`, `discover` are in their own file."""
 
 from __future__ import annotations
 
 import argparse
 
+from anatomy.cli import funnel
 from anatomy.cli.output import add_json, emit
 from anatomy.errors import fail
 
@@ -12,7 +13,6 @@ def add(name: str, parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     for action, words in (
         ("count", "how many members, exactly and at once"),
-        ("funnel", "how many remain after typing and after merging equal diagrams"),
         ("show", "one member as text, or a list of all"),
         ("sample", "some members at random"),
     ):
@@ -25,6 +25,7 @@ def add(name: str, parser: argparse.ArgumentParser) -> None:
             sub.add_argument("--seed", type=int, default=0)
         add_json(sub)
         sub.set_defaults(run=run)
+    funnel.add(actions)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -35,12 +36,6 @@ def run(options: argparse.Namespace) -> int:
     match options.action:
         case "count":
             emit({"derivations": total, "holes": space.sizes()}) if options.json else print(total)
-        case "funnel":
-            found = space.funnel()
-            if options.json:
-                emit(found.as_data())
-            else:
-                print(found.as_text())
         case "show" if options.index is not None:
             if not -total <= options.index < total:
                 raise fail("E606", f"there is no member {options.index}: the space has {total}, counted from 0")

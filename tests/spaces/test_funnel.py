@@ -23,11 +23,11 @@ def test_the_cosine_is_the_dot_product_of_unit_vectors() -> None:
 
 def test_merged_members_compute_the_same_and_every_rank_is_in_one_class() -> None:
     found = load("zoo:spaces/scores")
-    seen: list[tuple[int, int]] = []
-    funnel = found.funnel(lambda done, total: seen.append((done, total)))
+    seen: list[tuple[str, int, int]] = []
+    funnel = found.funnel(level="L2", progress=lambda *said: seen.append(said))
     ranks = [i for c in funnel.classes for i in (c.index, *(a.index for a in c.aliases))]
     assert sorted(ranks) == list(range(len(found)))
-    assert seen[-1] == (len(found), len(found))
+    assert ("rows", len(found), len(found)) in seen
     assert 0 < len(found) - funnel.canonical < len(found)
     x = torch.randn(6, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
     for merged in funnel.merged[::24]:

@@ -145,8 +145,7 @@ def recorded(space: Space, found: Found) -> Funnel:
 
 def symmetric(space: Space) -> int | None:
     """Members up to declared symmetry, where a space says."""
-    found = getattr(space, "orbits", None)
-    return found() if callable(found) else found
+    return getattr(space, "orbits", None)
 
 
 def filters(kept: np.ndarray, asked: tuple[Requirement, ...]) -> tuple[Filter, ...]:

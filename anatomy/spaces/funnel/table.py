@@ -69,7 +69,7 @@ def _notes(f: Funnel) -> Iterator[str]:
     if found.searched < len(found.conjectures) + sum(m.derived for m in found.merges):
         notes.append(f"a derivation was searched for {found.searched:,} pairs that are equal in numbers, not for all")
     notes += [f"refused: {words}" for words in f.refused]
-    yield from ([""] + notes if notes else [])
+    yield from (["", *notes] if notes else [])
 
 
 def _reasons(f: Funnel, most: int) -> Iterator[str]:
