@@ -11,6 +11,9 @@ from anatomy.rewrites.atoms import Ref
 from anatomy.rewrites.products import Algebra
 from anatomy.rewrites.terms import Factor, Number, Sum, Term, number, scaled
 
+AT_ZERO = {"abs": "abs_scale", "relu": "relu_scale", "sin": "sin_neg", "tanh": "tanh_neg"}
+"""Functions that are 0 at 0, each with the law that says so: homogeneous ones (scale by 0) and odd ones."""
+
 
 @dataclass
 class Functions:
@@ -147,6 +150,9 @@ class Functions:
     def mapped(self, op: Map, terms: Sum) -> Sum | None:
         algebra = self.algebra
         finite = self.atoms.finite(terms)
+        if not terms and op.function in AT_ZERO:
+            algebra.used(AT_ZERO[op.function])
+            return terms
         match op.function:
             case "neg":
                 algebra.used("mul_minus_one")

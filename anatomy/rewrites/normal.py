@@ -17,6 +17,7 @@ from anatomy.ops import (
     Contract,
     Divide,
     Expand,
+    Extremum,
     Gather,
     Literal,
     Map,
@@ -320,6 +321,9 @@ class _Writer:
                 return self.functions.power(read(node.ports[0]), value) if exponent == number(value) else None
             case Where():
                 return self._where(node)
+            case Extremum() if (same := read(node.ports[0])) == read(node.ports[1]):
+                algebra.used("max_self", *(("min_neg",) if op.which == "min" else ()))
+                return same
             case _:
                 return self._linear(node)
 
