@@ -15,7 +15,7 @@ from anatomy.language.choices import Both, Condition, Either, Not, Test
 FALSE, TRUE = 0, 1
 DEEPEST = 100
 """Brackets and `not`s in one condition."""
-WORK = 1_500_000
+WORK = 600_000
 """Steps of simplification that one space may take."""
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from functools import cached_property
 from itertools import accumulate
 
 from anatomy.errors import fail
 from anatomy.spaces.tree.node import Foreign, Node, Ranges, admit
 from anatomy.spaces.tree.orbit import LARGEST, cell_orbits
 from anatomy.spaces.tree.sequence import before
-from anatomy.spaces.tree.series import ZERO, Series, add, multiply
+from anatomy.spaces.tree.series import ONE, Series, add, multiply, total
 from anatomy.spaces.tree.value import Value
 
 MOST = 64
@@ -43,15 +44,20 @@ class Dag(Node):
         self.labellings = [of.count ** (v - 2) for v in range(least, most + 1)]
         self.heads = [0, *accumulate(a * b for a, b in zip(self.adjacencies, self.labellings, strict=True))]
         self.count = self.heads[-1]
-        self.labels = [(1,)]
-        for _ in range(most - 2):
-            self.labels.append(multiply(self.labels[-1], of.sizes))
-        self.sizes = ZERO
-        for v, ways in zip(range(least, most + 1), self.adjacencies, strict=True):
-            self.sizes = add(self.sizes, multiply((ways,), self.labels[v - 2]))
         self.orbits = None
         if of.orbits is not None and most <= LARGEST:
             self.orbits = sum(cell_orbits(v, self.edges, of.orbits) for v in range(least, most + 1))
+
+    @cached_property
+    def labels(self) -> list[Series]:
+        """By the number of vertices between, how many labellings there are of each size."""
+        found = [ONE]
+        for _ in range(self.most - 2):
+            found.append(multiply(found[-1], self.of.sizes))
+        return found
+
+    def sized(self) -> Series:
+        return total(multiply((ways,), self.labels[self.least - 2 + k]) for k, ways in enumerate(self.adjacencies))
 
     def _completions(self, v: int, i: int, j: int, state: int, left: int) -> int:
         """How many ways to decide the edges i > j, i > j + 1, .., then rows i + 1, ..; see `_after` for the state."""
@@ -67,7 +73,7 @@ class Dag(Node):
                 after = _after(*key, present)
                 if after is None:
                     continue
-                if after == ():
+                if not after:
                     total += 1
                 elif after in memo:
                     total += memo[after]
@@ -88,7 +94,8 @@ class Dag(Node):
     def _split(self, place: int) -> tuple[int, int, int]:
         """Vertices, place among the adjacencies, place among the labellings."""
         block = bisect_right(self.heads, place) - 1
-        return self.least + block, *divmod(place - self.heads[block], self.labellings[block])
+        rest, labels = divmod(place - self.heads[block], self.labellings[block])
+        return self.least + block, rest, labels
 
     def unrank(self, place: int) -> Value:
         v, rest, labels = self._split(place)
@@ -141,10 +148,8 @@ class Dag(Node):
         if place >= self.count:
             return self.sizes
         v, rest, labels = self._split(place)
-        result = ZERO
-        for u in range(self.least, v):
-            result = add(result, multiply((self.adjacencies[u - self.least],), self.labels[u - 2]))
-        result = add(result, multiply((rest,), self.labels[v - 2]))
+        fewer = total(multiply((self.adjacencies[u - self.least],), self.labels[u - 2]) for u in range(self.least, v))
+        result = add(fewer, multiply((rest,) if rest else (), self.labels[v - 2]))
         return add(result, before(self.of, self._digits(v, labels)))
 
     def labelled(self, label: str) -> Ranges:

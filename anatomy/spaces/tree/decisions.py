@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from itertools import pairwise
 
 from anatomy.errors import fail
 from anatomy.language.choices import Condition, Decision, Domain, Test, Within
@@ -77,7 +78,6 @@ class Decisions:
                 self.names.setdefault(name, (k, position))
         self._tables: dict[Digit | tuple[int, bool], tuple[list[Value], list[str], dict[str, int]] | None] = {}
         self._root(excepts, where, within, weighted)
-        self.count = self.total
 
     # the diagram --------------------------------------------------------------------------------
 
@@ -114,7 +114,7 @@ class Decisions:
         pending = tuple(f for f in whens if f not in (TRUE, FALSE))
         budget = tuple(min(w.distance, len(ball)) for w, ball in zip(within, balls, strict=True))
         self.start, self.layers = grow(table, (conditions, pending, budget), whens, edges, balls)
-        self.total = self.start.total
+        self.count = self.total = self.start.total
 
     def _edges(self, k: int, active: bool, atoms: list[tuple[Ranges, Ranges]], weighted: bool) -> list[tuple[int, int, int, int]]:
         """Runs of places that no atom tells apart: start, stop, which atoms hold, weight."""
@@ -123,7 +123,7 @@ class Decisions:
         weigh = [(r, w) for label, w in self.decisions[k].prefer.items() for r in (places(node, label),)] if weighted else []
         cuts = sorted({0, node.count, *(e for ranges in (*own, *(r for r, _ in weigh)) for r in ranges for e in r)})
         found = []
-        for start, stop in zip(cuts[:-1], cuts[1:], strict=True):
+        for start, stop in pairwise(cuts):
             truths = sum(1 << i for i, ranges in enumerate(own) if _inside(ranges, start))
             weight = next((w for ranges, w in weigh if _inside(ranges, start)), 1)
             found.append((start, stop, truths, weight))

@@ -15,7 +15,7 @@ from anatomy.spaces.tree.subset import Subset
 from anatomy.spaces.tree.tree import Tree
 
 Inner = Callable[[tuple[Decision, ...]], Below]
-LONGEST = 2_000
+LONGEST = 100
 """Components that a sequence or a choice of several may have."""
 
 

@@ -67,12 +67,12 @@ class Grading(ABC):
         """The rank of the member that stands at this place among those of a grade."""
         state, digits = self.tree.start, []
         for k in range(len(self.tree.decisions)):
-            for start, stop, child in zip(state.starts, state.stops, state.children, strict=True):
-                after = self.total(child)
-                here = self._within(k, state.active, start, stop, after, grade)
-                if place < here:
-                    break
+            edge = 0
+            while place >= (here := self._along(k, state, edge, grade)):
                 place -= here
+                edge += 1
+            start, stop, child = state.starts[edge], state.stops[edge], state.children[edge]
+            after = self.total(child)
             low, high = start, stop  # the last place before which no more than `place` of the grade stand
             while high - low > 1:
                 middle = (low + high) // 2
@@ -85,6 +85,9 @@ class Grading(ABC):
             digits.append(low)
             state = child
         return self.tree.index(digits)
+
+    def _along(self, k: int, state: State, edge: int, grade: int) -> int:
+        return self._within(k, state.active, state.starts[edge], state.stops[edge], self.total(state.children[edge]), grade)
 
     def _within(self, k: int, active: bool, start: int, stop: int, after: Series, grade: int) -> int:
         piece = self.piece(k, active, start, stop)

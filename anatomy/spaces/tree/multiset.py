@@ -9,7 +9,7 @@ from math import comb
 
 from anatomy.spaces.tree.node import Foreign, Node, Ranges, admit
 from anatomy.spaces.tree.sequence import size_at
-from anatomy.spaces.tree.series import ZERO, Series, add, multisets, shift, subtract
+from anatomy.spaces.tree.series import Series, add, all_multisets, shift, subtract, total
 from anatomy.spaces.tree.value import Value
 
 
@@ -25,19 +25,19 @@ class Multiset(Node):
     label = "bag"
     step = 0
     """What the next part exceeds the last one by, at least."""
-    series: staticmethod = staticmethod(multisets)
+    series = staticmethod(all_multisets)
 
     def __init__(self, of: Node, least: int, most: int):
         self.of, self.least, self.most = of, least, most
         admit(most * of.count.bit_length(), "a choice of several")
         self.heads = [0, *accumulate(self.ways(of.count, k) for k in range(least, most + 1))]
         self.count = self.heads[-1]
-        self.sizes = ZERO
-        for k in range(least, most + 1):
-            self.sizes = add(self.sizes, self.series(of.sizes, k))
         self.orbits = None
         if of.orbits is not None:
             self.orbits = self.count if of.orbits == of.count else self.modulo(of.orbits)
+
+    def sized(self) -> Series:
+        return total(self.series(self.of.sizes, self.most)[self.least :])
 
     @staticmethod
     def ways(n: int, k: int) -> int:
@@ -79,13 +79,12 @@ class Multiset(Node):
     def below(self, place: int) -> Series:
         if place >= self.count:
             return self.sizes
-        digits, result, size, low = self.digits(place), ZERO, 0, 0
-        for k in range(self.least, len(digits)):
-            result = add(result, self.series(self.of.sizes, k))
+        digits, size, low = self.digits(place), 0, 0
+        result = total(self.series(self.of.sizes, self.most)[self.least : len(digits)])
         for k, digit in enumerate(digits):
             left = len(digits) - k
             # those whose part k lies in low .. digit - 1: all that stay at or above low, less all that stay at or above digit
-            smaller = subtract(self.series(self.tail(low), left), self.series(self.tail(digit), left))
+            smaller = subtract(self.series(self.tail(low), left)[left], self.series(self.tail(digit), left)[left])
             result = add(result, shift(smaller, size))
             size += size_at(self.of, digit)
             low = digit + self.step

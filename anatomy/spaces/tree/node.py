@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 
 from anatomy.errors import fail
 from anatomy.spaces.tree.series import Series
@@ -27,8 +28,16 @@ class Node(ABC):
     """
 
     count: int
-    sizes: Series
     orbits: int | None
+
+    @cached_property
+    def sizes(self) -> Series:
+        """How many values there are of each size; made when it is first asked for."""
+        return self.sized()
+
+    @abstractmethod
+    def sized(self) -> Series:
+        """As `sizes`."""
 
     @abstractmethod
     def unrank(self, place: int) -> Value:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import accumulate
 from typing import Protocol
 
@@ -15,10 +16,12 @@ from anatomy.spaces.tree.value import Value
 class Below(Protocol):
     """The decisions that a component brings with it: a node whose values are tuples."""
 
-    count: int
-    sizes: Series
-    orbits: int | None
-
+    @property
+    def count(self) -> int: ...
+    @property
+    def sizes(self) -> Series: ...
+    @property
+    def orbits(self) -> int | None: ...
     def unrank(self, place: int) -> tuple[Value, ...]: ...
     def rank(self, values: Sequence[Value]) -> int: ...
     def below(self, place: int) -> Series: ...
@@ -40,13 +43,22 @@ class Options(Node):
         self.heads = [0, *accumulate(1 if inner is None else inner.count for _, _, inner in cases)]
         self.count = self.heads[-1]
         self.places = {label: k for k, (label, _, _) in enumerate(cases)}
-        self.prefix: list[Series] = [()]
         orbits: int | None = 0
-        for _, size, inner in cases:
-            self.prefix.append(add(self.prefix[-1], shift(ONE if inner is None else inner.sizes, size)))
+        for _, _, inner in cases:
             each = 1 if inner is None else inner.orbits
             orbits = None if orbits is None or each is None else orbits + each
-        self.sizes, self.orbits = self.prefix[-1], orbits
+        self.orbits = orbits
+
+    @cached_property
+    def prefix(self) -> list[Series]:
+        """How many values there are of each size before each case."""
+        found: list[Series] = [()]
+        for _, size, inner in self.cases:
+            found.append(add(found[-1], shift(ONE if inner is None else inner.sizes, size)))
+        return found
+
+    def sized(self) -> Series:
+        return self.prefix[-1]
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from functools import cached_property
 from itertools import accumulate
 
 from anatomy.spaces.tree.node import Foreign, Node, Ranges, admit
-from anatomy.spaces.tree.series import ZERO, Series, add, multiply, power, shift
+from anatomy.spaces.tree.series import ONE, ZERO, Series, add, multiply, power, shift, total
 from anatomy.spaces.tree.value import Value
 
 
@@ -23,16 +24,22 @@ class Sequence(Node):
         admit(most * of.count.bit_length(), "a sequence")
         self.of, self.least, self.most = of, least, most
         self.powers = [1]
-        self.series = [(1,)]
         for _ in range(most):
             self.powers.append(self.powers[-1] * of.count)
-            self.series.append(multiply(self.series[-1], of.sizes))
         self.heads = [0, *accumulate(self.powers[least:])]
         self.count = self.heads[-1]
-        self.sizes = ZERO
-        for k in range(least, most + 1):
-            self.sizes = add(self.sizes, self.series[k])
         self.orbits = None if of.orbits is None else sum(of.orbits**k for k in range(least, most + 1))
+
+    @cached_property
+    def series(self) -> list[Series]:
+        """By length, how many sequences there are of each size."""
+        found = [ONE]
+        for _ in range(self.most):
+            found.append(multiply(found[-1], self.of.sizes))
+        return found
+
+    def sized(self) -> Series:
+        return total(self.series[self.least :])
 
     def digits(self, place: int) -> list[int]:
         block = bisect_right(self.heads, place) - 1
@@ -59,10 +66,8 @@ class Sequence(Node):
     def below(self, place: int) -> Series:
         if place >= self.count:
             return self.sizes
-        digits, result = self.digits(place), ZERO
-        for k in range(self.least, len(digits)):
-            result = add(result, self.series[k])
-        return add(result, before(self.of, digits))
+        digits = self.digits(place)
+        return add(total(self.series[self.least : len(digits)]), before(self.of, digits))
 
     def labelled(self, label: str) -> Ranges:
         return ((0, self.count),) if label == "seq" and self.count else ()

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from math import comb
 
@@ -34,6 +35,14 @@ def add(a: Series, b: Series) -> Series:
     if len(a) < len(b):
         a, b = b, a
     return trim([x + (b[k] if k < len(b) else 0) for k, x in enumerate(a)])
+
+
+def total(parts: Iterable[Series]) -> Series:
+    """Things of any kind."""
+    result = ZERO
+    for part in parts:
+        result = add(result, part)
+    return result
 
 
 def subtract(a: Series, b: Series) -> Series:
@@ -81,27 +90,37 @@ def power(a: Series, k: int) -> Series:
     return result
 
 
-@lru_cache(4096)
 def multisets(a: Series, k: int) -> Series:
     """Multisets of k things: the coefficient of y^k in `prod_t (1 - y x^t)^-a_t`.
 
     >>> multisets((0, 3), 2), multisets((0, 1, 1), 2)
     ((0, 0, 6), (0, 0, 1, 1, 1))
     """
-    return _chosen(a, k, lambda n, j: comb(n + j - 1, j) if n else int(j == 0))
+    return all_multisets(a, k)[k]
 
 
-@lru_cache(4096)
 def subsets(a: Series, k: int) -> Series:
     """Sets of k different things: the coefficient of y^k in `prod_t (1 + y x^t)^a_t`.
 
     >>> subsets((0, 3), 2), subsets((0, 1, 1), 2)
     ((0, 0, 3), (0, 0, 0, 1))
     """
-    return _chosen(a, k, comb)
+    return all_subsets(a, k)[k]
 
 
-def _chosen(a: Series, k: int, ways) -> Series:  # type: ignore[no-untyped-def]
+@lru_cache(4096)
+def all_multisets(a: Series, most: int) -> tuple[Series, ...]:
+    """Multisets of 0 .. most things."""
+    return _chosen(a, most, lambda n, j: comb(n + j - 1, j) if n else int(j == 0))
+
+
+@lru_cache(4096)
+def all_subsets(a: Series, most: int) -> tuple[Series, ...]:
+    """Sets of 0 .. most different things."""
+    return _chosen(a, most, comb)
+
+
+def _chosen(a: Series, k: int, ways: Callable[[int, int], int]) -> tuple[Series, ...]:
     rows: list[Series] = [ONE, *[ZERO] * k]
     for size, count in enumerate(a):
         if count:
@@ -113,4 +132,4 @@ def _chosen(a: Series, k: int, ways) -> Series:  # type: ignore[no-untyped-def]
                     row = add(row, multiply(rows[total - j], drawn[j]))
                 fresh.append(row)
             rows = fresh
-    return rows[k]
+    return tuple(rows)

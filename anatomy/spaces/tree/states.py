@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from anatomy.errors import fail
 from anatomy.spaces.tree.conditions import FALSE, TRUE, Formulas
@@ -51,7 +51,7 @@ class State:
 
 
 def grow(
-    table: Formulas, first: Key, whens: Sequence[int], edges: Sequence[dict[bool, Edges]], balls: Sequence[dict[int, int]]
+    table: Formulas, first: Key, whens: Sequence[int], edges: Sequence[Mapping[bool, Edges]], balls: Sequence[Mapping[int, int]]
 ) -> tuple[State, list[list[State]]]:
     """The first state and all layers; `balls` say for each distance which atom is the centre's value, by decision.
 

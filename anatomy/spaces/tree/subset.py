@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import comb
 
 from anatomy.spaces.tree.multiset import Multiset
-from anatomy.spaces.tree.series import subsets
+from anatomy.spaces.tree.series import all_subsets
 
 
 class Subset(Multiset):
@@ -19,7 +19,7 @@ class Subset(Multiset):
 
     label = "set"
     step = 1
-    series = staticmethod(subsets)
+    series = staticmethod(all_subsets)
 
     @staticmethod
     def ways(n: int, k: int) -> int:

@@ -39,8 +39,11 @@ class Tree(Node):
         sized = self.forests[1]
         self.heads = [0, *accumulate(sized[least : most + 1])]
         self.count = self.heads[-1]
-        self.sizes = trim([sized[s] if s >= least else 0 for s in range(most + 1)])
+        self._sizes = trim([sized[s] if s >= least else 0 for s in range(most + 1)])
         self.orbits = self.count
+
+    def sized(self) -> Series:
+        return self._sizes
 
     def unrank(self, place: int) -> Value:
         block = bisect_right(self.heads, place) - 1
@@ -58,11 +61,10 @@ class Tree(Node):
         parts: list[Value] = []
         for left in range(arity, 0, -1):
             others = self.forests[left - 1]
-            for j in range(1, size + 1):
-                here = self.forests[1][j] * others[size - j]
-                if rest < here:
-                    break
+            j = 1
+            while rest >= (here := self.forests[1][j] * others[size - j]):
                 rest -= here
+                j += 1
             first, rest = divmod(rest, others[size - j])
             parts.append(self._term(j, first))
             size -= j
