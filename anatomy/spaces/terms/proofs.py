@@ -1,0 +1,225 @@
+"""What is proved of members, term by term: which positions are seen, and how the work grows.
+
+Converts: terms into the facts of `anatomy.ir.causality` and the degrees of `anatomy.ir.analysis`, each once.
+Non-goals: what has to be worked out on the whole diagram (False or None here says nothing).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from itertools import product
+
+from anatomy.ir import causality
+from anatomy.ir.analysis import flops
+from anatomy.ir.causality import Fact
+from anatomy.ir.equations import Settled
+from anatomy.ir.graph import Diagram, Node, Port
+from anatomy.ir.loop import opened
+from anatomy.ir.places import Place
+from anatomy.ir.poly import Poly
+from anatomy.spaces.terms.fold import Folded
+from anatomy.spaces.terms.term import Term
+
+Token = tuple[int, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """Of each result of a term which positions it sees, and for each axis the tokens that are read along it. Compared by identity."""
+
+    facts: tuple[Fact, ...]
+    roots: dict[str, frozenset[Token]]
+
+
+def _content(fact: Fact) -> object:
+    sees = frozenset((token, tuple(frozenset(way.items()) for way in ways)) for token, ways in fact.sees.items())
+    affine = None if fact.affine is None else frozenset(fact.affine.items())
+    return sees, fact.zero, fact.floor, fact.holds, affine, fact.positive
+
+
+@dataclass
+class Proofs:
+    """What was found about terms so far."""
+
+    known: dict[Term, Known] = field(default_factory=dict)
+    boxes: dict[object, Known] = field(default_factory=dict)
+    kept: dict[object, Known] = field(default_factory=dict)
+    totals: dict[object, Poly] = field(default_factory=dict)
+    generic: dict[object, bool] = field(default_factory=dict)
+    degrees: dict[object, dict[Term, int]] = field(default_factory=dict)
+    powers: dict[object, int] = field(default_factory=dict)
+
+    def causal(self, folded: Folded) -> bool | None:
+        """Whether it is proved that no output position depends on a later one; None where no input has tokens.
+
+        As `anatomy.ir.causality.reach`, but that an axis of an output is known to be an axis of tokens only where the one is
+        read from the other.
+        """
+        if not any(tokens(t) for t in folded.inputs):
+            return None
+        for read, layout in folded.outputs:
+            self.learn(read.term)
+            renames = tuple((b, a) for a, b in read.axes)
+            fact = causality.seen(self.known[read.term].facts[read.out], Port(0, renames))
+            under = self.known[read.term].roots
+            for token, ways in fact.sees.items():
+                holds = [a for a in layout if all(Place((a,)) in way for way in ways)]
+                if not holds or (len(holds) < len(layout) and not any(token in under[b] for b, a in renames if a in holds)):
+                    return False
+        return True
+
+    def learn(self, term: Term) -> None:
+        """What is known of a term and of all that it reads."""
+        known = self.known
+        stack = [term]
+        while stack:
+            now = stack[-1]
+            waiting = [c for c, _, _ in now.ports if c not in known]
+            if now not in known and waiting:
+                stack.extend(waiting)
+                continue
+            stack.pop()
+            if now not in known:
+                known[now] = self._known(now)
+
+    def _known(self, term: Term) -> Known:
+        """Boxes that read the same things of the same things know the same."""
+        if term.kind != "box":
+            marked = tokens(term) if term.kind == "input" else ()
+            sees = {(term.source, a): ({Place((a,)): True},) for a in marked}
+            roots = {a: frozenset([(term.source, a)] if a in marked else ()) for a in term.axes}
+            return self._one(Known((_pointing(term, 0, Fact(sees)),), roots))
+        key = (id(term.op), term.own, term.outs, *[(self.known[c], out, renames) for c, out, renames in term.ports])
+        found = self.boxes.get(key)
+        if found is None or "index" in [k.name for k in term.kinds]:
+            found = self.boxes[key] = self._one(self._box(term))
+        return found
+
+    def _one(self, made: Known) -> Known:
+        return self.kept.setdefault((tuple(map(_content, made.facts)), tuple(made.roots.items())), made)
+
+    def _box(self, term: Term) -> Known:
+        roots: dict[str, frozenset[Token]] = dict.fromkeys(term.axes, frozenset())
+        for child, _, renames in term.ports:
+            for outer, inner in renames:
+                roots[inner] |= self.known[child].roots[outer]
+        node = boxed(term)
+        given = [causality.seen(self.known[c].facts[out], p) for (c, out, _), p in zip(term.ports, node.ports, strict=True)]
+        if term.op.body is not None:
+            made = causality.loop(opened(_stub(term), node, True), node, given)
+            return Known(tuple(causality.onto(fact, {*axes}) for fact, axes in zip(made, term.outs, strict=True)), roots)
+        fact = causality.box(node, given)
+        return Known(tuple(_pointing(term, k, causality.onto(fact, {*axes})) for k, axes in enumerate(term.outs)), roots)
+
+    # costs --------------------------------------------------------------------------------------
+
+    def operations(self, term: Term) -> Poly:
+        """Floating-point operations of one box, as it was written."""
+        if term.kind != "box":
+            return Poly()
+        if term.op.body is not None:
+            node = boxed(term)
+            return dict(term.work)[term.own[0]] * flops(opened(_stub(term), node))
+        volume = Poly.of(1)
+        for _, p in term.work:
+            volume = volume * p
+        return term.op.flops(volume)
+
+    def degree(self, folded: Folded, lengths: tuple[tuple[str, ...], ...], same: dict[str, Poly]) -> int:
+        """The greatest power of the length in the operations of any box; see `lengths_of`."""
+        around = (lengths, folded.equations, folded.defaults)
+        table = self.degrees.setdefault(around, {})
+        chosen = [set(names) for names in product(*lengths)]
+        return max(self._degree(read.term, table, folded.settled, chosen, same) for read, _ in folded.outputs)
+
+    def _degree(self, term: Term, table: dict[Term, int], settled: Settled, chosen: list[set[str]], same: dict[str, Poly]) -> int:
+        """Of a box and of all that it reads."""
+        if term in table:
+            return table[term]
+        stack = [term]
+        while stack:
+            now = stack[-1]
+            waiting = [c for c, _, _ in now.ports if c not in table]
+            if now not in table and waiting:
+                stack.extend(waiting)
+                continue
+            stack.pop()
+            if now not in table:
+                mine = self._power(now, settled, chosen, same) if now.kind == "box" else 0
+                table[now] = max([mine, *(table[c] for c, _, _ in now.ports)])
+        return table[term]
+
+    def _power(self, term: Term, settled: Settled, chosen: list[set[str]], same: dict[str, Poly]) -> int:
+        if settled.values or term.op.body is not None:
+            return _power_of(settled.of(self.operations(term)).substitute(same), chosen)
+        key = (type(term.op), term.op, tuple([p for _, p in term.work]), tuple(same.items()))
+        found = self.powers.get(key)
+        if found is None:
+            found = self.powers[key] = _power_of(self.operations(term).substitute(same), chosen)
+        return found
+
+    def parameters(self, weights: tuple[Term, ...]) -> Poly:
+        """Learned numbers: the entries of all weights that are not frozen."""
+        found = self.totals.get(weights)
+        if found is None:
+            if not weights:
+                return Poly()
+            last = weights[-1]
+            count = Poly()
+            if not last.source.frozen:
+                count = Poly.of(1)
+                for _, p in last.sized:
+                    count = count * p
+            found = self.totals[weights] = self.parameters(weights[:-1]) + count
+        return found
+
+    def length_generic(self, folded: Folded) -> bool:
+        """As `anatomy.ir.analysis.length_generic`."""
+        key = (folded.weights, folded.equations, folded.inputs)
+        found = self.generic.get(key)
+        if found is None:
+            settled = folded.settled
+            tied = {v for p in settled.rest for v in p.variables()}
+            tied |= {v for w in folded.weights for _, p in w.sized for v in settled.of(p).variables()}
+            found = self.generic[key] = all(
+                settled.of(p).variables() - tied for t in folded.inputs for a, p in t.sized if a in tokens(t)
+            )
+        return found
+
+
+def _power_of(poly: Poly, chosen: list[set[str]]) -> int:
+    return max((sum(e for v, e in m if v in names) for names in chosen for m, _ in poly.terms), default=0)
+
+
+def tokens(term: Term) -> tuple[str, ...]:
+    """The axes of an input that index tokens: of a real one all but the last (ruling 26)."""
+    return term.axes[:-1] if term.kinds[0].name == "real" else term.axes
+
+
+def boxed(term: Term) -> Node:
+    return Node(term.op, term.own, tuple(Port(0, renames) for _, _, renames in term.ports), ())
+
+
+def _stub(term: Term) -> Diagram:
+    """What `opened` asks of the diagram around a loop."""
+    return Diagram("", (), (), (), (), (), dict(term.work))
+
+
+def _pointing(term: Term, out: int, fact: Fact) -> Fact:
+    """Of an index is known where it points: there."""
+    if term.kinds[out].name != "index" or fact.affine is not None:
+        return fact
+    return replace(fact, affine={Place(term.outs[out], f"#{id(term)} {out}"): Fraction(1)})
+
+
+def lengths_of(folded: Folded, same: dict[str, Poly]) -> tuple[tuple[str, ...], ...]:
+    """For each size of tokens the variables of which one stands for the length: of `n = c * r` either, never both."""
+    rows: dict[tuple[str, ...], None] = {}
+    for term in folded.inputs:
+        for a, p in term.sized:
+            if a in tokens(term):
+                names = tuple(sorted(folded.settled.of(p).substitute(same).variables()))
+                if names:
+                    rows[names] = None
+    return tuple(rows)
