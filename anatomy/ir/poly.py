@@ -197,4 +197,6 @@ class Sizes:
         return True
 
     def copy(self) -> Sizes:
-        return Sizes(self._definitions)
+        made = Sizes(self._definitions)
+        made._known = dict(self._known)
+        return made

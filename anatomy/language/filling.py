@@ -17,6 +17,7 @@ from anatomy.ir.op import Problem
 from anatomy.ir.poly import Poly
 from anatomy.language.loops import reopen
 from anatomy.language.spaces import fits
+from anatomy.language.stamping import stamp
 from anatomy.ops import Expand
 
 
@@ -90,7 +91,7 @@ class Filling:
             if inner not in table:
                 builder.defaults[axis[inner]] = value.rename(lambda v: axis.get(v, v))
         frame = (*node.frame, builder.frame("call", path.rpartition(".")[2]))
-        outs = builder.splice(filler, views, axis, lambda key: f"{path}.{key}", frame)
+        outs = stamp(builder, filler, views, axis, lambda key: f"{path}.{key}", frame)
         return tuple(self.restored(view, views, k, node, frame) for k, view in enumerate(outs))
 
     def restored(self, view: View, views: list[View], k: int, node: Node, frame: tuple) -> View:  # type: ignore[type-arg]

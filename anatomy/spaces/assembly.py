@@ -74,9 +74,7 @@ class Assembler:
         nodes = [n for n in boxes(self.base, self.base.nodes) if n.op.hole]
         self.holes: dict[str, Hole] = {n.op.hole: n.op for n in reversed(nodes)}  # type: ignore[misc]
         self.ties = [pair for d in self.decisions if d.tied for pair in self.pairs(d)]
-        self.offered = [
-            {c.label: c for c in (*((d.otherwise,) if d.otherwise else ()), *d.domain.components)} for d in self.decisions
-        ]
+        self.offered = [{c.label: c for c in (*((d.otherwise,) if d.otherwise else ()), *d.domain.components)} for d in self.decisions]
 
     def diagram(self, values: Sequence[Value], name: str, below: Mapping[str, Diagram] | None = None) -> Diagram:
         """The base with what was decided, and with `below` in the holes about which nothing is."""
@@ -86,7 +84,8 @@ class Assembler:
         sizes: dict[str, int] = {}
         for k, (decision, value) in enumerate(zip(self.decisions, values, strict=True)):
             if decision.kind == "param":
-                sizes[decision.name] = int(value.label)
+                if value.label != NONE:
+                    sizes[decision.name] = int(value.label)
             elif decision.kind == "hole" and decision.names:
                 for hole, part in zip(decision.names, self.apart(decision, value), strict=True):
                     fillers[hole] = self.filler(k, part)
@@ -158,6 +157,10 @@ class Assembler:
     def component(self, k: int, value: Value, hole: Hole) -> Diagram:
         decision = self.decisions[k]
         chosen = self.offered[k].get(value.label)
+        if chosen is not None and chosen.inner and not value.parts and decision.otherwise is not None and decision.otherwise.label == value.label:
+            chosen = decision.otherwise
+        if chosen is None and value.label == NONE:
+            return identity(hole)
         if chosen is None:
             raise fail("E203", f"`{decision.name}` has no option `{value.label}`", decision.span, help=f"its options are: {', '.join(self.offered[k])}")
         if chosen.diagram is None:
@@ -194,7 +197,9 @@ class Assembler:
         return self.holes[name]
 
     def apart(self, decision: Decision, value: Value) -> tuple[Value, ...]:
-        """What each of several interchangeable holes gets, in the order of their names."""
+        """What each of several interchangeable holes gets, in the order of their names; what stands in their stead, each."""
+        if value.label != decision.domain.form:
+            return (value,) * len(decision.names)
         if len(value.parts) != len(decision.names):
             raise fail("E605", f"{len(value.parts)} components for the {len(decision.names)} holes {', '.join(decision.names)}", decision.span)
         return value.parts

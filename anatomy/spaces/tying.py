@@ -27,6 +27,7 @@ def tied(diagram: Diagram, paths: Sequence[tuple[str, str]]) -> Diagram:
         return diagram
     diagram = _one_size(diagram, paths)
     first = {key: w for w in diagram.weights for key in w.keys}
+    pairs: list[tuple[Weight, Weight]] = []
     merged: dict[int, int] = {}
     """From the place of a weight that goes to that of the one which stays."""
     place = {w.wire: k for k, w in enumerate(diagram.weights)}
@@ -36,9 +37,11 @@ def tied(diagram: Diagram, paths: Sequence[tuple[str, str]]) -> Diagram:
                 other = first.get(stays + weight.key[len(goes) :])
                 if other is None or other.wire == weight.wire:
                     continue
-                _alike(diagram, other, weight)
+                pairs.append((other, weight))
                 target = place[other.wire]
                 merged[k] = merged.get(target, target)
+    for one, other in pairs:
+        diagram = _alike(diagram, one, other)
     return _merged(diagram, merged)
 
 
@@ -64,16 +67,44 @@ def _one_size(diagram: Diagram, paths: Iterable[tuple[str, str]]) -> Diagram:
     )
 
 
-def _alike(diagram: Diagram, a: Weight, b: Weight) -> None:
+def _alike(diagram: Diagram, a: Weight, b: Weight) -> Diagram:
+    """The diagram, in which the two have equal sizes: by its equations, or by what `axis m = n` licenses (ruling 3)."""
     roles = [(len(w.lanes), len(w.fan_in), len(w.fan_out), w.init, w.frozen) for w in (a, b)]
-    settled = diagram.settled
-    sizes = [[settled.of(diagram.sizes[axis]) for axis in w.layout] for w in (a, b)]
-    if roles[0] != roles[1] or sizes[0] != sizes[1]:
-        types = [f"[{', '.join(map(str, row))}]" for row in sizes]
-        raise fail(
-            "E310", f"`{a.key}` and `{b.key}` cannot be tied: {types[0]} and {types[1]}", b.span,
-            help="tied learners have the same sizes: `share` gives each hole its own",
-        )  # fmt: skip
+    while roles[0] == roles[1]:
+        settled = diagram.settled
+        left, right = ([settled.of(diagram.sizes[axis]) for axis in w.layout] for w in (a, b))
+        if left == right:
+            return diagram
+        licences = dict(diagram.defaults)
+        unequal = [(p, q) for p, q in zip(left, right, strict=True) if p != q]
+        free = sorted(v for p, q in unequal for v in (p - q).variables() & licences.keys() if diagram.sizes.get(v) == Poly.var(v))
+        if not free:
+            break
+        diagram = _given(diagram, free[0], licences[free[0]])
+    types = [f"[{', '.join(str(diagram.settled.of(diagram.sizes[axis])) for axis in w.layout)}]" for w in (a, b)]
+    raise fail(
+        "E310", f"`{a.key}` and `{b.key}` cannot be tied: {types[0]} and {types[1]}", b.span,
+        help="tied learners have the same sizes: `share` gives each hole its own",
+    )  # fmt: skip
+
+
+def _given(diagram: Diagram, axis: str, size: Poly) -> Diagram:
+    """The diagram with a licence taken up: as if its header said `where axis = size`."""
+    value = diagram.sizes[axis].substitute({axis: size})
+    value = value.substitute({a: diagram.sizes[a] for a in value.variables() & diagram.sizes.keys() if a != axis})
+
+    def known(poly: Poly) -> Poly:
+        return poly.substitute({axis: value})
+
+    if axis in value.variables():
+        return replace(diagram, defaults=tuple((a, p) for a, p in diagram.defaults if a != axis))
+    return replace(
+        diagram,
+        sizes={a: known(p) for a, p in diagram.sizes.items()},
+        equations=tuple(Equation(known(e.left), known(e.right), e.span) for e in diagram.equations),
+        defaults=tuple((a, known(p)) for a, p in diagram.defaults if a != axis),
+        where=(*diagram.where, Equation(Poly.var(axis), size, diagram.span)),
+    )
 
 
 def _merged(diagram: Diagram, merged: Mapping[int, int]) -> Diagram:

@@ -11,7 +11,7 @@ from anatomy.compiler import build
 from anatomy.errors import AnatomyError, Source
 from anatomy.ir.canonical import digest
 from anatomy.ir.graph import Diagram
-from anatomy.language.choices import Component, Decision, Domain, SpaceDefinition
+from anatomy.language.choices import Both, Component, Decision, Domain, SpaceDefinition
 from anatomy.language.filling import fill
 from anatomy.language.prepared import Prepared
 from anatomy.language.program import Program
@@ -242,6 +242,33 @@ def test_learners_that_cannot_be_one_are_refused() -> None:
     with pytest.raises(AnatomyError, match="E310"):
         made(s, "total")
     assert not made(space_of(found.get("base"), decision(found, "f", "one", "total", sites="f g")), "total").holes
+
+
+def test_learners_are_one_where_sizes_are_licensed_to_be_equal() -> None:
+    text = """axis n, d, e = d
+    diagram base(x: [n, d], y: [n, e]) -> [n] { hole f(x: [d]) -> [] hole g(y: [e]) -> [] out f(x) * g(y) }
+    diagram total(x: [d]) -> [] { weight w: [d] ~ normal(1) out dot[d](w, x) }
+    diagram hand(x: [n, d], y: [n, e]) -> [n] { z = total@p(x) * total@q[d=e](y) tie p.w, q.w out z }
+    """
+    found = program(text)
+    mine = made(space_of(found.get("base"), decision(found, "f", "one", "total", sites="f g", tied="g")), "total")
+    assert digest(mine) == digest(found.get("hand"))
+    assert str(mine.where[-1].right) == "d"
+    reads_back(mine)
+
+
+def test_what_stands_where_a_condition_does_not_hold(found: Program) -> None:
+    rise, bend = components(found, "rise", "bend")
+    alone = Decision("f", "hole", Domain("seq", (rise,), 1, 2), ("f",), when=Both(()), otherwise=bend)
+    several = Decision("f, g", "hole", Domain("bag", (rise,), 2, 2), (), (), ("f", "g"), when=Both(()), otherwise=bend)
+    other = decision(found, "g", "one", "rise none")
+    hand = by_hand("diagram hand(x: [n, d]) -> [n, d] { out tanh(x) - 2 * relu(x) }")
+    assert digest(made(space_of(found.get("two"), alone, other), "bend", "rise")) == digest(hand)
+    hand = by_hand("diagram hand(x: [n, d]) -> [n, d] { out tanh(x) - 2 * tanh(x) }")
+    assert digest(made(space_of(found.get("two"), several), "bend")) == digest(hand)
+    bare = Decision("f", "hole", Domain("one", (rise,)), ("f",), when=Both(()))
+    hand = by_hand("diagram hand(x: [n, d]) -> [n, d] { out x - 2 * relu(x) }")
+    assert digest(made(space_of(found.get("two"), bare, other), "none", "rise")) == digest(hand)
 
 
 def test_interchangeable_holes(found: Program) -> None:
