@@ -10,21 +10,9 @@ from anatomy.language import syntax as s
 from anatomy.language.choices import SpaceDefinition, UnionDefinition
 from anatomy.language.program import Program
 from anatomy.language.scope import suggestion
+from anatomy.language.shelf import zoo_files, zoo_folder
 
-
-def zoo_folder() -> Path:
-    """Where the zoo's files are: installed beside this package or in the checkout."""
-    return Path(__file__).resolve().parent.parent / "zoo"
-
-
-def zoo_files() -> dict[str, Path]:
-    """Every zoo file by its name; spaces are named `spaces/NAME`."""
-    root = zoo_folder()
-    files = {}
-    for path in sorted(root.rglob("*.anat")):
-        inside = path.relative_to(root)
-        files[f"spaces/{path.stem}" if inside.parts[0] == "spaces" else path.stem] = path
-    return files
+__all__ = ["load_diagram", "load_space", "only", "resolve", "zoo_files", "zoo_folder"]
 
 
 def resolve(target: str) -> tuple[Program, str | None]:
@@ -53,10 +41,10 @@ def load_diagram(target: str) -> Diagram:
 def load_space(target: str) -> SpaceDefinition | UnionDefinition:
     """The space that a target addresses."""
     program, name = resolve(target)
-    name = name or only(program, s.SpaceDecl, target)
+    name = name or only(program, s.AnySpace, target)
     declared = program.root.names.get(name)
-    if not isinstance(declared, s.SpaceDecl):
-        near = suggestion(name, program.names(s.SpaceDecl))
+    if not isinstance(declared, s.AnySpace):
+        near = suggestion(name, program.names(s.AnySpace))
         raise fail("E203", f"`{program.root.source.path}` declares no space `{name}`", help=f"did you mean `{near}`?" if near else "")
     found = program.space(name)
     errors = [d for d in program.diagnostics() if d.severity == "error"]
@@ -68,7 +56,7 @@ def load_space(target: str) -> SpaceDefinition | UnionDefinition:
 def only(program: Program, kind: type[s.Node], target: str) -> str:
     """The name of the one declaration of a kind, or of that with the file's name; the diagnostics of the file come first."""
     names = program.names(kind)
-    what = "space" if kind is s.SpaceDecl else "diagram"
+    what = "space" if kind is s.AnySpace else "diagram"
     if len(names) == 1:
         return names[0]
     if (stem := Path(target).stem) in names:

@@ -94,8 +94,6 @@ class Body(Scans):
                 self.tie(statement, names)
             case s.Out(values=values):
                 self.out(statement, values)
-            case s.Later(word=word):
-                raise self.error("E106", f"`{word}` waits for a later version", statement)
 
     def assign(self, statement: s.Assign, names: tuple[s.Name, ...], value: s.Expr) -> None:
         views = self.values(value, tuple(n.text for n in names))

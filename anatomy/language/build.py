@@ -12,7 +12,7 @@ from anatomy.language.lalr import Token
 
 MAX_DIGITS = 400
 
-MEANT = frozenset({"INT", "NUMBER", "STRING", "COMPARE", "SIMILAR", "FROZEN", "TIED", "LATER", "OPEN"})
+MEANT = frozenset({"INT", "NUMBER", "STRING", "COMPARE", "SIMILAR", "FROZEN", "TIED", "OPEN", "FORM", "PAIRS"})
 """Tokens that carry meaning; the rest are punctuation and keywords, kept for their places only."""
 
 Children = list[Any]
@@ -121,6 +121,35 @@ def _call(at: s.At, name: s.QName, *c: Any) -> s.Call:
     return s.Call(at, name, _one(s.Name, c), _one(s.Bracket, c), args, _of(s.Option, c[-1]))
 
 
+def _unsigned(number: s.Number | s.Unary) -> s.Number:
+    while isinstance(number, s.Unary):
+        number = number.operand  # type: ignore[assignment]
+    return number
+
+
+def _offer(children: Children) -> s.Offer:
+    return s.Offer(_at(children), children[0], tuple(c for c in children[1:] if type(c) is not Token), len(children) > 1)
+
+
+def _offered(offered: s.QName | s.Offers) -> s.Offers:
+    """A name may stand for the braces around it."""
+    return s.Offers(offered.at, (s.Offer(offered.at, offered, (), False),)) if isinstance(offered, s.QName) else offered
+
+
+def _domain(at: s.At, form: Token, *c: Any) -> s.DomainText:
+    groups = {g.word: g for g in _of(_Group, c)}
+    least, most, ranged = groups.get("reach", (None, None, False))
+    (join,), (edges,) = groups.get("joined", (None,)), groups.get("along", (None,))
+    return s.DomainText(at, form.text, _offered(next(x for x in c if not isinstance(x, _Group))), least, most, ranged, join, edges)
+
+
+def _view(at: s.At, name: s.Name, *c: Any) -> s.SpaceView:
+    pairs = isinstance(c[0], Token)
+    source, *views = c[1:] if pairs else c
+    united = isinstance(source, _Group)
+    return s.SpaceView(at, name, pairs, tuple(source) if united else (source,), united, tuple(views))
+
+
 class Refusal(Exception):
     """A token that the grammar allows and the language does not."""
 
@@ -204,7 +233,6 @@ RULES: dict[str, Callable[[Children], Any]] = {
     "fill": _rule(s.Fill),
     "written": _rule(_written),
     "turn": _rule(s.Turn),
-    "later": _rule(lambda at, text: s.Later(at, text.text.split()[0], text.text.strip())),
 
     "either": _binary("or"),
     "both": _binary("and"),
@@ -233,9 +261,47 @@ RULES: dict[str, Callable[[Children], Any]] = {
     "conditions": _rule(_Group.of),
     "equals": _rule(lambda at, left, right: s.Condition(at, left, "=", right)),
     "holds": _rule(lambda at, left, sign=None, right=None: s.Condition(at, left, sign.text if sign else "", right)),
-    "choose": _rule(lambda at, hole, *options: s.Choose(at, hole, options, None)),
-    "choose_from": _rule(lambda at, hole, family: s.Choose(at, hole, (), family)),
-    "family_of": _rule(lambda at, name, of, *c: s.SpaceDecl(at, "family", name, of, c)),
+    "names": _rule(_Group.of),
+    "chosen": _rule(lambda at, name, *c: s.Chosen(at, name.text, _of(s.Chosen, c), _of(s.Edge, c))),
+    "chosen_number": _rule(lambda at, number: s.Chosen(at, ("-" if isinstance(number, s.Unary) else "") + _unsigned(number).text)),
+    "edge": _rule(lambda at, a, sign, b: s.Edge(at, whole(a), sign.text, whole(b))),
+    "guard_flag": _rule(lambda at, name: s.GuardTest(at, name, "", ())),
+    "guard_test": _rule(lambda at, name, sign, value: s.GuardTest(at, name, sign.text, (value,))),
+    "guard_in": _rule(lambda at, name, *values: s.GuardTest(at, name, "in", values)),
+    "guard_not": _rule(s.GuardNot),
+    "guard_both": _rule(lambda at, a, b: s.GuardOp(at, "and", a, b)),
+    "guard_either": _rule(lambda at, a, b: s.GuardOp(at, "or", a, b)),
+    "guard_group": _grouped,
+    "otherwise": _rule(lambda at, guard, value=None: s.When(at, guard, value)),
+    "offer": _offer,
+    "offers": _rule(lambda at, *options: s.Offers(at, options)),
+    "domain": _rule(lambda at, offered: s.DomainText(at, "one", _offered(offered))),
+    "domain_form": _rule(_domain),
+    "reach": _rule(lambda at, a, b=None: _Group.of(at, whole(a), whole(b or a), b is not None, word="reach")),
+    "joined": _rule(partial(_Group.of, word="joined")),
+    "along": _rule(lambda at, a: _Group.of(at, whole(a), word="along")),
+    "choose": _rule(lambda at, names, domain, when=None: s.Choose(at, tuple(names), domain, when)),
+    "flag": _rule(lambda at, name, when=None: s.ChooseFlag(at, name, when)),
+    "axis_sizes": _rule(
+        lambda at, name, *c: s.AxisSizes(at, name, tuple(x for x in c if not isinstance(x, s.When)), _one(s.When, c))
+    ),
+    "optional": _rule(lambda at, names: s.Optional(at, tuple(names))),
+    "share": _rule(lambda at, names: s.Share(at, tuple(names), False)),
+    "alike": _rule(lambda at, names: s.Share(at, tuple(names), True)),
+    "exclude": _rule(s.Except),
+    "require": _rule(lambda at, what, sign=None, value=None: s.Require(at, what, sign.text if sign else "", value)),
+    "require_not": _rule(lambda at, what: s.Require(at, what, "", None, True)),
+    "weighing": _rule(_Group.of),
+    "prefer": _rule(lambda at, name, *weights: s.Prefer(at, name, tuple(map(tuple, weights)))),
+    "take": _rule(lambda at, *c: s.Take(at, tuple(c[0]) if len(c) == 2 else (), c[-1])),
+    "pick": _rule(s.Pick),
+    "picks": _rule(_Group.of),
+    "within": _rule(lambda at, k, centre=None: s.Near(at, whole(k), tuple(centre) if isinstance(centre, _Group) else centre)),
+    "view_where": _rule(lambda at, guard: guard),
+    "united": _rule(_Group.of),
+    "member": _rule(lambda at, name, of, picks: s.MemberDecl(at, name, of, tuple(picks))),
+    "space_view": _rule(_view),
+    "family_of": _rule(lambda at, name, of, *c: s.SpaceDecl(at, name, "family", of, c)),
     "family_set": _rule(lambda at, name, *c: s.FamilyDecl(at, name, c)),
-    "space": _rule(lambda at, name, of, *c: s.SpaceDecl(at, "space", name, of, c)),
+    "space": _rule(lambda at, name, of, *c: s.SpaceDecl(at, name, "space", of, c)),
 }

@@ -95,6 +95,9 @@ class _Printer:
                     self.apart.add(self.index[node.axis.at[0]] + 1)
                 case s.Repeat(count=s.Name() as count):
                     self.apart.add(self.index[count.at[0]] + 1)
+                case s.Edge():
+                    k = self.index[node.at[0]]
+                    self.tight.update((k + 1, k + 2))
                 case s.Use() if node.names:
                     self.apart.add(self.index[node.names[0].at[0]] - 1)
                 case _:
@@ -121,10 +124,7 @@ class _Printer:
             self._comments(start)
             self._flush()
             self._blank(start)
-            if isinstance(statement, s.Later):
-                self._verbatim(start, end)
-            else:
-                self._statement(statement, self.index[start], self.end[end])
+            self._statement(statement, self.index[start], self.end[end])
             self.last, self.fresh = end, False
         self._comments(stop)
         self._flush()
@@ -192,20 +192,10 @@ class _Printer:
             return False
         inner = _inner(statement)
         while inner is not None:
-            if len(inner) != 1 or isinstance(inner[0], s.Later):
+            if len(inner) != 1:
                 return False
             inner = _inner(inner[0])
         return self._length(first, last) <= WIDTH
-
-    def _verbatim(self, start: int, end: int) -> None:
-        """What is not read yet stays as it was written."""
-        first, *rest = self.text[start:end].split("\n")
-        self.line = STEP * self.indent + first.rstrip()
-        for line in rest:
-            self.lines.append(self.line)
-            self.line = line.rstrip()
-        while self.comments and self.comments[-1].at[0] < end:
-            self.comments.pop()
 
     # lines ------------------------------------------------------------------------------------
 
@@ -269,7 +259,7 @@ class _Printer:
 def _inner(statement: s.Node) -> tuple[s.Node, ...] | None:
     """The statements of a block."""
     match statement:
-        case s.DeriveDecl(body=inner) | s.DiagramDecl(body=inner) | s.Simd(body=inner) | s.Repeat(body=inner) | s.Scan(body=inner) | s.SpaceDecl(choices=inner):
+        case s.DeriveDecl(body=inner) | s.DiagramDecl(body=inner) | s.Simd(body=inner) | s.Repeat(body=inner) | s.Scan(body=inner) | s.SpaceDecl(items=inner):
             return inner
         case _:
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from anatomy.errors import AnatomyError, Diagnostic, Source, Span, fail
 from anatomy.ir.graph import MASK, REAL, Diagram, Kind, index_into
@@ -15,6 +16,10 @@ from anatomy.language.choices import SpaceDefinition, UnionDefinition
 from anatomy.language.rules import Rule, define_rule
 from anatomy.language.scope import Library, Module, suggestion
 from anatomy.language.weigh import MAX_ALL_NODES, MAX_CALLS, MAX_NODES, Calls, callees
+
+if TYPE_CHECKING:
+    from anatomy.language.defining import Defined
+    from anatomy.language.opening import Opened
 
 
 @dataclass
@@ -29,6 +34,10 @@ class Program:
     diagrams: dict[tuple[int, str], Diagram | None] = field(default_factory=dict)
     families: dict[tuple[int, str], list[tuple[str, Diagram]]] = field(default_factory=dict)
     found: list[Diagnostic] = field(default_factory=list)
+    spaces: dict[tuple[int, str], tuple[Defined, ...] | None] = field(default_factory=dict)
+    open: dict[tuple[int, str, frozenset[str]], Opened | None] = field(default_factory=dict)
+    trials: int = 0
+    """Boxes that trial fillings of spaces have copied."""
     _calls: Calls = field(default_factory=Calls)
     _built: int = 0
     _stopped: bool = False
@@ -217,7 +226,7 @@ class Program:
         return define_rule(self, name)
 
     def space(self, name: str) -> SpaceDefinition | UnionDefinition | None:
-        from anatomy.language.spaces import define_space
+        from anatomy.language.defining import define_space
 
         return define_space(self, name)
 
@@ -244,7 +253,7 @@ class Program:
         self._axes()
         self._build([place for name in self.names() + self.names(s.PartDecl) for place in self._calls.order(self.root, name)])
         steps = [(self.rule, (name,)) for name in self.names(s.RuleDecl)]
-        steps += [(self.space, (name,)) for name in self.names(s.SpaceDecl) + self.names(s.FamilyDecl)]
+        steps += [(self.space, (name,)) for name in self.names(s.AnySpace) + self.names(s.FamilyDecl) + self.names(s.MemberDecl)]
         for step, arguments in steps:
             if not self._full():
                 step(*arguments)  # type: ignore[operator]

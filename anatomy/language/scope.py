@@ -45,7 +45,7 @@ class Module:
     source: Source
     file: s.File
     axes: dict[str, s.AxisItem] = field(default_factory=dict)
-    names: dict[str, s.DiagramDecl | s.RuleDecl | s.SpaceDecl | s.FamilyDecl | s.DeriveDecl] = field(default_factory=dict)
+    names: dict[str, s.DiagramDecl | s.RuleDecl | s.AnySpace | s.MemberDecl | s.FamilyDecl | s.DeriveDecl] = field(default_factory=dict)
     uses: dict[str, Module] = field(default_factory=dict)
     imported: dict[str, Module] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
@@ -133,15 +133,13 @@ class Library:
                     for axis in item.items:
                         if claim(axis.name):
                             module.axes[axis.name.text] = axis
-                case s.DiagramDecl() | s.RuleDecl() | s.SpaceDecl() | s.FamilyDecl() | s.DeriveDecl():
+                case s.DiagramDecl() | s.RuleDecl() | s.AnySpace() | s.MemberDecl() | s.FamilyDecl() | s.DeriveDecl():
                     if claim(item.name):
                         module.names[item.name.text] = item
                         if isinstance(item, s.DiagramDecl):
                             self._parts(module, item)
                 case s.Use():
                     self._use(module, item, base, claim)
-                case s.Later(word=word):
-                    module.report("E106", f"`{word}` waits for a later version", item)
                 case _:
                     pass
 

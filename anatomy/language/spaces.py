@@ -1,15 +1,12 @@
-"""Families and spaces of the language: which diagrams fit which hole."""
+"""Families, and which diagrams fit which hole."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from anatomy.errors import Label
 from anatomy.ir.graph import Diagram, Node
-from anatomy.ir.loop import boxes
 from anatomy.language import syntax as s
 from anatomy.language.calls import interface
-from anatomy.language.choices import Component, Decision, Domain, Refusal, SpaceDefinition
 from anatomy.language.scope import Module, suggestion
 from anatomy.language.weigh import callees
 from anatomy.ops import Hole
@@ -110,83 +107,3 @@ def called(module: Module, name: str, part: str) -> tuple[str, Module, s.Name] |
             if isinstance(found, s.PartDecl):
                 return callee, home, found.name
     return None
-
-
-def define_space(program: Program, name: str) -> SpaceDefinition | None:
-    """Check a space: every hole has a choice, every option fits, none is named twice."""
-    from anatomy.language.filling import refusal
-
-    module = program.root
-    declared = module.names[name]
-    if isinstance(declared, s.FamilyDecl):
-        members(program, module, s.QName(declared.name.at, (declared.name,)))
-        return None
-    assert isinstance(declared, s.SpaceDecl)
-    found = members(program, module, declared.of)
-    if not found:
-        return None
-    base = found[0][1]
-    chosen = frozenset(c.hole.text for c in declared.choices if isinstance(c, s.Choose))
-    home, word = module.find(declared.of) or (module, "")
-    parts = frozenset(p for p in chosen if f"{word}.{p}" in home.names)
-    if parts and len(found) == 1:
-        base = program.opened(home, word, parts) or base
-    uses = {n.op.hole: n for n in boxes(base, base.nodes) if n.op.hole}
-    decisions: list[Decision] = []
-    refused: list[Refusal] = []
-    failed = False
-    for choice in declared.choices:
-        if isinstance(choice, s.Later):
-            module.report("E106", f"`{choice.word}` in a space waits for a later version", choice)
-            failed = True
-            continue
-        hole = choice.hole.text
-        if hole not in uses:
-            near = suggestion(hole, uses)
-            help = f"did you mean `{near}`?" if near else f"its holes are: {', '.join(uses) or 'none'}"
-            inner = called(home, word, hole)
-            if inner is not None:
-                label, owner, part = inner
-                secondary = (Label(owner.span(part), f"a part of `{label}`"),)
-                help = f"`{base.name}` calls `{label}`, whose part it is: make the {declared.word} of `{label}`, or give `{base.name}` a hole of its own"
-            else:
-                secondary = ()
-            module.report("E603", f"`{base.name}` has no hole `{hole}`", choice.hole, secondary=secondary, help=help)
-            failed = True
-            continue
-        if any(hole == d.name for d in decisions):
-            module.report("E204", f"hole `{hole}` is chosen twice", choice.hole)
-            failed = True
-            continue
-        options: dict[str, Component] = {}
-        for option in (*choice.options, *((choice.family,) if choice.family else ())):
-            inner = members(program, module, option)
-            if inner is None:
-                failed = True
-                continue
-            for label, filler in inner:
-                table = fits(uses[hole], filler)
-                if isinstance(table, str):
-                    module.report("E604", f"`{label}` does not fit hole `{hole}`: {table}", option)
-                    failed = True
-                elif label in options:
-                    module.report("E204", f"`{label}` is offered twice to hole `{hole}`", option)
-                    failed = True
-                else:
-                    options[label] = Component(label, filler, (), module.span(option))
-        legal = []
-        for label, component in () if failed else options.items():
-            reason = refusal(base, hole, component.diagram)  # type: ignore[arg-type]
-            if reason is None:
-                legal.append(component)
-            else:
-                refused.append(Refusal(hole, label, reason))
-        if options and not legal and not failed:
-            module.report("E604", f"no option of hole `{hole}` fits: {refused[-1].reason}", choice)
-            failed = True
-        decisions.append(Decision(hole, "hole", Domain("one", tuple(legal)), (hole,), span=module.span(choice)))
-    open_holes = [h for h in uses if not any(h == d.name for d in decisions)]
-    if open_holes and not failed:
-        module.report("E605", f"nothing is chosen for hole `{open_holes[0]}` of `{base.name}`", declared.name)
-        failed = True
-    return None if failed else SpaceDefinition(name, base, tuple(decisions), refused=tuple(refused), span=module.span(declared))

@@ -258,13 +258,6 @@ class Repeat(Node):
     body: tuple[Statement, ...]
 
 
-@dataclass(slots=True, eq=False)
-class Later(Node):
-    """Syntax that is understood and refused: it waits for a later version."""
-
-    word: str
-    text: str
-
 # items
 
 @dataclass(slots=True, eq=False)
@@ -324,20 +317,171 @@ class RuleDecl(Node):
     relation: str
     right: Expr
 
-@dataclass(slots=True, eq=False)
-class Choose(Node):
-    hole: Name
-    options: tuple[QName, ...]
-    family: QName | None
+# spaces
 
 @dataclass(slots=True, eq=False)
-class SpaceDecl(Node):
+class Chosen(Node):
+    """A value as text: `dots`, `2`, `seq(relu, tanh)`, `dag[0>1 1>2](conv)`."""
+
+    label: str
+    parts: tuple[Chosen, ...] = ()
+    edges: tuple[Edge, ...] = ()
+
+@dataclass(slots=True, eq=False)
+class Edge(Node):
+    source: int
+    sign: str
+    target: int
+
+@dataclass(slots=True, eq=False)
+class GuardTest(Node):
+    """`score == dots`, `r in {1, 2}`; a bare flag has no `op`."""
+
+    name: QName
+    op: str
+    values: tuple[Chosen, ...]
+
+@dataclass(slots=True, eq=False)
+class GuardNot(Node):
+    of: Guard
+
+@dataclass(slots=True, eq=False)
+class GuardOp(Node):
+    op: str
+    left: Guard
+    right: Guard
+
+Guard = GuardTest | GuardNot | GuardOp
+
+@dataclass(slots=True, eq=False)
+class When(Node):
+    guard: Guard
+    otherwise: Chosen | None
+
+@dataclass(slots=True, eq=False)
+class Offer(Node):
+    """An option; with `items`, the decisions of its own holes."""
+
+    name: QName
+    items: tuple[SpaceItem, ...]
+    opened: bool
+
+@dataclass(slots=True, eq=False)
+class Offers(Node):
+    """`{ a, b }`, or a name in the place of the braces."""
+
+    options: tuple[Offer, ...]
+
+@dataclass(slots=True, eq=False)
+class DomainText(Node):
+    """`{ a, b }`, `seq 1 to 3 of { a, b }`; numbers that are not written are None."""
+
+    form: str
+    offers: Offers
+    least: int | None = None
+    most: int | None = None
+    ranged: bool = False
+    """Whether both bounds are written: `3` is 3, but of a tree at most 3."""
+    join: Name | None = None
+    edges: int | None = None
+
+@dataclass(slots=True, eq=False)
+class Choose(Node):
+    names: tuple[Name, ...]
+    domain: DomainText
+    when: When | None
+
+@dataclass(slots=True, eq=False)
+class ChooseFlag(Node):
+    name: Name
+    when: When | None
+
+@dataclass(slots=True, eq=False)
+class AxisSizes(Node):
+    """`param r in { 1, 2, 4 }`."""
+
+    name: Name
+    sizes: tuple[Expr, ...]
+    when: When | None
+
+@dataclass(slots=True, eq=False)
+class Optional(Node):
+    names: tuple[Name, ...]
+
+@dataclass(slots=True, eq=False)
+class Share(Node):
+    """`share f, g`; with `learners`, `tie f, g`."""
+
+    names: tuple[Name, ...]
+    learners: bool
+
+@dataclass(slots=True, eq=False)
+class Except(Node):
+    guard: Guard
+
+@dataclass(slots=True, eq=False)
+class Require(Node):
+    """`require causal`, `require not causal`, `require cost <= n^2`."""
+
+    what: Name
+    sign: str
+    value: Expr | None
+    negated: bool = False
+
+@dataclass(slots=True, eq=False)
+class Prefer(Node):
+    name: Name
+    weights: tuple[tuple[Chosen, Expr], ...]
+
+@dataclass(slots=True, eq=False)
+class Take(Node):
+    """`parts score from zoo`; without names, all parts."""
+
+    names: tuple[Name, ...]
+    source: Name
+
+@dataclass(slots=True, eq=False)
+class Pick(Node):
+    name: Name
+    value: Chosen
+
+@dataclass(slots=True, eq=False)
+class Near(Node):
+    """`within 2`, `within 2 of NAME`, `within 2 of { score: dots }`."""
+
+    distance: int
+    centre: QName | tuple[Pick, ...] | None
+
+SpaceItem = Choose | ChooseFlag | AxisSizes | Optional | Share | Except | Require | Prefer | Take | Near
+
+@dataclass(slots=True, eq=False)
+class AnySpace(Node):
+    name: Name
+
+@dataclass(slots=True, eq=False)
+class SpaceDecl(AnySpace):
     """`family S of D { choose ... }` or `space S of D { ... }`."""
 
     word: str
+    of: QName
+    items: tuple[SpaceItem, ...]
+
+@dataclass(slots=True, eq=False)
+class SpaceView(AnySpace):
+    """`space T = pairs S where ... within ...`, `space W = { S, T }`."""
+
+    pairs: bool
+    sources: tuple[QName, ...]
+    united: bool
+    views: tuple[Guard | Near, ...]
+
+@dataclass(slots=True, eq=False)
+class MemberDecl(Node):
+    """`member best of S { score: dots }`."""
+
     name: Name
     of: QName
-    choices: tuple[Choose | Later, ...]
+    picks: tuple[Pick, ...]
 
 @dataclass(slots=True, eq=False)
 class FamilyDecl(Node):
@@ -392,8 +536,8 @@ class DeriveDecl(Node):
     right: QName
     body: tuple[Node, ...]
 
-Statement = Assign | WeightDecl | NoiseDecl | Simd | HoleDecl | PartDecl | Tie | Out | Scan | Repeat | Next | Later
-Item = Lang | AxisDecl | Use | DiagramDecl | RuleDecl | SpaceDecl | FamilyDecl | DeriveDecl | Later
+Statement = Assign | WeightDecl | NoiseDecl | Simd | HoleDecl | PartDecl | Tie | Out | Scan | Repeat | Next
+Item = Lang | AxisDecl | Use | DiagramDecl | RuleDecl | AnySpace | FamilyDecl | MemberDecl | DeriveDecl
 
 @dataclass(slots=True, eq=False)
 class Comment(Node):

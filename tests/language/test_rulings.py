@@ -314,7 +314,7 @@ def test_ruling_21_families_and_spaces():
     found = program(HOLE + fillers + "family both = { s1, s2 }\nspace S of host { choose fit in both }\nfamily F of host { choose fit in { s1, s2 } }")
     names = [[[c.label for c in d.domain.components] for d in found.space(word).decisions] for word in ("S", "F")]
     assert names == [[["s1", "s2"]], [["s1", "s2"]]], "a family of choices is accepted wherever a space is"
-    refused(HOLE + fillers + "space S of host { choose fit in { s1 } require causal }", "E106")
+    refused(HOLE + fillers + "space S of host { choose fit in { s1 } require casual }", "E612")
 
 
 def test_ruling_22_diagnostics_order():

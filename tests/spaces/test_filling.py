@@ -153,15 +153,14 @@ def test_holes_and_parts_inside_a_loop_are_filled() -> None:
         torch.testing.assert_close(net(x).detach(), torch.stack(rows), rtol=0, atol=1e-13)
 
 
-def test_a_part_of_a_called_diagram_is_found_and_named() -> None:
+def test_a_part_of_a_called_diagram_can_be_chosen() -> None:
     text = (
         AXES + "diagram core(v: [d]) -> [d] { part act(v: [d]) -> [d] { out relu(v) } out act(v) } "
         "diagram block(v: [d]) -> [d] { out core(v) } diagram net(v: [d]) -> [d] { out v + block(v) } "
         "diagram bend(v: [d]) -> [d] { out tanh(v) } family nets of net { choose act in { bend } }"
     )
-    found = Program.of(Source("test.anat", text))
-    assert found.space("nets") is None
-    (diagnostic,) = found.diagnostics()
-    assert diagnostic.code == "E603"
-    assert "`core`" in diagnostic.help
-    assert [label.span.text for label in diagnostic.secondary] == ["act"]
+    found = program(text)
+    (member,) = Space(found.space("nets"))
+    by_hand = program(text.replace("out relu(v) } out act(v)", "out tanh(v) } out act(v)"))
+    assert member.choices == {"act": "bend"}
+    assert digest(member.diagram) == digest(by_hand.get("net"))
