@@ -319,4 +319,5 @@ def _positive(op: Op, ports: list[_Fact]) -> bool:
 
 
 # For those who fold boxes one by one, as `reach` does.
-Fact, seen, box, loop, onto = _Fact, _seen, _box, _loop, _onto
+Fact = _Fact
+seen, box, loop, onto = _seen, _box, _loop, _onto

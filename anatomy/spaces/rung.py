@@ -21,7 +21,7 @@ from anatomy.spaces.terms.fold import Folded, slow_key, terms, walked
 from anatomy.spaces.terms.measures import Gauge, near
 from anatomy.spaces.terms.members import Members
 from anatomy.spaces.terms.proofs import Proofs, lengths_of
-from anatomy.spaces.terms.small import INNER, assign, preferred
+from anatomy.spaces.terms.small import INNER, assign, horizon, preferred
 from anatomy.spaces.terms.term import Term
 from anatomy.spaces.tree.value import Value
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 MAX_TERMS, MAX_BYTES = 30_000, 300_000_000
 """What one rung holds; beyond it everything is forgotten, which changes no result."""
 MANY = 4
+"""Spaces side by side whose tables are held at once."""
 
 
 class Rung:
@@ -51,9 +52,12 @@ class Rung:
         self.numbers = numbers
         parts = space.definition.members if isinstance(space.definition, UnionDefinition) else (space.definition,)
         self.union = isinstance(space.definition, UnionDefinition)
-        self.offered = [d for p in parts for d in _diagrams(p.decisions)]
+        offered = {id(d): d for p in parts for d in (p.base, *_diagrams(p.decisions))}
         given = [int(c.label) for p in parts for d in p.decisions if d.kind == "param" for c in d.domain.components]
-        self.parts = {p.name: _Part(p, preferred(p.base, [*self.offered, *(q.base for q in parts)], given)) for p in parts}
+        self.far = horizon(offered.values(), given)
+        self.definitions = {p.name: p for p in parts}
+        self.parts: dict[str, _Part] = {}
+        """Those at hand, the latest last."""
 
     # asking -------------------------------------------------------------------------------------
 
@@ -123,17 +127,26 @@ class Rung:
 
     def forget(self) -> None:
         """Drop all tables."""
-        for part in self.parts.values():
-            part.forget()
+        self.parts.clear()
 
     # parts --------------------------------------------------------------------------------------
 
     def _at(self, rank: int) -> tuple[_Part, Sequence[Value]]:
         values = self.space.values(rank)
         if not self.union:
-            return self.parts[self.space.definition.name], values
+            return self._part(self.space.definition.name), values
         (chosen,) = values
-        return self.parts[chosen.label], chosen.parts
+        return self._part(chosen.label), chosen.parts
+
+    def _part(self, name: str) -> _Part:
+        part = self.parts.pop(name, None)
+        if part is None:
+            if len(self.parts) >= MANY:
+                del self.parts[next(iter(self.parts))]
+            definition = self.definitions[name]
+            part = _Part(definition, preferred(definition.base, self.far))
+        self.parts[name] = part
+        return part
 
     def _folded(self, part: _Part, values: Sequence[Value], rank: int) -> tuple[Folded, Diagram | None, bool]:
         """The member as terms; where it had to be built, the diagram, and terms that are its own."""
@@ -183,7 +196,7 @@ class _Part:
     def tidy(self) -> None:
         """Forget everything where it has become too much."""
         self._seen += 1
-        if len(self.members) > MAX_TERMS or len(self._tables) > MANY**3:
+        if len(self.members) > MAX_TERMS or len(self._tables) > 64:
             self.forget()
         elif self._seen % 256 == 0 and sum(_bytes(t) for t in self._tables.values()) > MAX_BYTES:
             self._tables.clear()

@@ -33,7 +33,7 @@ from tests.spaces.test_terms_key import SPACE, space_of
 
 
 def sizes_of(diagram: Diagram) -> dict[str, int] | None:
-    wanted = dict.fromkeys(diagram.free_sizes(), 5) | preferred(diagram, [])
+    wanted = dict.fromkeys(diagram.free_sizes(), 5) | preferred(diagram, 0)
     values = assign(sorted(diagram.free_sizes()), wanted, diagram.defaults, [(e.left, e.right) for e in diagram.equations])
     return None if values is None else {a: p.evaluate(values) for a, p in diagram.sizes.items()}
 

@@ -63,15 +63,18 @@ class Masked(Modular):
     def multiply(self, a: int, b: int) -> int:
         if (a == self.LOW and b in self.positive) or (b == self.LOW and a in self.positive):
             return self.LOW
-        return super().multiply(*self.plain(a, b))
+        self.plain(a, b)
+        return super().multiply(a, b)
 
     def divide(self, a: int, b: int) -> int:
         if a == self.LOW and b in self.positive:
             return self.LOW
-        return super().divide(*self.plain(a, b))
+        self.plain(a, b)
+        return super().divide(a, b)
 
     def power(self, a: int, exponent: int) -> int:
-        return super().power(*self.plain(a), exponent)
+        self.plain(a)
+        return super().power(a, exponent)
 
     def total(self, row: list[int]) -> int:
         return self.LOW if self.LOW in row else sum(row) % PRIME

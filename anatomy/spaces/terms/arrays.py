@@ -131,7 +131,7 @@ _erfc = np.frompyfunc(math.erfc, 1, 1)
 
 
 def _gelu(x: Array) -> Array:
-    return x * (0.5 * _erfc(-x / math.sqrt(2)).astype(np.float64))
+    return x * (0.5 * np.asarray(_erfc(-x / math.sqrt(2)), dtype=np.float64))
 
 
 def _softplus(x: Array) -> Array:

@@ -71,7 +71,7 @@ class Gauge:
             changed = change > small
             alive = bool(changed[: DRAWS - 1, OTHER].any())
             earlier, order = self.placed(folded, ends, shapes, draws)
-            leaks = self.leak(changed.any(axis=0), earlier) if ends.tokens else None
+            leaks = self.leak(np.asarray(changed.any(axis=0)), earlier) if ends.tokens else None
             if order is not None:
                 equivariant = bool(np.abs(y[:, PERMUTED] - drawn[:, order]).max() <= small)
             if any(t.kinds[0].name == "real" for t in folded.inputs):

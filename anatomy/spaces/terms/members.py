@@ -9,10 +9,10 @@ diagram itself is to be folded.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from anatomy.ir.equations import Settled, settle
-from anatomy.ir.graph import Diagram, Equation, Node
+from anatomy.ir.graph import Diagram, Equation, Weight
 from anatomy.ir.live import live
 from anatomy.ir.loop import boxes
 from anatomy.ir.poly import Poly
@@ -21,9 +21,8 @@ from anatomy.language.filling import Filling
 from anatomy.language.spaces import fits
 from anatomy.spaces.assembly import assembler
 from anatomy.spaces.terms.fold import Copying, Folded, closed, folded_along, inputs_of, plan_of
-from anatomy.spaces.terms.term import Read, Store, Term
+from anatomy.spaces.terms.term import Read, Store
 from anatomy.spaces.tree.value import Value
-from anatomy.spaces.tying import uses
 
 Names = dict[str, str]
 
@@ -178,7 +177,7 @@ class Members:
         def known(p: Poly) -> Poly:
             p = p.rename(lambda v: axis.get(v, v)).substitute(base.sizes)
             if twin is not None:
-                p = p.rename(lambda v: twin + v[len(path) :] if v.startswith(f"{path}.") else v)
+                p = p.rename(lambda v: f"{twin}{v[len(path) :]}" if v.startswith(f"{path}.") else v)
             return _decided(p, world.given)
 
         hard = any(n.op.random for n in boxes(filler, filler.nodes))
@@ -245,9 +244,7 @@ class Members:
         return segment.made[reads]
 
 
-def _called(weight, path: str, axis: Names):  # type: ignore[no-untyped-def]
-    from dataclasses import replace
-
+def _called(weight: Weight, path: str, axis: Names) -> Weight:
     return replace(
         weight, keys=tuple(f"{path}.{k}" for k in weight.keys), lanes=tuple(axis[a] for a in weight.lanes),
         fan_in=tuple(axis[a] for a in weight.fan_in), fan_out=tuple(axis[a] for a in weight.fan_out),
@@ -267,6 +264,3 @@ def _given(axis: str, given: Mapping[str, int]) -> bool:
 def _decided(p: Poly, given: Mapping[str, int]) -> Poly:
     """A size in which axes that the space gives a size are numbers, as in `anatomy.spaces.sizing`."""
     return p.substitute({v: Poly.of(given[v.rpartition(".")[2]]) for v in p.variables() if _given(v, given)}) if given else p
-
-
-__all__ = ["Members", "Node", "Term", "uses"]

@@ -19,17 +19,20 @@ FARTHEST = 32
 TRIES = 20_000
 
 
-def preferred(base: Diagram, others: Iterable[Diagram], given: Iterable[int] = ()) -> dict[str, int]:
-    """Sizes for the variables of the inputs and their defaults: enough tokens for what the diagrams write as numbers.
+def horizon(diagrams: Iterable[Diagram], given: Iterable[int] = ()) -> int:
+    """The greatest distance that diagrams write, or that is given, of those that can be seen."""
+    return max((n for row in (given, *map(numbers, diagrams)) for n in row if n <= FARTHEST), default=0)
+
+
+def preferred(base: Diagram, far: int) -> dict[str, int]:
+    """Sizes for the variables of the inputs and their defaults: enough tokens to see this far.
 
     >>> from anatomy.target import load_space
     >>> space = load_space("zoo:spaces/scores")
-    >>> recent = [c.diagram for c in space.decisions[2].domain.components]
-    >>> preferred(space.base, recent)["n"], preferred(space.base, [])["n"]
+    >>> far = horizon(c.diagram for c in space.decisions[2].domain.components)
+    >>> preferred(space.base, far)["n"], preferred(space.base, 0)["n"]
     (11, 7)
     """
-    far = max((n for d in (base, *others) if d is not None for n in numbers(d) if n <= FARTHEST), default=0)
-    far = max([far, *(n for n in given if n <= FARTHEST)])
     found: dict[str, int] = {}
     marked = {(k, a) for k, a in tokens(base)}
     counts = [0, 0]

@@ -175,7 +175,7 @@ def _walk(
             written.append(entry.codes.get(found) or entry.code(found))
             written.append(_NUMBERS[n] if n < 4096 else n.to_bytes(4, "big"))
             continue
-        plans = entry.plans or entry.fresh()
+        plans = entry.fresh() if entry.plans is None else entry.plans
         found = plans[_choose(len(plans), script, counts)] if len(plans) > 1 else plans[0]
         numbered[term] = len(numbered), found
         written.append(entry.codes.get(found) or entry.code(found))
