@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 import traceback
-from hashlib import blake2b
 from typing import Any
 
 from anatomy.sweep.certify import certify
-from anatomy.sweep.check import bound_sizes, examine, lift_name
+from anatomy.sweep.check import examine
 from anatomy.sweep.job import Job
+from anatomy.sweep.mixer import Mixer
 from anatomy.sweep.task import load_task
 
 Record = dict[str, Any]
@@ -41,16 +41,8 @@ def _work(job: Job) -> dict[str, Any]:
         case "regularity":
             return certify(diagram, sizes, float(options["radius"]), str(options["norm"]), job.seed)
         case "train":
-            from anatomy.compiler import generate, instantiate
-
             task = load_task(job.task)
-            source = generate(diagram, bound_sizes(diagram, task.length, task.width, sizes), (lift_name(diagram),))
-            return task.train(lambda layer: instantiate(source, seed=layer_seed(job.seed, layer)), job.seed, job.budget)
-
-
-def layer_seed(seed: int, layer: int) -> int:
-    """Each mixing layer draws its weights from its own stream."""
-    return int.from_bytes(blake2b(f"mixer/{seed}/{layer}".encode(), digest_size=4).digest(), "big")
+            return task.train(Mixer(diagram, sizes, task.length, task.width, job.seed), job.seed, job.budget)
 
 
 def _class(error: Exception) -> str:

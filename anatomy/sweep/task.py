@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from anatomy.errors import fail
 
 if TYPE_CHECKING:
-    from torch import nn
+    from anatomy.sweep.mixer import Mixer
 
 
 class Task(Protocol):
@@ -40,10 +39,11 @@ class Task(Protocol):
         """A hash of data that the seed gives: it changes whenever the data do."""
         ...
 
-    def train(self, mixer: Callable[[int], nn.Module], seed: int, budget: int) -> dict[str, Any]:
+    def train(self, mixer: Mixer, seed: int, budget: int) -> dict[str, Any]:
         """Train for at most `budget` steps, in one thread, from the seed alone.
 
-        `mixer(k)` makes the mixing layer k with its own weights; it maps [batch, tokens, features] to itself.
+        `mixer.diagram` is what is under test; `mixer(k)` makes layer k of it as a module with weights of its own, which maps
+        [batch, tokens, features] to itself.
         The result is JSON with at least `score` (higher is better, 0 to 1), `steps`, `diverged`, `trials`
         (held-out questions behind the score) and `parameters`. Divergence is a result, not a failure.
         """
@@ -73,8 +73,8 @@ def load_task(spec: str) -> Task:
         if key not in kinds:
             raise fail("E801", f"task `{name}` has no parameter `{key}`", help=f"it has: {', '.join(kinds)}")
         try:
-            values[key] = kinds[key](text)
-        except ValueError:
+            values[key] = {"true": True, "false": False}[text] if kinds[key] is bool else kinds[key](text)
+        except (ValueError, KeyError):
             raise fail("E801", f"`{text}` is no value for `{key}` of task `{name}`") from None
     try:
         return cast(Task, replace(found, **values))
