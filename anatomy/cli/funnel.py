@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PHASES = {
     "rows": "building members", "forms": "normal forms", "held": "checking merges", "algebra": "modulo a prime", "same": "comparing numbers",
-    "derived": "searching derivations", "matching": "comparing with the zoo", "certifying": "Lipschitz bounds",
+    "derived": "searching derivations", "matching": "keys of members", "entries": "keys of the zoo", "compiling": "cost as compiled", "certifying": "Lipschitz bounds",
 }  # fmt: skip
 
 

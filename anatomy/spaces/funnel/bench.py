@@ -14,7 +14,8 @@ from anatomy.spaces.funnel import rows as r
 from anatomy.spaces.funnel.algebra import algebra
 from anatomy.spaces.funnel.forms import WIDE, Form, Series, agree, form, series
 from anatomy.spaces.funnel.points import Point, by_key, place, points
-from anatomy.spaces.funnel.static import static
+from anatomy.spaces.funnel.static import requirements, static
+from anatomy.spaces.rung import Rung
 
 if TYPE_CHECKING:
     from anatomy.ir.graph import Diagram
@@ -36,6 +37,10 @@ class Bench:
         self.by_key: Callable[[int], Series] = lru_cache(maxsize=64)(self._by_key)
 
     @cached_property
+    def rung(self) -> Rung:
+        return Rung(self.space)
+
+    @cached_property
     def points(self) -> tuple[Point, ...]:
         return points(place(self.space))
 
@@ -45,13 +50,13 @@ class Bench:
 
     def _by_key(self, rank: int) -> Series:
         diagram = self.diagram(rank)
-        return series(diagram, by_key(diagram), self.points, 1, WIDE)
+        return series(diagram, by_key(diagram), self.points[:3], 1, WIDE)
 
     # phases -----------------------------------------------------------------------------------
 
     def rows(self, items: np.ndarray) -> np.ndarray:
         """Canonical form and static facts of members."""
-        return static(self.space, items, self.points)
+        return static(self.rung, items.tolist(), requirements(self.space))
 
     def forms(self, items: np.ndarray) -> np.ndarray:
         """Normal forms of members."""
@@ -82,6 +87,24 @@ class Bench:
     def derived(self, items: np.ndarray) -> np.ndarray:
         """Whether a search finds a derivation."""
         return self._pairs(items, lambda a, b: search(self.diagram(a), self.diagram(b), steps=STEPS, seconds=SECONDS).derivation is not None)
+
+    def matching(self, items: np.ndarray) -> np.ndarray:
+        """Keys by which members are compared with the literature."""
+        from anatomy.spaces.discovery.matching import matching
+
+        return matching(self.diagram, items)
+
+    def entries(self, items: np.ndarray) -> np.ndarray:
+        """The same keys of mechanisms of the literature, by number."""
+        from anatomy.spaces.discovery.matching import entries, types
+
+        return entries(types(self.space), items)
+
+    def compiling(self, items: np.ndarray) -> np.ndarray:
+        """What members cost as compiled."""
+        from anatomy.spaces.discovery.matching import compiling
+
+        return compiling(self.diagram, items)
 
     def _pairs(self, items: np.ndarray, answer: Callable[[int, int], bool | None]) -> np.ndarray:
         found = np.zeros(len(items), r.PAIR)

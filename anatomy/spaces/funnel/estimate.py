@@ -12,7 +12,7 @@ from anatomy.spaces.funnel import rows as r
 from anatomy.spaces.funnel.intervals import interval
 from anatomy.spaces.funnel.record import Filter, filters, symmetric
 from anatomy.spaces.funnel.scan import chunk_of
-from anatomy.spaces.funnel.static import requirements
+from anatomy.spaces.funnel.static import requirements, static
 from anatomy.spaces.funnel.work import Progress, workers
 from anatomy.spaces.permutation import Permutation
 
@@ -106,12 +106,7 @@ def _usual(space: Space, ranks: list[int], jobs: int, progress: Progress | None)
 
 
 def _exotic(space: Space, ranks: list[int]) -> np.ndarray:
-    """Ranks that are no machine integers are worked on here, under their place in the sample."""
-    from anatomy.spaces.funnel.points import place, points
-    from anatomy.spaces.funnel.static import row
+    """Ranks that are no machine integers are worked on here."""
+    from anatomy.spaces.rung import Rung
 
-    asked, where = requirements(space), points(place(space))
-    found = np.zeros(len(ranks), r.ROW)
-    for k, rank in enumerate(ranks):
-        found[k] = row(k, space[rank].diagram, where, asked)
-    return found
+    return static(Rung(space), ranks, requirements(space))

@@ -67,7 +67,7 @@ def _notes(f: Funnel) -> Iterator[str]:
     if found.refuted:
         notes.append(f"{len(found.refuted):,} have one normal form and other values (a law has no value there), and stay apart")
     if found.searched < len(found.conjectures) + sum(m.derived for m in found.merges):
-        notes.append(f"a derivation was searched for {found.searched:,} pairs that are equal in numbers, not for all")
+        notes.append(f"a derivation was searched for {found.searched:,} pairs that are equal in numbers; not for all, and not for those that are constant")
     notes += [f"refused: {words}" for words in f.refused]
     yield from (["", *notes] if notes else [])
 
