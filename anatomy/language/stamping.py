@@ -54,12 +54,11 @@ def stamp(
         lifts = tuple(dict.fromkeys([a for v in given for _, a in v.renames if a not in own]))
         if len(lifts) + len(own) > MAX_AXES:
             builder.add(node.op, own, given, node.span)  # which says so
-        held = node.lifts
         outs: list[int] = []
-        for out in node.outs:
+        for out, fresh in zip(node.outs, node.op.gives(own), strict=True):
             old = wires[out]
             kind = old.kind if old.kind.name != "index" else Kind("index", axis.get(old.kind.axis, old.kind.axis))
-            axes = (*lifts, *[axis[a] for a in old.axes if a not in held])
+            axes = (*lifts, *fresh)
             views[out] = View(len(builder.wires), tuple([(a, a) for a in axes]))
             outs.append(len(builder.wires))
             builder.wires.append(Wire(axes, kind, old.name, node.span))

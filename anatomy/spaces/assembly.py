@@ -16,7 +16,7 @@ from anatomy.ir.graph import Diagram
 from anatomy.ir.loop import boxes
 from anatomy.ir.op import Problem
 from anatomy.language.choices import Component, Decision, SpaceDefinition
-from anatomy.language.filling import Filling, Joining, refusal
+from anatomy.language.filling import Joining, refusal
 from anatomy.language.prepared import Prepared
 from anatomy.ops import Hole
 from anatomy.spaces.composites import beside, cell, identity, sequence
@@ -135,12 +135,11 @@ class Assembler:
         parts = [self.filler(k, part) for part in value.parts]
         match domain.form:
             case "seq":
-                skeleton = sequence(hole, len(parts))
+                return sequence(hole, parts, _called(value))
             case "dag":
-                skeleton = cell(hole, self.marks(parts), value.edges)
+                return cell(hole, parts, self.marks(parts), value.edges, _called(value))
             case _:
-                skeleton = beside(hole, len(parts), domain.join)
-        return joined(skeleton, parts, _called(value))
+                return beside(hole, parts, domain.join, _called(value))
 
     def marks(self, parts: Sequence[Diagram]) -> list[str]:
         """What the components are, whatever they are called."""
@@ -219,13 +218,6 @@ class Assembler:
                 )  # fmt: skip
             found += zip(first, mine, strict=True)
         return found
-
-
-def joined(skeleton: Diagram, parts: Sequence[Diagram], name: str) -> Diagram:
-    """A skeleton with its numbered holes filled: `where` is what the components need of the header, taken together."""
-    fillers: Mapping[str, Diagram] = {f"{k + 1}": part for k, part in enumerate(parts)}
-    filling: Filling = Joining(skeleton, fillers)
-    return filling.result(name)
 
 
 def _called(value: Value) -> str:

@@ -1,7 +1,7 @@
-"""Several components put together as one: open diagrams of a hole's own interface, whose holes are numbered.
+"""Several components put together as one, for a hole of their own interface.
 
-Converts: the interface of a hole and a form (`seq`, `bag`, `set`, `dag`) into a diagram with the same header and holes
-`1`, `2`, ... for the components, so that composites are filled and checked as everything else is.
+Converts: the interface of a hole, a form (`seq`, `bag`, `set`, `dag`) and a diagram for each place into a diagram with the header
+of the hole. Each component is a call, checked against the interface as at a hole, with weights under its number: `1.F`.
 Non-goals: which components stand there.
 """
 
@@ -11,46 +11,54 @@ from collections.abc import Callable, Sequence
 
 from anatomy.errors import AnatomyError, fail
 from anatomy.ir.builder import Builder, View
-from anatomy.ir.graph import Diagram, Output
+from anatomy.ir.graph import Diagram, Node, Output
 from anatomy.ir.labelling import label
 from anatomy.ir.op import Op
 from anatomy.language.choices import Join
+from anatomy.language.filling import Joining
 from anatomy.ops import Add, Extremum, Hole, Multiply
 
 JOINS: dict[Join, Op] = {"add": Add(), "multiply": Multiply(), "max": Extremum("max"), "min": Extremum("min")}
 
 
-class Skeleton:
+class Composite:
     """A diagram with the header of a hole, in the making."""
 
-    def __init__(self, hole: Hole):
-        self.hole = hole
+    def __init__(self, hole: Hole, parts: Sequence[Diagram] = ()):
+        self.hole, self.parts = hole, parts
         count = 1 + max((k for axes in (*hole.takes_axes, *hole.gives_axes) for k in axes), default=-1)
         self.own = tuple(hole.roles) if len(hole.roles) == count else tuple(f"a{k + 1}" for k in range(count))
-        self.builder = Builder()
+        self.builder = builder = Builder()
         for axis in self.own:
-            self.builder.axis(axis)
+            builder.axis(axis)
         words = hole.words or tuple(f"x{k + 1}" for k in range(len(hole.takes_axes)))
         self.inputs = [
-            self.builder.input(word, [self.own[k] for k in axes], kind)
+            builder.input(word, [self.own[k] for k in axes], kind)
             for word, axes, kind in zip(words, hole.takes_axes, hole.takes_kinds, strict=True)
         ]
+        self.filling = Joining(builder.finish("composite", ()), {f"{k + 1}": part for k, part in enumerate(parts)})
+        self.filling.builder = builder
 
     def use(self, k: int, views: Sequence[View]) -> tuple[View, ...]:
-        """Hole `k`, of the same interface."""
+        """Component `k`, from 1, called."""
         hole = self.hole
-        op = Hole(
-            f"{k}", hole.takes_axes, hole.gives_axes, hole.takes_kinds, hole.gives_kinds, f"{k}", hole.words, hole.roles
-        )
-        return self.builder.add(op, self.own, views, trusted=True)
+        op = Hole(f"{k}", hole.takes_axes, hole.gives_axes, hole.takes_kinds, hole.gives_kinds, f"{k}", hole.words, hole.roles)
+        return self.filling.use(Node(op, self.own, (), ()), list(views))
+
+    def join(self, views: Sequence[View], op: Op) -> View:
+        total = views[0]
+        for view in views[1:]:
+            (total,) = self.builder.add(op, (), [total, view])
+        return total
 
     def finish(self, name: str, views: Sequence[View]) -> Diagram:
+        """What the components need of the header is the `where` of the whole."""
         hole = self.hole
         outputs = [
             Output(view.port, tuple(self.own[k] for k in axes), None, kind)
             for view, axes, kind in zip(views, hole.gives_axes, hole.gives_kinds, strict=True)
         ]
-        return self.builder.finish(name, outputs, header=self.own)
+        return self.builder.finish(name, outputs, header=self.own, where=self.filling.licensed)
 
 
 def passes(hole: Hole) -> str | None:
@@ -82,36 +90,36 @@ def cells(hole: Hole) -> str | None:
 def identity(hole: Hole) -> Diagram:
     """What passes the first wire on. Raises AnatomyError E604."""
     _need(hole, "be passed", passes)
-    made = Skeleton(hole)
+    made = Composite(hole)
     return made.finish("none", made.inputs[:1])
 
 
-def sequence(hole: Hole, count: int) -> Diagram:
-    """`count` components, one after the other. Raises AnatomyError E604."""
+def sequence(hole: Hole, parts: Sequence[Diagram], name: str) -> Diagram:
+    """The parts, one after the other. Raises AnatomyError E604."""
     _need(hole, "hold a sequence", composes)
-    made = Skeleton(hole)
+    made = Composite(hole, parts)
     views: Sequence[View] = made.inputs
-    for k in range(count):
+    for k in range(len(parts)):
         views = made.use(k + 1, views)
-    return made.finish("seq", views)
+    return made.finish(name, views)
 
 
-def beside(hole: Hole, count: int, join: Join) -> Diagram:
-    """`count` components on the same operands; `((1 + 2) + 3)` with `+` or another way to join. Raises AnatomyError E604."""
+def beside(hole: Hole, parts: Sequence[Diagram], join: Join, name: str) -> Diagram:
+    """The parts on the same operands; `((1 + 2) + 3)` with `+` or another way to join. Raises AnatomyError E604."""
     _need(hole, "hold several components", joins)
-    made = Skeleton(hole)
-    return made.finish("bag", [_total(made, [made.use(k + 1, made.inputs)[0] for k in range(count)], JOINS[join])])
+    made = Composite(hole, parts)
+    return made.finish(name, [made.join([made.use(k + 1, made.inputs)[0] for k in range(len(parts))], JOINS[join])])
 
 
-def cell(hole: Hole, marks: Sequence[str], edges: Sequence[tuple[int, int]]) -> Diagram:
-    """Vertex 0 is the input, the last the output, each other vertex `k` a component on the sum of what its edges bring.
+def cell(hole: Hole, parts: Sequence[Diagram], marks: Sequence[str], edges: Sequence[tuple[int, int]], name: str) -> Diagram:
+    """Vertex 0 is the input, the last the output, each other vertex `k` a part on the sum of what its edges bring.
 
-    A vertex stands once, however many read it. `marks` say what the components are: a sum is taken in the canonical order
+    A vertex stands once, however many read it. `marks` say what the parts are: a sum is taken in the canonical order
     of the labelled graph, so cells that differ in the numbers of their vertices are one diagram up to isomorphism.
     Raises AnatomyError E604 (the hole holds no cell), E605 (a vertex that nothing reaches).
     """
     _need(hole, "hold a cell", cells)
-    made, last = Skeleton(hole), len(marks) + 1
+    made, last = Composite(hole, parts), len(parts) + 1
     values: list[View] = made.inputs[:1]
     order, _ = label(["input", *(f"at {mark}" for mark in marks), "output"], [(a, b, "edge") for a, b in edges])
     place = {v: k for k, v in enumerate(order)}
@@ -119,16 +127,9 @@ def cell(hole: Hole, marks: Sequence[str], edges: Sequence[tuple[int, int]]) -> 
         before = sorted({a for a, b in edges if b == v}, key=lambda a: place[a])
         if not before or max(before) >= v:
             raise fail("E605", f"vertex {v} of the cell has no edge from a vertex before it")
-        total = _total(made, [values[a] for a in before], JOINS["add"])
+        total = made.join([values[a] for a in before], JOINS["add"])
         values.append(total if v == last else made.use(v, [total])[0])
-    return made.finish("dag", values[-1:])
-
-
-def _total(made: Skeleton, views: Sequence[View], op: Op) -> View:
-    total = views[0]
-    for view in views[1:]:
-        (total,) = made.builder.add(op, (), [total, view])
-    return total
+    return made.finish(name, values[-1:])
 
 
 def _need(hole: Hole, what: str, test: Callable[[Hole], str | None]) -> None:
