@@ -247,7 +247,7 @@ def _same_header(module: Module, first: SpaceDefinition, other: SpaceDefinition,
     if shapes[0] != shapes[1]:
         raise refuse(
             module, "E620", f"`{other.name}` and `{first.name}` have different headers", at,
-            help=f"`{first.base.name}` and `{other.base.name}` take and give the same, up to the names of axes",
+            help="the diagrams of a union take and give the same, up to the names of axes",
         )  # fmt: skip
 
 
