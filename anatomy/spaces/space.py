@@ -300,7 +300,7 @@ class Space:
     def _condition(self, condition: Condition | str) -> Condition:
         if not isinstance(condition, str):
             return condition
-        from anatomy.language.spaces import read_condition
+        from anatomy.spaces.wording import read_condition
 
         return read_condition(condition)
 

@@ -71,11 +71,10 @@ class Decisions:
         admit(sum(n.count.bit_length() for n in self.nodes), "the space")
         self.names: dict[str, tuple[int, int | None]] = {}
         for k, d in enumerate(decisions):
-            self.names.setdefault(d.name, (k, None))
-            for site in d.sites if not d.names else ():
-                self.names.setdefault(site, (k, None))
             for position, name in enumerate(d.names):
                 self.names.setdefault(name, (k, position))
+            for name in (d.name, *(d.sites if not d.names else ())):
+                self.names.setdefault(name, (k, None))
         self._tables: dict[Digit | tuple[int, bool], tuple[list[Value], list[str], dict[str, int]] | None] = {}
         self._root(excepts, where, within, weighted)
 
@@ -120,13 +119,23 @@ class Decisions:
         """Runs of places that no atom tells apart: start, stop, which atoms hold, weight."""
         node = self.node(k, active)
         own = [a[0 if active else 1] for a in atoms]
-        weigh = [(r, w) for label, w in self.decisions[k].prefer.items() for r in (places(node, label),)] if weighted else []
+        weigh = self._weights(k, active) if weighted else []
         cuts = sorted({0, node.count, *(e for ranges in (*own, *(r for r, _ in weigh)) for r in ranges for e in r)})
         found = []
         for start, stop in pairwise(cuts):
             truths = sum(1 << i for i, ranges in enumerate(own) if _inside(ranges, start))
             weight = next((w for ranges, w in weigh if _inside(ranges, start)), 1)
             found.append((start, stop, truths, weight))
+        return found
+
+    def _weights(self, k: int, active: bool) -> list[tuple[Ranges, int]]:
+        d, found = self.decisions[k], []
+        for label, weight in d.prefer.items():
+            found.append((places(self.node(k, active), label), weight))
+            if not found[-1][0] and not places(self.nodes[k], label) and label not in self.known.get(d.name, ()):
+                raise fail("E638", f"`prefer {d.name}` weighs `{label}`, which is no value of it", d.span, help=self.offer(k))
+            if weight < 0:
+                raise fail("E638", f"`prefer {d.name}` gives `{label}` the weight {weight}", d.span)
         return found
 
     def _tested(self, k: int, position: int | None, test: Test) -> tuple[Ranges, Ranges]:
@@ -216,7 +225,7 @@ class Decisions:
     def read(self, k: int, active: bool, choices: Mapping[str, str]) -> int:
         """The place of what the names of a decision are given as text. Raises Foreign, KeyError where nothing is given."""
         d = self.decisions[k]
-        if d.names and d.name not in choices:
+        if d.names and (d.name in d.names or d.name not in choices):
             if not active:
                 return self.node(k, active).rank(Value.parse(choices[d.names[0]]))
             return self.node(k, active).rank(Value(d.domain.form, tuple(Value.parse(choices[name]) for name in d.names)))

@@ -7,11 +7,14 @@ from math import prod
 
 from anatomy.language.choices import Component, Decision, Refusal
 from anatomy.spaces.tree.decisions import Decisions
+from anatomy.spaces.tree.node import admit
 
 
 def derivations(decisions: tuple[Decision, ...], refused: tuple[Refusal, ...] = ()) -> int:
     """`prod_k |values of decision k|` with refused components among them, and n^m for m interchangeable holes."""
-    return prod(_offered(d, tuple(Component(r.label) for r in refused if r.name == d.name)) for d in decisions)
+    found = [_offered(d, tuple(Component(r.label) for r in refused if r.name == d.name)) for d in decisions]
+    admit(sum(n.bit_length() for n in found), "the space as written")
+    return prod(found)
 
 
 def _offered(d: Decision, extra: tuple[Component, ...]) -> int:

@@ -23,7 +23,7 @@ def node(domain: Domain, kind: str, inner: Inner) -> Node:
     """The node of a domain; `inner` makes that of the decisions a component brings with it. Raises AnatomyError E630."""
     least, most = domain.least, domain.most
     if domain.form == "tree":
-        return Tree([(c.label, holes(c)) for c in domain.components], least, most)
+        return Tree([(c.label, holes(c), inner(c.inner) if c.inner else None) for c in domain.components], least, most)
     of = Options([(c.label, size(c, kind), inner(c.inner) if c.inner else None) for c in domain.components])
     if domain.form != "one" and most > LONGEST:
         raise fail("E630", f"`{domain.form}` of up to {most:,} components is too long; at most {LONGEST:,} are counted")
@@ -46,7 +46,6 @@ def size(component: Component, kind: str) -> int:
 
 
 def holes(component: Component) -> int:
-    """The open holes of a component, which a `tree` fills again."""
-    if component.inner:
-        raise fail("E634", f"`{component.label}` has decisions of its own; a component of a `tree` has its holes filled from the tree")
-    return 0 if component.diagram is None else len(component.diagram.holes)
+    """The holes of a component about which it decides nothing itself, and which a `tree` fills again."""
+    decided = {site for d in component.inner for site in (d.names or d.sites or (d.name,))}
+    return 0 if component.diagram is None else sum(hole not in decided for hole in component.diagram.holes)

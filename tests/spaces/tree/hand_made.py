@@ -86,10 +86,11 @@ def component(c: Component) -> list[Value]:
 
 def terms(domain: Domain, size: int) -> Iterator[Value]:
     for c in domain.components:
-        arity = len(c.diagram.holes) if c.diagram else 0
+        arity = len(c.diagram.holes) - len(c.inner) if c.diagram else 0
         for split in product(range(1, size), repeat=arity) if arity else ((),):
             if sum(split) == size - 1:
-                yield from (Value(c.label, p) for p in product(*(list(terms(domain, s)) for s in split)))
+                own = [listed(d.domain) for d in c.inner]
+                yield from (Value(c.label, p) for p in product(*own, *(list(terms(domain, s)) for s in split)))
 
 
 def cells(domain: Domain, singles: list[Value]) -> Iterator[Value]:
@@ -106,7 +107,9 @@ def cells(domain: Domain, singles: list[Value]) -> Iterator[Value]:
 def size(value: Value, domain: Domain) -> int:
     """The number of components, by definition of the domain."""
     if domain.form == "tree":
-        return 1 + sum(size(p, domain) for p in value.parts)
+        c = next(c for c in domain.components if c.label == value.label)
+        own = sum(size(p, d.domain) for p, d in zip(value.parts, c.inner, strict=False))
+        return 1 + own + sum(size(p, domain) for p in value.parts[len(c.inner) :])
     if domain.form != "one":
         return sum(size(p, Domain("one", domain.components)) for p in value.parts)
     c = next(c for c in domain.components if c.label == value.label)

@@ -41,7 +41,12 @@ def domain(draw: st.DrawFn, depth: int = 1) -> Domain:
         return Domain("one", draw(components(depth)))
     if form == "tree":
         labels = draw(st.lists(st.sampled_from(("leaf", "wrap", "plus")), min_size=1, max_size=3, unique=True))
-        return Domain("tree", tuple(Component(x, DIAGRAMS[x]) for x in {"leaf": 0, **dict.fromkeys(labels)}), 1, draw(st.integers(1, 4)))
+        own = dict.fromkeys(DIAGRAMS, ())
+        if depth and draw(st.booleans()):
+            own["plus"] = (Decision("f", "hole", draw(domain(0)), ("f",)),)  # type: ignore[assignment]
+        found = tuple(Component(x, DIAGRAMS[x], own[x]) for x in {"leaf": 0, **dict.fromkeys(labels)})
+        least = draw(st.integers(1, 2))
+        return Domain("tree", found, least, draw(st.integers(least, 4)))
     if form == "dag":
         return Domain("dag", draw(components(0)), 2, draw(st.integers(2, 4)), edges=draw(st.none() | st.integers(1, 6)))
     least = draw(st.integers(1, 2))

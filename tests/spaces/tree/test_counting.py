@@ -211,3 +211,20 @@ def test_a_value_out_of_its_node_is_foreign() -> None:
     for text in ("dag[0>1](a)", "dag[0>1 1>0]", "dag[0>1 0>1]", "dag[0>1 0>2 0>3 1>2 2>3](a, a)", "dag(a)", "dag[0>9](a)"):
         with pytest.raises(Foreign):
             cells.rank(Value.parse(text))
+
+
+def test_a_decision_over_several_holes_may_be_called_like_the_first() -> None:
+    d = Decision("f", "hole", some("bag", "a", "b", "c", least=2, most=2), ("f", "g"), names=("f", "g"))
+    found = space(d)
+    assert [found.index(found.choices(i)) for i in range(6)] == list(range(6))
+    assert [found.choices(i) for i in (0, 1)] == [{"f": "a", "g": "a"}, {"f": "a", "g": "b"}]
+    assert found.where(is_("g", "b")).count == 2
+    assert found.within(0, 1).count == 1
+
+
+def test_shared_holes_are_one_decision_under_either_name() -> None:
+    d = Decision("f", "hole", one("a", "b"), ("f", "g"))
+    found = space(d)
+    assert found.choices(1) == {"f": "b"}
+    assert found.index({"g": "b"}) == 1
+    assert found.where(is_("g", "b")).count == 1

@@ -49,16 +49,16 @@ def test_the_cells_of_nasbench_are_counted_by_enumeration(most: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("most", [6, 7])
-def test_all_cells_of_nasbench_are_counted_by_enumeration(most: int) -> None:
-    found = space(hole("body", nasbench(most)))
+def test_all_cells_of_nasbench_are_counted_by_enumeration() -> None:
+    found = space(hole("body", nasbench(7)))
     seen: set[tuple] = set()  # type: ignore[type-arg]
     for i in range(found.count):
         value = found.values(i)[0]
         least, orders = smallest(value.edges, len(value.parts))
         labels = tuple(str(p) for p in value.parts)
         seen.add((least, min(tuple(labels[v] for v in order) for order in orders)))
-    assert len(seen) == NASBENCH[most - 2]
+    interior = [least[0] for least, _ in seen]
+    assert [sum(n <= most - 2 for n in interior) for most in range(2, 8)] == NASBENCH
 
 
 @lru_cache(2)
@@ -89,7 +89,8 @@ def test_symmetry_is_counted_through_products_sums_and_conditions() -> None:
     cell = some("dag", "a", "b", least=2, most=4)
     inside = Component("block", None, (hole("cell", cell),))
     plain = space(hole("body", cell))
-    assert plain.orbits is not None and plain.orbits < plain.count
+    assert plain.orbits is not None
+    assert plain.orbits < plain.count
     assert space(hole("body", cell), hole("x", ["p", "q"])).orbits == 2 * plain.orbits
     assert space(hole("body", cell), hole("x", ["p", "q"]), where=(is_("x", "p"),)).orbits == plain.orbits
     assert space(hole("body", one(inside, "c"))).orbits == plain.orbits + 1

@@ -42,7 +42,7 @@ def test_orders_by_size_and_distance_are_sorted_then_lexicographic(drawn, pick) 
         total = 0
         for value, d in zip(values, drawn.decisions, strict=True):
             if d.kind == "hole" and value.label not in ("none", "off"):
-                inside = d.otherwise is not None and value not in [v for v in _of(d)]
+                inside = d.otherwise is not None and value not in _of(d)
                 total += 1 if inside else size(value, d.domain)
             elif value.label == "off":
                 total += 1
@@ -131,9 +131,9 @@ def test_all_orders_of_a_huge_space_work_at_once() -> None:
 
 def test_unknown_orders_and_missing_centres_are_named() -> None:
     found = space(hole("x", ["a", "b"]))
-    for name, more in (("sorted", {}), ("distance", {}), ("distance", {"key": "x"})):
+    for name, key in (("sorted", ""), ("distance", ""), ("distance", "x")):
         with pytest.raises(AnatomyError, match="E637"):
-            found.order(name, **more)
+            found.order(name, key)
     with pytest.raises(AnatomyError, match="E606"):
         found.order("distance", centre=2)
     with pytest.raises(IndexError, match="counted from 0"):
@@ -299,3 +299,9 @@ def test_the_digest_covers_decisions_and_conditions() -> None:
         definition(hole("x", [Component("a", None, (hole("z", ["u"]),)), "b"]), hole("y", ["p", "q"])),  # type: ignore[list-item]
     ]
     assert len({Space(d).digest for d in different}) == len(different)
+
+
+def test_weights_of_what_is_no_value_are_refused() -> None:
+    for prefer in ({"relu": 3}, {"a": 3}, {"seq": -1}):
+        with pytest.raises(AnatomyError, match="E638"):
+            space(hole("phi", some("seq", "a", "b", most=2), prefer=prefer)).sample(1)
