@@ -17,7 +17,8 @@ from anatomy.language.choices import Component, Decision, SpaceDefinition, Union
 from anatomy.spaces.facts import Facts
 from anatomy.spaces.terms.arrays import Array, Named
 from anatomy.spaces.terms.draws import Draws, Ends
-from anatomy.spaces.terms.fold import Folded, slow_key, terms, walked
+from anatomy.spaces.terms.fold import Context, Folded, slow_key, terms
+from anatomy.spaces.terms.fold import key as walked
 from anatomy.spaces.terms.measures import Gauge, near
 from anatomy.spaces.terms.members import Members
 from anatomy.spaces.terms.proofs import Proofs, lengths_of
@@ -65,12 +66,10 @@ class Rung:
         """Everything about the member of this rank. Raises IndexError, and AnatomyError as `Space.build`."""
         part, values = self._at(rank)
         folded, diagram, own = self._folded(part, values, rank)
-        met = walked(folded, part.written)
-        if met is None:
+        key = walked(folded)
+        if key is None:
             diagram = diagram or self.space[rank].diagram
             key = slow_key(diagram)
-        else:
-            key = met[0]
         proofs = Proofs() if own else part.proofs
         causal = proofs.causal(folded)
         measured = None
@@ -102,9 +101,9 @@ class Rung:
         """The canonical key alone: 16 bytes that members share exactly when they are isomorphic."""
         part, values = self._at(rank)
         folded, diagram, _ = self._folded(part, values, rank)
-        met = walked(folded, part.written)
+        found = walked(folded)
         part.tidy()
-        return slow_key(diagram or self.space[rank].diagram) if met is None else met[0]
+        return slow_key(diagram or self.space[rank].diagram) if found is None else found
 
     def chunk(self, ranks: Iterable[int]) -> list[Facts]:
         """The facts of these members; afterwards nothing is held."""
@@ -184,12 +183,11 @@ class _Part:
 
     def forget(self) -> None:
         self.members.forget()
-        self.written: dict[object, bytes] = {}
         self.proofs = Proofs()
         self.gauge = Gauge()
         self._ends: dict[tuple[Term, ...], Ends] = {}
         self._sizes: dict[object, _Sizes | None] = {}
-        self._same: dict[object, dict[str, Poly]] = {}
+        self._same: dict[Context, dict[str, Poly]] = {}
         self._tables: dict[tuple[tuple[str, int], ...], dict[Term, tuple[Named, ...] | None]] = {}
         self._seen = 0
 
@@ -211,29 +209,30 @@ class _Part:
 
     def sizes(self, folded: Folded, wanted: dict[str, int]) -> _Sizes | None:
         """Sizes of variables that the equations of the member allow."""
-        key = (folded.equations, folded.defaults, wanted is self.wanted)
+        around = folded.context
+        key = (around, wanted is self.wanted)
         if key not in self._sizes:
-            equations = [(e.left, e.right) for e in folded.equations]
+            equations = [(e.left, e.right) for e in around.equations]
             names = {v for pair in equations for p in pair for v in p.variables()}
-            names |= wanted.keys() | {a for a, _ in folded.defaults} | {v for _, p in folded.defaults for v in p.variables()}
-            found = assign(sorted(names), wanted, folded.defaults, equations)
+            names |= wanted.keys() | {a for a, _ in around.defaults} | {v for _, p in around.defaults for v in p.variables()}
+            found = assign(sorted(names), wanted, around.defaults, equations)
             self._sizes[key] = None if found is None else _Sizes(found)
         return self._sizes[key]
 
     def draws(self, folded: Folded, sizes: _Sizes) -> Draws:
         """Values are shared by members that agree on the sizes which equations may change."""
-        names = {v for e in folded.equations for p in (e.left, e.right) for v in p.variables()} if folded.equations else set()
+        names = {v for e in folded.context.equations for p in (e.left, e.right) for v in p.variables()}
         at = tuple(sorted((v, sizes[v]) for v in names))
         return Draws(sizes, known=self._tables.setdefault(at, {}))
 
     def licences(self, folded: Folded) -> dict[str, Poly]:
         """What each axis is by default, in terms of axes that have none."""
-        found = self._same.get(folded.defaults)
+        found = self._same.get(folded.context)
         if found is None:
-            found = dict(folded.defaults)
+            found = dict(folded.context.defaults)
             for _ in range(len(found)):
                 found = {a: p.substitute(found) for a, p in found.items() if p.as_variable() != a}
-            self._same[folded.defaults] = found
+            self._same[folded.context] = found
         return found
 
 

@@ -40,12 +40,12 @@ def check(definition: SpaceDefinition, *values: tuple[str, ...], folds: bool = T
             proofs = Proofs()
             assert proofs.parameters(fold.weights) == proofs.parameters(own.weights), texts
             assert proofs.length_generic(fold) == proofs.length_generic(own), texts
-            assert {str(fold.settled.of(p)) for w in fold.weights for _, p in w.sized} == {
-                str(own.settled.of(p)) for w in own.weights for _, p in w.sized
+            assert {str(fold.context.settled.of(p)) for w in fold.weights for _, p in w.sized} == {
+                str(own.context.settled.of(p)) for w in own.weights for _, p in w.sized
             }, texts
             wanted = preferred(definition.base, 0) | {"d": 4}
             names = sorted(diagram.free_sizes() | {"d", "n"})
-            tables = [assign(names, wanted, f.defaults, [(e.left, e.right) for e in f.equations]) for f in (fold, own)]
+            tables = [assign(names, wanted, f.context.defaults, [(e.left, e.right) for e in f.context.equations]) for f in (fold, own)]
             assert tables[0] == tables[1], texts
             if tables[0] is not None:
                 outputs = [Draws(tables[0]).outputs(f, Ends.of(f)) for f in (fold, own)]

@@ -17,29 +17,37 @@ from anatomy.ir.live import live
 from anatomy.ir.poly import Poly
 from anatomy.spaces.terms.sizes import size_serial
 from anatomy.spaces.terms.term import Read, Sizes, Store, Term
-from anatomy.spaces.terms.walk import Entry, TooMany, serial
+from anatomy.spaces.terms.walk import Entry, Frame, Slot, TooMany, serial
 
 Hole = Callable[[int, Node, tuple[Read, ...]], tuple[Read, ...]]
 
 
-@dataclass(frozen=True)
-class Folded:
-    """A closed diagram as terms: what its outputs read, under the axes of their layouts.
+@dataclass(frozen=True, eq=False)
+class Context:
+    """What many members have in common beside their terms. Compared by identity.
 
-    `front` says what inputs and outputs are, without names; `into` are the sizes of axes that inputs point into.
+    `front` says what inputs and outputs are, without names; `into` are the sizes of axes that inputs point into; `shapes`
+    the sizes of the layouts of the outputs.
     """
+
+    front: bytes
+    into: tuple[Poly, ...]
+    shapes: tuple[tuple[Poly, ...], ...]
+    settled: Settled
+    equations: tuple[Equation, ...]
+    defaults: tuple[tuple[str, Poly], ...]
+    written: dict[tuple[Frame, ...], bytes] = field(default_factory=dict)
+    slots: dict[object, Slot] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Folded:
+    """A closed diagram as terms: what its outputs read, under the axes of their layouts, and all its weights, used or not."""
 
     inputs: tuple[Term, ...]
     outputs: tuple[tuple[Read, tuple[str, ...]], ...]
-    front: bytes
-    into: tuple[Poly, ...]
-    settled: Settled
-    equations: tuple[Equation, ...] = ()
-    defaults: tuple[tuple[str, Poly], ...] = ()
-    weights: tuple[Term, ...] = field(default=(), compare=False)
-    """All weights, used or not."""
-    shapes: tuple[tuple[Poly, ...], ...] = ()
-    """The sizes of the layouts of the outputs."""
+    weights: tuple[Term, ...]
+    context: Context
 
 
 def fold(
@@ -110,7 +118,8 @@ def terms(diagram: Diagram, store: Store | None = None) -> Folded:
     inputs = inputs_of(store, diagram, tag, sizes)
     weights = [store.weight((tag, "weight", k), w, sizes) for k, w in enumerate(diagram.weights)]
     outs = fold(store, diagram, inputs, weights, same, sizes, tag)
-    return closed(store, diagram, tag, inputs, outs, diagram.settled, diagram.equations, diagram.defaults, tuple(w.term for w in weights), sizes)
+    around = context(diagram, diagram.settled, diagram.equations, diagram.defaults, sizes)
+    return closed(store, diagram, tag, inputs, outs, tuple(w.term for w in weights), around)
 
 
 def inputs_of(store: Store, diagram: Diagram, tag: Hashable, sizes: Sizes) -> list[Read]:
@@ -119,55 +128,60 @@ def inputs_of(store: Store, diagram: Diagram, tag: Hashable, sizes: Sizes) -> li
     ]
 
 
-def closed(
-    store: Store, diagram: Diagram, tag: Hashable, inputs: Sequence[Read], outs: Sequence[Read], settled: Settled,
-    equations: tuple[Equation, ...], defaults: tuple[tuple[str, Poly], ...], weights: tuple[Term, ...],
-    sizes: Sizes,
-) -> Folded:  # fmt: skip
-    """With the ends of the diagram; a repeat that reaches an output stands there."""
-    ends = []
-    for k, (read, item) in enumerate(zip(outs, diagram.outputs, strict=True)):
-        axes = {a for a, _ in read.repeated}
-        ends.append((store.spread((tag, "output", k), read, axes) if axes else read, item.layout))
+def context(
+    diagram: Diagram, settled: Settled, equations: tuple[Equation, ...], defaults: tuple[tuple[str, Poly], ...], sizes: Sizes
+) -> Context:
     kinds = [diagram.wires[i.wire].kind for i in diagram.inputs]
     words = [(len(i.layout), kind.name) for i, kind in zip(diagram.inputs, kinds, strict=True)]
     front = f"{words} {[(len(o.layout), o.kind.name == 'index') for o in diagram.outputs]}".encode()
     into = tuple(sizes(kind.axis) for kind in kinds if kind.name == "index")
     shapes = tuple(tuple(map(sizes, o.layout)) for o in diagram.outputs)
-    return Folded(tuple(r.term for r in inputs), tuple(ends), front, into, settled, equations, defaults, weights, shapes)
+    return Context(front, into, shapes, settled, equations, defaults)
+
+
+def closed(
+    store: Store, diagram: Diagram, tag: Hashable, inputs: Sequence[Read], outs: Sequence[Read], weights: tuple[Term, ...], around: Context
+) -> Folded:
+    """With the ends of the diagram; a repeat that reaches an output stands there."""
+    ends = []
+    for k, (read, item) in enumerate(zip(outs, diagram.outputs, strict=True)):
+        axes = {a for a, _ in read.repeated}
+        ends.append((store.spread((tag, "output", k), read, axes) if axes else read, item.layout))
+    return Folded(tuple([r.term for r in inputs]), tuple(ends), weights, around)
 
 
 def entries(folded: Folded) -> list[Entry]:
     """The outputs as the walk starts from them."""
-    return [
-        Entry((r.term, r.out, tuple([(b, a) for a, b in r.axes])), {a: i for i, a in enumerate(layout)}) for r, layout in folded.outputs
-    ]
+    found = []
+    for read, layout in folded.outputs:
+        key = (read.out, read.axes, layout)
+        slot = folded.context.slots.get(key)
+        if slot is None:
+            renames = tuple([(b, a) for a, b in read.axes])
+            slot = folded.context.slots[key] = Slot(read.out, renames, {a: i for i, a in enumerate(layout)})
+        found.append((slot, read.term))
+    return found
 
 
-def key(folded: Folded, written: dict[object, bytes] | None = None) -> bytes | None:
+def key(folded: Folded) -> bytes | None:
     """16 bytes that two foldings share exactly when their diagrams are isomorphic (`anatomy.ir.canonical`); None where the walk gives up.
 
-    Whether it gives up depends on the isomorphism class only. `written` keeps sizes that were written before.
+    Whether it gives up depends on the isomorphism class only.
     """
-    met = walked(folded, {} if written is None else written)
-    return None if met is None else met[0]
+    context = folded.context
 
-
-def walked(folded: Folded, written: dict[object, bytes]) -> tuple[bytes, tuple[Term, ...]] | None:
-    """The key, and the terms that reach an output, inputs first."""
-
-    def text(sizes: tuple[Poly, ...]) -> bytes:
-        asked = (sizes, folded.into, folded.equations)
-        found = written.get(asked)
+    def text(frames: tuple[Frame, ...]) -> bytes:
+        found = context.written.get(frames)
         if found is None:
-            found = written[asked] = size_serial((*folded.into, *sizes), folded.settled).encode()
+            sizes = [p for frame in frames for p in frame.sizes]
+            found = context.written[frames] = size_serial((*context.into, *sizes), context.settled).encode()
         return found
 
     try:
-        whole, met = serial(entries(folded), folded.inputs, text)
+        whole, _ = serial(entries(folded), folded.inputs, text)
     except TooMany:
         return None
-    return blake2b(folded.front + b"|" + whole, digest_size=16, person=b"walk").digest(), met
+    return blake2b(context.front + b"|" + whole, digest_size=16, person=b"walk").digest()
 
 
 def slow_key(diagram: Diagram) -> bytes:

@@ -118,7 +118,7 @@ class Gauge:
         if not sizes or sizes & features or any(t.kinds[0].name == "index" for t in folded.inputs):
             return None
         rows, start = [], 0
-        for shape, polys in zip(shapes, folded.shapes, strict=True):
+        for shape, polys in zip(shapes, folded.context.shapes, strict=True):
             index = np.arange(start, start + math.prod(shape)).reshape(shape)
             for at, poly in enumerate(polys):
                 if poly in sizes:

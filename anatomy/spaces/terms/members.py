@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from anatomy.ir.equations import Settled, settle
+from anatomy.ir.equations import settle
 from anatomy.ir.graph import Diagram, Equation, Weight
 from anatomy.ir.live import live
 from anatomy.ir.loop import boxes
@@ -20,8 +20,8 @@ from anatomy.language.choices import SpaceDefinition
 from anatomy.language.filling import Filling
 from anatomy.language.spaces import fits
 from anatomy.spaces.assembly import assembler
-from anatomy.spaces.terms.fold import Copying, Folded, closed, folded_along, inputs_of, plan_of
-from anatomy.spaces.terms.term import Read, Store
+from anatomy.spaces.terms.fold import Context, Copying, Folded, closed, context, folded_along, inputs_of, plan_of
+from anatomy.spaces.terms.term import Read, Store, Term
 from anatomy.spaces.tree.value import Value
 
 Names = dict[str, str]
@@ -55,7 +55,8 @@ class World:
     defaults: tuple[tuple[str, Poly], ...]
     segments: dict[tuple[int, int], Segment] = field(default_factory=dict)
     steps: list[dict[tuple[Read, ...], tuple[Read, ...]]] = field(default_factory=list)
-    settled: dict[tuple[Segment, ...], tuple[Settled, tuple[Equation, ...]]] = field(default_factory=dict)
+    contexts: dict[tuple[Segment, ...], Context] = field(default_factory=dict)
+    learned: dict[tuple[Segment, ...], tuple[Term, ...]] = field(default_factory=dict)
 
 
 class Members:
@@ -133,16 +134,20 @@ class Members:
             for wire, read in zip(node.outs, made, strict=True):
                 wires[wire] = read
         outs = [world.store.renamed(wires[o.port.wire], dict(o.port.renames)) for o in base.outputs]
-        mine = tuple([s for s in used if s.equations])
-        found = world.settled.get(mine)
-        if found is None:
+        mine = tuple([s for s in used if s.equations or s.defaults])
+        around = world.contexts.get(mine)
+        if around is None:
             # Equal equations from two places are one.
             equations = tuple(dict.fromkeys((*(e for s in mine for e in s.equations), *world.equations)))
-            found = world.settled[mine] = settle((e.left, e.right) for e in equations), equations
-        settled, equations = found
-        defaults = (*world.defaults, *(d for s in used for d in s.defaults))
-        weights = dict.fromkeys(r.term for s in ((*world.weights,), *(s.weights for s in used)) for r in s)
-        return closed(world.store, base, (), world.inputs, outs, settled, equations, defaults, tuple(weights), world.sizes.__getitem__)
+            defaults = (*world.defaults, *(d for s in mine for d in s.defaults))
+            settled = settle((e.left, e.right) for e in equations)
+            around = world.contexts[mine] = context(base, settled, equations, defaults, world.sizes.__getitem__)
+        weighty = tuple([s for s in used if s.weights])
+        weights = world.learned.get(weighty)
+        if weights is None:
+            rows = (world.weights, *(s.weights for s in weighty))
+            weights = world.learned[weighty] = tuple(dict.fromkeys(r.term for row in rows for r in row))
+        return closed(world.store, base, (), world.inputs, outs, weights, around)
 
     # what is worked out once ----------------------------------------------------------------------
 

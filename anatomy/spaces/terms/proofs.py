@@ -128,10 +128,11 @@ class Proofs:
 
     def degree(self, folded: Folded, lengths: tuple[tuple[str, ...], ...], same: dict[str, Poly]) -> int:
         """The greatest power of the length in the operations of any box; see `lengths_of`."""
-        around = (lengths, folded.equations, folded.defaults)
-        table = self.degrees.setdefault(around, {})
+        table = self.degrees.setdefault(folded.context, {})
+        if all(read.term in table for read, _ in folded.outputs):
+            return max([table[read.term] for read, _ in folded.outputs])
         chosen = [set(names) for names in product(*lengths)]
-        return max(self._degree(read.term, table, folded.settled, chosen, same) for read, _ in folded.outputs)
+        return max(self._degree(read.term, table, folded.context.settled, chosen, same) for read, _ in folded.outputs)
 
     def _degree(self, term: Term, table: dict[Term, int], settled: Settled, chosen: list[set[str]], same: dict[str, Poly]) -> int:
         """Of a box and of all that it reads."""
@@ -153,7 +154,7 @@ class Proofs:
     def _power(self, term: Term, settled: Settled, chosen: list[set[str]], same: dict[str, Poly]) -> int:
         if settled.values or term.op.body is not None:
             return _power_of(settled.of(self.operations(term)).substitute(same), chosen)
-        key = (type(term.op), term.op, tuple([p for _, p in term.work]), tuple(same.items()))
+        key = (type(term.op), term.op, term.work, tuple(same.items()))
         found = self.powers.get(key)
         if found is None:
             found = self.powers[key] = _power_of(self.operations(term).substitute(same), chosen)
@@ -176,10 +177,10 @@ class Proofs:
 
     def length_generic(self, folded: Folded) -> bool:
         """As `anatomy.ir.analysis.length_generic`."""
-        key = (folded.weights, folded.equations, folded.inputs)
+        key = (folded.weights, folded.context, folded.inputs)
         found = self.generic.get(key)
         if found is None:
-            settled = folded.settled
+            settled = folded.context.settled
             tied = {v for p in settled.rest for v in p.variables()}
             tied |= {v for w in folded.weights for _, p in w.sized for v in settled.of(p).variables()}
             found = self.generic[key] = all(
@@ -219,7 +220,7 @@ def lengths_of(folded: Folded, same: dict[str, Poly]) -> tuple[tuple[str, ...], 
     for term in folded.inputs:
         for a, p in term.sized:
             if a in tokens(term):
-                names = tuple(sorted(folded.settled.of(p).substitute(same).variables()))
+                names = tuple(sorted(folded.context.settled.of(p).substitute(same).variables()))
                 if names:
                     rows[names] = None
     return tuple(rows)

@@ -9,7 +9,6 @@ diagram are always two terms; boxes of different diagrams with one tag and one r
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
 from typing import Any, Literal
@@ -28,22 +27,23 @@ def number(*words: object) -> int:
     return int.from_bytes(blake2b(repr(words).encode(), digest_size=8).digest()) >> 4
 
 
-@dataclass(frozen=True, eq=False, slots=True)
 class Look:
-    """What terms have in common that differ in which weights and which boxes they read, not in what kind: compared by identity.
+    """What a term is without what it reads: shared by all boxes with one operation under one naming. Compared by identity.
 
-    `hash`, and `marks` for each axis, are numbers that isomorphic terms share; `label` stands for the operation.
+    `label` stands for the operation, the input or the kind of weight; the same in every process.
     """
 
-    axes: tuple[str, ...]
-    outs: tuple[tuple[str, ...], ...]
-    kinds: tuple[Kind, ...]
-    sized: tuple[tuple[str, Poly], ...]
-    hash: int
-    marks: Mapping[str, int]
-    label: bytes = b""
-    loop: bool = False
-    """It is, or reads, a loop."""
+    __slots__ = ("axes", "frames", "kinds", "label", "outs", "roles", "sized", "symmetric")
+
+    def __init__(
+        self, label: bytes, axes: tuple[str, ...], outs: tuple[tuple[str, ...], ...], kinds: tuple[Kind, ...],
+        sized: tuple[tuple[str, Poly], ...], roles: Mapping[str, int], symmetric: bool,
+    ):  # fmt: skip
+        self.label, self.axes, self.outs, self.kinds, self.sized, self.symmetric = label, axes, outs, kinds, sized, symmetric
+        self.roles = roles
+        """For each axis a number that says what it is to the operation."""
+        self.frames: dict[Any, Any] = {}
+        """What the walk has worked out."""
 
 
 class Term:
@@ -53,7 +53,7 @@ class Term:
     size is not given by what it reads. `work` are the axes over which the box was written, repeats not slid, with their sizes.
     """
 
-    __slots__ = ("axes", "kind", "kinds", "look", "op", "outs", "own", "plans", "ports", "sized", "source", "work")
+    __slots__ = ("_marks", "axes", "kind", "kinds", "look", "op", "outs", "own", "plans", "ports", "sized", "source", "work")
 
     def __init__(self, kind: Literal["box", "input", "weight"], look: Look, op: Op, own: tuple[str, ...], ports: Ports, source: Any):
         self.kind, self.look, self.op, self.own, self.ports = kind, look, op, own, ports
@@ -63,6 +63,22 @@ class Term:
         self.work: tuple[tuple[str, Poly], ...] = ()
         self.plans: dict[Any, Any] = {}
         """What the walk has worked out."""
+        self._marks: tuple[int, dict[str, int]] | None = None
+
+    @property
+    def marks(self) -> tuple[int, dict[str, int]]:
+        """A number for the term, and one for each axis, that do not depend on names, nor on which weight of a type is read."""
+        if self._marks is None:
+            stack = [self]
+            while stack:
+                now = stack[-1]
+                waiting = [c for c, _, _ in now.ports if c._marks is None]
+                stack.extend(waiting)
+                if not waiting:
+                    stack.pop()
+                    now._marks = now._marks or _marks(now)
+        assert self._marks is not None
+        return self._marks
 
     def __repr__(self) -> str:
         word = self.op.word if self.kind == "box" else f"{self.kind} {getattr(self.source, 'key', self.source)}"
@@ -126,26 +142,21 @@ class Store:
     # leaves -------------------------------------------------------------------------------------
 
     def input(self, tag: Hashable, k: int, layout: Sequence[str], kind: Kind, sizes: Sizes) -> Read:
-        marks = {a: number("at", p) for p, a in enumerate(layout)}
-        return self._leaf(tag, "input", k, layout, kind, number("input", k), marks, sizes)
+        return self._leaf(tag, "input", k, b"input %d" % k, {a: p for p, a in enumerate(layout)}, kind, sizes)
 
     def weight(self, tag: Hashable, weight: Weight, sizes: Sizes) -> Read:
         """A weight whose axes have the names of its layout."""
-        code = number("weight", str(weight.init), weight.frozen, len(weight.layout))
-        marks = {a: number(role) for a, role in roles(weight).items()}
-        return self._leaf(tag, "weight", weight, weight.layout, REAL, code, marks, sizes)
+        label = _digest(f"weight {weight.init} {weight.frozen} {len(weight.layout)}")
+        return self._leaf(tag, "weight", weight, label, {a: number(role) for a, role in roles(weight).items()}, REAL, sizes)
 
     def _leaf(
-        self, tag: Hashable, what: Literal["input", "weight"], source: object, layout: Sequence[str], kind: Kind, code: int,
-        marks: Mapping[str, int], sizes: Sizes,
+        self, tag: Hashable, what: Literal["input", "weight"], source: object, label: bytes, roles: Mapping[str, int], kind: Kind,
+        sizes: Sizes,
     ) -> Read:  # fmt: skip
         found = self._terms.get(tag)
         if found is None:
-            axes, sized = tuple(layout), tuple([(a, sizes(a)) for a in layout])
-            key = (what, source if what == "input" else None, kind, sized, code, tuple(marks.items()))
-            look = self._looks.get(key)
-            if look is None:
-                look = self._looks[key] = Look(axes, (axes,), (kind,), sized, code, marks)
+            axes = tuple(roles)
+            look = Look(label, axes, (axes,), (kind,), tuple([(a, sizes(a)) for a in axes]), roles, False)
             found = self._terms[tag] = Term(what, look, None, (), (), source)  # type: ignore[arg-type]
         return self.read(found, 0, tuple([(a, a) for a in found.axes]))
 
@@ -197,7 +208,7 @@ class Store:
         held = {a for r in reads for a, _ in r.axes}
         sized = tuple([(a, sizes(a)) for a in own if a not in held])
         # Operations are kept by terms, so none of them has the number of another.
-        key = (id(op), own, sized, *[(r.term.look, r.out, r.axes) for r in reads])
+        key = (id(op), own, sized, *[(r.term.kinds[r.out].name, r.out, r.axes) for r in reads])
         look = self._looks.get(key)
         if look is None:
             look = self._looks[key] = _look(op, own, ports, sized)
@@ -216,24 +227,34 @@ def roles(weight: Weight) -> dict[str, str]:
 
 
 def _look(op: Op, own: tuple[str, ...], ports: Ports, sized: tuple[tuple[str, Poly], ...]) -> Look:
-    """What a box has in common with all that read the same kinds of things in the same way."""
     lifts = tuple(sorted({b for _, _, renames in ports for _, b in renames} - set(own)))
     axes = (*own, *lifts)
     gives = op.gives(own)
     given = op.kinds([child.kinds[out] for child, out, _ in ports])
     kinds = tuple(op.placed(kind, own) for kind in given) if len(given) == len(gives) else (REAL,) * len(gives)
     role = {a: 1 if op.symmetric else 2 + k for k, a in enumerate(own)}
-    seen: dict[str, list[tuple[int, ...]]] = {a: [] for a in axes}
-    for k, (child, out, renames) in enumerate(ports):
+    outs = tuple([(*lifts, *g) for g in gives])
+    return Look(label_of(op), axes, outs, kinds, sized, {a: role.get(a, 0) for a in axes}, op.symmetric)
+
+
+def _marks(term: Term) -> tuple[int, dict[str, int]]:
+    look = term.look
+    if term.kind != "box":
+        return number(look.label), {a: number(n) for a, n in look.roles.items()}
+    loose = term.op.commutative
+    seen: dict[str, list[tuple[int, ...]]] = {a: [] for a in term.axes}
+    for k, (child, out, renames) in enumerate(term.ports):
+        code, marks = child.marks
         for outer, inner in renames:
-            seen[inner].append((0 if op.commutative else k, child.look.hash, out, child.look.marks[outer]))
-    fixed = {a: p.constant() or 0 for a, p in sized}
-    marks = {a: number(role.get(a, 0), fixed.get(a, 0), sorted(found)) for a, found in seen.items()}
-    read = [(c.look.hash, out, sorted((c.look.marks[a], marks[b]) for a, b in renames)) for c, out, renames in ports]
-    label = label_of(op)
-    code = number(label, len(gives), sorted(read) if op.commutative else read)
-    loop = op.body is not None or bool(op.hole) or any(c.look.loop for c, _, _ in ports)
-    return Look(axes, tuple([(*lifts, *g) for g in gives]), kinds, sized, code, marks, label, loop)
+            seen[inner].append((0 if loose else k, code, out, marks[outer]))
+    fixed = {a: p.constant() or 0 for a, p in term.sized}
+    mine = {a: number(look.roles[a], fixed.get(a, 0), sorted(found)) for a, found in seen.items()}
+    read = [(c.marks[0], out, sorted((c.marks[1][a], mine[b]) for a, b in renames)) for c, out, renames in term.ports]
+    return number(look.label, len(term.outs), sorted(read) if loose else read), mine
+
+
+def _digest(text: str) -> bytes:
+    return blake2b(text.encode(), digest_size=12).digest()
 
 
 _LABELS: dict[Op, bytes] = {}
@@ -245,7 +266,7 @@ def label_of(op: Op) -> bytes:
         return bytes(12)
     found = _LABELS.get(op)
     if found is None:
-        found = _LABELS[op] = blake2b(op_label(op).encode(), digest_size=12).digest()
+        found = _LABELS[op] = _digest(op_label(op))
     return found
 
 

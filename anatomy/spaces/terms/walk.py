@@ -8,14 +8,12 @@ Non-goals: loops, open holes, and diagrams with more than `WALKS` choices (None)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from hashlib import blake2b
+from collections.abc import Callable, Mapping, Sequence
 from itertools import permutations, product
 from math import factorial, prod
 
 from anatomy.ir.graph import Renames
-from anatomy.ir.poly import Poly
-from anatomy.spaces.terms.term import Term, roles
+from anatomy.spaces.terms.term import Look, Term
 
 WALKS = 24
 """Ways to walk that are tried; it depends on the isomorphism class only whether there are more."""
@@ -27,74 +25,94 @@ class TooMany(Exception):
     """More than `WALKS` ways, or a box that has no serial."""
 
 
-class Entry:
-    """An operand of a box whose axes are numbered: which term, and how its axes are those of the box."""
+class Slot:
+    """How the axes of what a port reads are the numbered axes of the box."""
 
-    __slots__ = ("codes", "key", "order", "out", "plans", "term")
+    __slots__ = ("codes", "here", "numbers", "orders", "out", "seen")
 
-    def __init__(self, port: tuple[Term, int, Renames], place: dict[str, int], sort: bool = False):
-        self.term, self.out, renames = port
-        self.order = [(outer, place[inner]) for outer, inner in renames]
-        """(axis of the term, number at the box)."""
-        self.plans: tuple[Plan, ...] | None = None
-        self.codes: dict[Plan, bytes] = {}
-        look = self.term.look
-        self.key = (look.hash, self.out, sorted([(n, look.marks[outer]) for outer, n in self.order])) if sort else ()
+    def __init__(self, out: int, renames: Renames, place: Mapping[str, int]):
+        self.out = out
+        pairs = sorted([(place[inner], outer) for outer, inner in renames])
+        self.here = {outer: n for n, outer in pairs}
+        self.numbers = tuple([n for n, _ in pairs])
+        self.seen = tuple([outer for _, outer in pairs])
+        """The axes of what is read, in the order of the box."""
+        self.codes: dict[Order, bytes] = {}
+        self.orders: dict[Look, tuple[Order, ...]] = {}
 
-    def fresh(self) -> tuple[Plan, ...]:
-        """The ways to number the axes of the term, when this is the first that reads it."""
-        if self.plans is None:
-            seen = tuple(a for a, _ in sorted(self.order, key=lambda pair: pair[1]))
-            self.plans = tuple(plan(self.term, order) for order in orders(self.term, seen))
-        return self.plans
-
-    def code(self, to: Plan) -> bytes:
-        """How the axes of the term, in its own numbering, are those of the box; an axis that the box does not see is 255."""
-        found = self.codes.get(to)
+    def code(self, order: Order) -> bytes:
+        """How the axes of what is read, in its own order, are those of the box; 255 for one that the box does not see."""
+        found = self.codes.get(order)
         if found is None:
-            here = dict(self.order)
-            found = self.codes[to] = bytes((self.out, len(to.order), *[here.get(a, 255) for a in to.order]))
+            found = self.codes[order] = bytes((self.out, len(order), *[self.here.get(a, 255) for a in order]))
         return found
 
-    def same(self, other: Entry) -> bool:
-        return self.term is other.term and self.out == other.out and dict(self.order) == dict(other.order)
+
+Entry = tuple[Slot, Term]
+"""A port of a box whose axes are numbered, and what it reads."""
+
+
+class Frame:
+    """A look with its axes in order: what a term writes of itself, and its ports."""
+
+    __slots__ = ("head", "order", "sizes", "slots")
+
+    def __init__(self, term: Term, order: Order):
+        look = term.look
+        self.order = order
+        held = dict(look.sized)
+        self.sizes = tuple([held[a] for a in order if a in held])
+        self.slots: list[Slot] = []
+        if term.kind == "box":
+            if term.op.body is not None or term.op.hole:
+                raise TooMany
+            own = set(term.own)
+            flags = bytes([(a in own) + 2 * (a in held) for a in order])
+            count = len(term.ports)
+            self.head = look.label + bytes((count & 255, count >> 8, len(term.outs), len(order))) + flags
+            place = {a: i for i, a in enumerate(order)}
+            self.slots = [Slot(out, renames, place) for _, out, renames in term.ports]
+        else:
+            self.head = look.label + b"".join([look.roles[a].to_bytes(8, "big") for a in order])
 
 
 class Plan:
-    """A term with its axes in order: its own part of the serial, and its operands."""
+    """A term with its axes in order."""
 
-    __slots__ = ("entries", "head", "order", "sizes", "ties")
+    __slots__ = ("entries", "frame", "ties")
 
     def __init__(self, term: Term, order: Order):
-        self.order = order
-        held = dict(term.sized)
-        self.sizes: tuple[Poly, ...] = tuple(held[a] for a in order if a in held)
-        self.entries: list[Entry] = []
+        frame = term.look.frames.get(order)
+        if frame is None:
+            frame = term.look.frames[order] = Frame(term, order)
+        self.frame: Frame = frame
+        self.entries: list[Entry] = [(slot, port[0]) for slot, port in zip(frame.slots, term.ports, strict=True)]
         self.ties: list[tuple[int, int]] = []
-        match term.kind:
-            case "input":
-                self.head = b"input %d " % term.source
-                return
-            case "weight":
-                role, weight = roles(term.source), term.source
-                self.head = _digest(f"weight {weight.init} {weight.frozen} {[role[a] for a in order]}")
-                return
-        op = term.op
-        if op.body is not None or op.hole:
-            raise TooMany
-        own = set(term.own)
-        flags = bytes([(a in own) + 2 * (a in held) for a in order])
-        self.head = term.look.label + bytes((len(term.ports) & 255, len(term.ports) >> 8, len(term.outs), len(order))) + flags
-        place = {a: i for i, a in enumerate(order)}
-        self.entries = [Entry(p, place, op.commutative) for p in term.ports]
-        if op.commutative:
-            self.entries.sort(key=lambda e: e.key)
-            start = 0
-            for i in range(1, len(self.entries) + 1):
-                if i == len(self.entries) or self.entries[i].key != self.entries[start].key:
-                    if i - start > 1 and not all(self.entries[start].same(e) for e in self.entries[start + 1 : i]):
-                        self.ties.append((start, i))
-                    start = i
+        if len(self.entries) > 1 and term.op.commutative:
+            self.sort()
+        self.entries.reverse()  # as a stack takes them
+
+    def sort(self) -> None:
+        """Operands by what they are; only where that is equal by all that is below them."""
+        keys = [(t.look.label, s.out, s.numbers) for s, t in self.entries]
+        if len(set(keys)) == len(keys):
+            self.entries = [e for _, e in sorted(zip(keys, self.entries, strict=True), key=lambda pair: pair[0])]
+            return
+        deep = [
+            (key, t.marks[0], [(s.here[a], t.marks[1][a]) for a in s.seen]) for key, (s, t) in zip(keys, self.entries, strict=True)
+        ]
+        row = sorted(zip(deep, self.entries, strict=True), key=lambda pair: pair[0])
+        self.entries = [e for _, e in row]
+        start = 0
+        for i in range(1, len(row) + 1):
+            if i == len(row) or row[i][0] != row[start][0]:
+                if i - start > 1 and not all(same(self.entries[start], e) for e in self.entries[start + 1 : i]):
+                    self.ties.append((start, i))
+                start = i
+
+
+def same(one: Entry, other: Entry) -> bool:
+    return one[1] is other[1] and one[0].out == other[0].out and one[0].here == other[0].here
 
 
 def plan(term: Term, order: Order) -> Plan:
@@ -104,45 +122,44 @@ def plan(term: Term, order: Order) -> Plan:
     return found
 
 
-def orders(term: Term, seen: Order) -> list[Order]:
+def orders(term: Term, seen: Order) -> tuple[Order, ...]:
     """How the axes of a term may be ordered when its reader has numbered those it sees.
 
     Those with a role come first, in that order; then those that the reader sees, in the reader's order; then, by their
     marks, those that end in the box. Axes with one mark may stand in any order.
     """
     if term.kind != "box":
-        return [term.axes if term.kind == "input" else seen]
+        return (term.axes if term.kind == "input" else seen,)
     if not term.op.symmetric:
         own = set(term.own)
-        return [(*term.own, *(a for a in seen if a not in own))]
+        return ((*term.own, *[a for a in seen if a not in own]),)
     met = set(seen)
-    ended: dict[int, list[str]] = {}
-    for a in term.axes:
-        if a not in met:
-            ended.setdefault(term.look.marks[a], []).append(a)
-    groups = [ended[mark] for mark in sorted(ended)]
+    ended = [a for a in term.axes if a not in met]
+    if len(ended) < 2:
+        return ((*seen, *ended),)
+    marks = term.marks[1]
+    alike: dict[int, list[str]] = {}
+    for a in ended:
+        alike.setdefault(marks[a], []).append(a)
+    groups = [alike[mark] for mark in sorted(alike)]
     if prod(factorial(len(g)) for g in groups) > WALKS:
         raise TooMany
-    return [(*seen, *(a for group in chosen for a in group)) for chosen in product(*(permutations(g) for g in groups))]
-
-
-def _digest(text: str) -> bytes:
-    return blake2b(text.encode(), digest_size=12).digest()
+    return tuple((*seen, *(a for group in chosen for a in group)) for chosen in product(*(permutations(g) for g in groups)))
 
 
 _NUMBERS = [i.to_bytes(4, "big") for i in range(4096)]
 
 
-def serial(outputs: Sequence[Entry], inputs: Sequence[Term], text: Callable[[tuple[Poly, ...]], bytes]) -> tuple[bytes, tuple[Term, ...]]:
-    """The least serial, and the terms that it numbers, inputs first. `text` writes the sizes that a walk has met, in its order.
+def serial(outputs: Sequence[Entry], inputs: Sequence[Term], text: Callable[[tuple[Frame, ...]], bytes]) -> tuple[bytes, tuple[Term, ...]]:
+    """The least serial, and the terms that it numbers, inputs first. `text` writes the sizes of frames, in the order of a walk.
 
     Raises TooMany.
     """
     best: tuple[bytes, tuple[Term, ...]] | None = None
     script: list[int] = []
     for _ in range(WALKS):
-        walked, sizes, met, counts = _walk(outputs, inputs, script)
-        whole = walked + text(sizes)
+        walked, frames, met, counts = _walk(outputs, inputs, script)
+        whole = walked + text(frames)
         if best is None or whole < best[0]:
             best = whole, met
         while counts and script[len(counts) - 1] == counts[-1] - 1:
@@ -156,34 +173,40 @@ def serial(outputs: Sequence[Entry], inputs: Sequence[Term], text: Callable[[tup
 
 def _walk(
     outputs: Sequence[Entry], inputs: Sequence[Term], script: list[int]
-) -> tuple[bytes, tuple[Poly, ...], tuple[Term, ...], list[int]]:
+) -> tuple[bytes, tuple[Frame, ...], tuple[Term, ...], list[int]]:
     """One walk. `script` says what is taken at each choice, and is filled up; the number of ways at each choice comes out."""
-    numbered: dict[Term, tuple[int, Plan]] = {}
+    numbered: dict[Term, tuple[int, Frame]] = {}
     written: list[bytes] = []
-    sizes: list[Poly] = []
+    frames: list[Frame] = []
     counts: list[int] = []
     for term in inputs:
-        numbered[term] = len(numbered), (found := plan(term, term.axes))
-        sizes.extend(found.sizes)
+        frame = plan(term, term.axes).frame
+        numbered[term] = len(numbered), frame
+        frames.append(frame)
     stack = list(reversed(outputs))
     while stack:
-        entry = stack.pop()
-        term = entry.term
+        slot, term = stack.pop()
         known = numbered.get(term)
         if known is not None:
-            n, found = known
-            written.append(entry.codes.get(found) or entry.code(found))
+            n, frame = known
+            written.append(slot.codes.get(frame.order) or slot.code(frame.order))
             written.append(_NUMBERS[n] if n < 4096 else n.to_bytes(4, "big"))
             continue
-        plans = entry.fresh() if entry.plans is None else entry.plans
-        found = plans[_choose(len(plans), script, counts)] if len(plans) > 1 else plans[0]
-        numbered[term] = len(numbered), found
-        written.append(entry.codes.get(found) or entry.code(found))
-        written.append(found.head)
-        sizes.extend(found.sizes)
-        entries = _ordered(found, numbered, script, counts) if found.ties else found.entries
-        stack.extend(entries[::-1])
-    return b"".join(written), tuple(sizes), tuple(numbered), counts
+        ways = slot.orders.get(term.look)
+        if ways is None:
+            ways = orders(term, slot.seen)
+            if len(ways) == 1 and len(term.axes) < len(slot.seen) + 2:
+                slot.orders[term.look] = ways
+        order = ways[_choose(len(ways), script, counts)] if len(ways) > 1 else ways[0]
+        found = term.plans.get(order) or plan(term, order)
+        frame = found.frame
+        numbered[term] = len(numbered), frame
+        written.append(slot.codes.get(order) or slot.code(order))
+        written.append(frame.head)
+        if frame.sizes:
+            frames.append(frame)
+        stack.extend(_ordered(found, numbered, script, counts) if found.ties else found.entries)
+    return b"".join(written), tuple(frames), tuple(numbered), counts
 
 
 def _choose(ways: int, script: list[int], counts: list[int]) -> int:
@@ -193,38 +216,39 @@ def _choose(ways: int, script: list[int], counts: list[int]) -> int:
     return script[len(counts) - 1]
 
 
-def _ordered(found: Plan, numbered: dict[Term, tuple[int, Plan]], script: list[int], counts: list[int]) -> list[Entry]:
+def _ordered(found: Plan, numbered: dict[Term, tuple[int, Frame]], script: list[int], counts: list[int]) -> list[Entry]:
     """The operands of a commutative box: those alike by what has been numbered before, else in every order."""
-    entries = list(found.entries)
+    entries = found.entries[::-1]
+    fresh = len(numbered)
     for start, end in found.ties:
         groups: dict[tuple[int, bytes], list[Entry]] = {}
-        for e in entries[start:end]:
-            n, to = numbered.get(e.term, (len(numbered), None))
-            groups.setdefault((n, e.code(to) if to is not None else b""), []).append(e)
+        for slot, term in entries[start:end]:
+            known = numbered.get(term)
+            where = (fresh, b"") if known is None else (known[0], slot.code(known[1].order))
+            groups.setdefault(where, []).append((slot, term))
         row: list[Entry] = []
-        for key in sorted(groups):
-            group = groups[key]
-            if key[0] == len(numbered) and len(group) > 1:
+        for where in sorted(groups):
+            group = groups[where]
+            if where[0] == fresh and len(group) > 1:
                 ways = _arrangements(group)
                 group = ways[_choose(len(ways), script, counts)] if len(ways) > 1 else ways[0]
             row.extend(group)
         entries[start:end] = row
-    return entries
+    return entries[::-1]
 
 
 def _arrangements(group: list[Entry]) -> list[list[Entry]]:
     """The orders of operands, where equal ones are not told apart."""
     kinds: list[list[Entry]] = []
     for e in group:
-        near = next((k for k in kinds if k[0].same(e)), None)
+        near = next((k for k in kinds if same(k[0], e)), None)
         if near is None:
             kinds.append([e])
         else:
             near.append(e)
     if len(group) > 8:
         raise TooMany
-    names = [i for i, k in enumerate(kinds) for _ in k]
-    found = sorted(set(permutations(names))) if factorial(len(group)) <= 40_320 else []
+    found = sorted(set(permutations([i for i, k in enumerate(kinds) for _ in k])))
     if len(found) > WALKS:
         raise TooMany
     return [[kinds[i][0] for i in way] for way in found]
