@@ -133,7 +133,11 @@ class _Printer:
         if isinstance(statement, s.RuleDecl) and self._length(first, last) > WIDTH and not self._commented(first, last):
             return self._rule(statement, first, last)
         if isinstance(statement, s.Step) and statement.reason is not None:
-            return self._step(statement.reason, first, last)
+            reason = statement.reason
+            written = [*(f.filler for f in (*reason.fills, *reason.back)), reason.inverse]
+            return self._parted([(w, w.body) for w in written if isinstance(w, s.Written)], first, last)
+        if isinstance(statement, s.Choose):
+            return self._parted([(o, o.items) for o in statement.domain.offers.options], first, last)
         inner = _inner(statement)
         if inner is None or (not inner and not self._commented(self.opener[last], last)):
             return self._words(first, last)
@@ -146,18 +150,20 @@ class _Printer:
         self.indent -= 1
         self.line = STEP * self.indent + "}"
 
-    def _step(self, reason: s.Reason, first: int, last: int) -> None:
-        """A step of a derivation: the diagrams that are written in it are blocks where they were on several lines."""
-        fillers = [*(f.filler for f in (*reason.fills, *reason.back)), reason.inverse]
-        start = first
-        for filler in (f for f in fillers if isinstance(f, s.Written) and f.body):
-            closer = self.end[filler.at[1]]
+    def _parted(self, parts: Sequence[tuple[s.Node, Sequence[s.Node]]], first: int, last: int) -> None:
+        """A step of a derivation, or a choice: what stands in inner braces is a block where it was on several lines, or is too long for one."""
+        start, long = first, self._length(first, last) > WIDTH
+        for part, inner in parts:
+            if not inner:
+                continue
+            closer = self.end[part.at[1]]
             opener = self.opener[closer]
-            if "\n" not in self.text[self.tokens[opener].at[0] : self.tokens[closer].at[0]]:
+            broken = "\n" in self.text[self.tokens[opener].at[0] : self.tokens[closer].at[0]]
+            if not broken and not (long and isinstance(part, s.Offer)):
                 continue
             self._words(start, opener, start > first)
             self.indent, self.fresh = self.indent + 1, True
-            self._block(filler.body, self.tokens[closer].at[0])
+            self._block(inner, self.tokens[closer].at[0])
             self.indent -= 1
             self.line = STEP * self.indent + "}"
             self.last, start = self.tokens[closer].at[1], closer + 1
