@@ -81,8 +81,7 @@ class Rung:
                 measured = part.gauge.measure(outputs, folded, ends, draws)
         if causal is False and (measured is None or measured.leaks is not True):
             causal = reach(diagram or self.space[rank].diagram).causal
-        same = part.licences(folded)
-        lengths = lengths_of(folded, same)
+        same, lengths = part.licences(folded)
         found = Facts(
             rank, key, None if measured is None else measured.grids, causal,
             None if measured is None else measured.leaks,
@@ -187,7 +186,7 @@ class _Part:
         self.gauge = Gauge()
         self._ends: dict[tuple[Term, ...], Ends] = {}
         self._sizes: dict[object, _Sizes | None] = {}
-        self._same: dict[Context, dict[str, Poly]] = {}
+        self._same: dict[Context, tuple[dict[str, Poly], tuple[tuple[str, ...], ...]]] = {}
         self._tables: dict[tuple[tuple[str, int], ...], dict[Term, tuple[Named, ...] | None]] = {}
         self._seen = 0
 
@@ -225,14 +224,14 @@ class _Part:
         at = tuple(sorted((v, sizes[v]) for v in names))
         return Draws(sizes, known=self._tables.setdefault(at, {}))
 
-    def licences(self, folded: Folded) -> dict[str, Poly]:
-        """What each axis is by default, in terms of axes that have none."""
+    def licences(self, folded: Folded) -> tuple[dict[str, Poly], tuple[tuple[str, ...], ...]]:
+        """What each axis is by default, in terms of axes that have none; and which variables are lengths."""
         found = self._same.get(folded.context)
         if found is None:
-            found = dict(folded.context.defaults)
-            for _ in range(len(found)):
-                found = {a: p.substitute(found) for a, p in found.items() if p.as_variable() != a}
-            self._same[folded.context] = found
+            same = dict(folded.context.defaults)
+            for _ in range(len(same)):
+                same = {a: p.substitute(same) for a, p in same.items() if p.as_variable() != a}
+            found = self._same[folded.context] = same, lengths_of(folded, same)
         return found
 
 

@@ -225,19 +225,20 @@ def _reduce(b: Box) -> Named:
 
 def _softmax(b: Box) -> Named:
     rest, data = rows(b.real(), b.own)
-    top = data.max(axis=-1, keepdims=True)
+    top = np.maximum.reduce(data, axis=-1, keepdims=True)
     low = top == -np.inf
-    powers = np.exp(data - np.where(low, 0.0, top))
-    whole = powers.sum(axis=-1, keepdims=True)
-    return unrolled(rest, powers / np.where(low, 1.0, whole), b.named(*b.own))  # ruling 15: an empty row is 0
+    empty = low.any()
+    powers = np.exp(data - (np.where(low, 0.0, top) if empty else top))
+    whole = np.add.reduce(powers, axis=-1, keepdims=True)
+    return unrolled(rest, powers / (np.where(low, 1.0, whole) if empty else whole), b.named(*b.own))  # ruling 15: an empty row is 0
 
 
 def _normalise(b: Box) -> Named:
     rest, data = rows(b.real(), b.own)
     word, eps = b.op.word, float(b.op.eps)  # type: ignore[attr-defined]
     if word == "layernorm":
-        data = data - data.mean(axis=-1, keepdims=True)
-    whole = (np.abs(data) if word == "l1norm" else np.square(data)).sum(axis=-1, keepdims=True)
+        data = data - np.add.reduce(data, axis=-1, keepdims=True) / data.shape[-1]
+    whole = np.add.reduce(np.abs(data) if word == "l1norm" else data * data, axis=-1, keepdims=True)
     if word in ("layernorm", "rmsnorm"):
         whole = whole / data.shape[-1]
     whole = whole + eps

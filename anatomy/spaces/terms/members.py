@@ -85,14 +85,16 @@ class Members:
                 for stays, goes in self.assembler.pairs(decision):
                     self.twins[goes] = self.twins.get(stays, stays)
         self.site = {self.paths[i]: i for i in self.paths}
-        self.worlds: dict[tuple[tuple[str, int], ...], World] = {}
+        self.asked = [(step, base.nodes[i].op.hole) for step, i in enumerate(self.order) if base.nodes[i].op.hole]
+        self.forget()
 
     def __len__(self) -> int:
         """How many terms are held."""
         return sum(len(w.store) for w in self.worlds.values())
 
     def forget(self) -> None:
-        self.worlds.clear()
+        self.worlds: dict[tuple[tuple[str, int], ...], World] = {}
+        self._last: tuple[World, dict[str, Diagram], dict[int, Read], dict[int, Segment]] | None = None
 
     def fold(self, values: Sequence[Value]) -> Folded | None:
         """The member of these values, or None where it has to be built. Raises as `assemble`."""
@@ -111,10 +113,10 @@ class Members:
                     fillers.update((hole, filler) for hole in decision.sites)
         at = tuple(sorted(given.items()))
         world = self.worlds.get(at) or self._world(at)
-        base, used = self.base, []
-        wires: dict[int, Read] = {i.wire: r for i, r in zip(base.inputs, world.inputs, strict=True)}
-        wires.update((w.wire, r) for w, r in zip(base.weights, world.weights, strict=True))
-        for step, i in enumerate(self.order):
+        base, store = self.base, world.store
+        start, wires, used = self._taken_up(world, fillers)
+        for step in range(start, len(self.order)):
+            i = self.order[step]
             node = base.nodes[i]
             reads = tuple([wires[p.wire] for p in node.ports])
             if node.op.hole:
@@ -124,17 +126,19 @@ class Members:
                 segment = world.segments.get((i, id(filler))) or self._segment(world, i, filler)
                 if segment.hard:
                     return None
-                used.append(segment)
+                used[step] = segment
                 made = segment.made.get(reads) or self._fill(world, i, segment, reads)
             else:
                 made = world.steps[step].get(reads)
                 if made is None:
-                    seen = [world.store.renamed(r, dict(p.renames)) for r, p in zip(reads, node.ports, strict=True)]
-                    made = world.steps[step][reads] = world.store.box((i,), node.op, node.own, seen, world.sizes.__getitem__)
+                    seen = [store.renamed(r, dict(p.renames)) for r, p in zip(reads, node.ports, strict=True)]
+                    made = world.steps[step][reads] = store.box((i,), node.op, node.own, seen, world.sizes.__getitem__)
             for wire, read in zip(node.outs, made, strict=True):
                 wires[wire] = read
+        self._last = world, fillers, wires, used
         outs = [world.store.renamed(wires[o.port.wire], dict(o.port.renames)) for o in base.outputs]
-        mine = tuple([s for s in used if s.equations or s.defaults])
+        segments = used.values()
+        mine = tuple([s for s in segments if s.equations or s.defaults])
         around = world.contexts.get(mine)
         if around is None:
             # Equal equations from two places are one.
@@ -142,12 +146,26 @@ class Members:
             defaults = (*world.defaults, *(d for s in mine for d in s.defaults))
             settled = settle((e.left, e.right) for e in equations)
             around = world.contexts[mine] = context(base, settled, equations, defaults, world.sizes.__getitem__)
-        weighty = tuple([s for s in used if s.weights])
+        weighty = tuple([s for s in segments if s.weights])
         weights = world.learned.get(weighty)
         if weights is None:
             rows = (world.weights, *(s.weights for s in weighty))
             weights = world.learned[weighty] = tuple(dict.fromkeys(r.term for row in rows for r in row))
         return closed(world.store, base, (), world.inputs, outs, weights, around)
+
+    def _taken_up(self, world: World, fillers: Mapping[str, Diagram]) -> tuple[int, dict[int, Read], dict[int, Segment]]:
+        """Where the member at hand begins to be another than the last one, with what is known there."""
+        if self._last is not None and self._last[0] is world:
+            _, before, wires, used = self._last
+            self._last = None  # in case that this one fails
+            for step, hole in self.asked:
+                if fillers.get(hole) is not before.get(hole):
+                    return step, wires, used
+            return len(self.order), wires, used
+        base = self.base
+        wires = {i.wire: r for i, r in zip(base.inputs, world.inputs, strict=True)}
+        wires.update((w.wire, r) for w, r in zip(base.weights, world.weights, strict=True))
+        return 0, wires, {}
 
     # what is worked out once ----------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from anatomy.ir.loop import opened
 from anatomy.ir.places import Place
 from anatomy.ir.poly import Poly
 from anatomy.spaces.terms.fold import Folded
-from anatomy.spaces.terms.term import Term
+from anatomy.spaces.terms.term import Read, Term
 
 Token = tuple[int, str]
 
@@ -45,10 +45,11 @@ class Proofs:
     known: dict[Term, Known] = field(default_factory=dict)
     boxes: dict[object, Known] = field(default_factory=dict)
     kept: dict[object, Known] = field(default_factory=dict)
+    ends: dict[object, bool] = field(default_factory=dict)
     totals: dict[object, Poly] = field(default_factory=dict)
     generic: dict[object, bool] = field(default_factory=dict)
     degrees: dict[object, dict[Term, int]] = field(default_factory=dict)
-    powers: dict[object, int] = field(default_factory=dict)
+    powers: dict[object, tuple[int, object]] = field(default_factory=dict)
 
     def causal(self, folded: Folded) -> bool | None:
         """Whether it is proved that no output position depends on a later one; None where no input has tokens.
@@ -60,13 +61,13 @@ class Proofs:
             return None
         for read, layout in folded.outputs:
             self.learn(read.term)
-            renames = tuple((b, a) for a, b in read.axes)
-            fact = causality.seen(self.known[read.term].facts[read.out], Port(0, renames))
-            under = self.known[read.term].roots
-            for token, ways in fact.sees.items():
-                holds = [a for a in layout if all(Place((a,)) in way for way in ways)]
-                if not holds or (len(holds) < len(layout) and not any(token in under[b] for b, a in renames if a in holds)):
-                    return False
+            known = self.known[read.term]
+            key = (known, read.out, read.axes, layout)
+            found = self.ends.get(key)
+            if found is None:
+                found = self.ends[key] = _looks_back(known, read, layout)
+            if not found:
+                return False
         return True
 
     def learn(self, term: Term) -> None:
@@ -154,11 +155,12 @@ class Proofs:
     def _power(self, term: Term, settled: Settled, chosen: list[set[str]], same: dict[str, Poly]) -> int:
         if settled.values or term.op.body is not None:
             return _power_of(settled.of(self.operations(term)).substitute(same), chosen)
-        key = (type(term.op), term.op, term.work, tuple(same.items()))
+        # Terms keep both, so that no other has their numbers.
+        key = (id(term.op), id(term.work), id(same))
         found = self.powers.get(key)
         if found is None:
-            found = self.powers[key] = _power_of(self.operations(term).substitute(same), chosen)
-        return found
+            found = self.powers[key] = _power_of(self.operations(term).substitute(same), chosen), same
+        return found[0]
 
     def parameters(self, weights: tuple[Term, ...]) -> Poly:
         """Learned numbers: the entries of all weights that are not frozen."""
@@ -187,6 +189,17 @@ class Proofs:
                 settled.of(p).variables() - tied for t in folded.inputs for a, p in t.sized if a in tokens(t)
             )
         return found
+
+
+def _looks_back(known: Known, read: Read, layout: tuple[str, ...]) -> bool:
+    """Whether an output sees of every token axis nothing that is later, counted along one of its axes."""
+    renames = tuple((b, a) for a, b in read.axes)
+    fact = causality.seen(known.facts[read.out], Port(0, renames))
+    for token, ways in fact.sees.items():
+        holds = [a for a in layout if all(Place((a,)) in way for way in ways)]
+        if not holds or (len(holds) < len(layout) and not any(token in known.roots[b] for b, a in renames if a in holds)):
+            return False
+    return True
 
 
 def _power_of(poly: Poly, chosen: list[set[str]]) -> int:

@@ -69,7 +69,7 @@ class Term:
     def marks(self) -> tuple[int, dict[str, int]]:
         """A number for the term, and one for each axis, that do not depend on names, nor on which weight of a type is read."""
         if self._marks is None:
-            stack = [self]
+            stack: list[Term] = [self]
             while stack:
                 now = stack[-1]
                 waiting = [c for c, _, _ in now.ports if c._marks is None]
@@ -109,6 +109,7 @@ class Store:
         self._terms: dict[Hashable, Term] = {}
         self._reads: dict[Hashable, Read] = {}
         self._looks: dict[Hashable, Look] = {}
+        self._work: dict[Hashable, tuple[tuple[str, Poly], ...]] = {}
 
     def __len__(self) -> int:
         return len(self._terms)
@@ -182,11 +183,13 @@ class Store:
         term = self._terms.get(key)
         if term is None:
             term = self._terms[key] = self._made(op, own, spread, sizes)
-            repeats = {a: p for r in reads for a, p in r.repeated}
-            written = dict.fromkeys(own)
-            for r in reads:
-                written.update(dict.fromkeys(r.names))
-            term.work = tuple([(a, repeats[a] if a in repeats else sizes(a)) for a in written])
+            over = (term.look, *[r.names for r in reads])
+            work = self._work.get(over)
+            if work is None:
+                repeats = {a: p for r in reads for a, p in r.repeated}
+                written = dict.fromkeys((*own, *(a for r in reads for a in r.names)))
+                work = self._work[over] = tuple([(a, repeats[a] if a in repeats else sizes(a)) for a in written])
+            term.work = work
         return tuple([self.read(term, k, tuple([(a, a) for a in axes]), repeated) for k, axes in enumerate(term.outs)])
 
     def spread(self, tag: Hashable, read: Read, axes: set[str]) -> Read:

@@ -197,7 +197,7 @@ def _walk(
             ways = orders(term, slot.seen)
             if len(ways) == 1 and len(term.axes) < len(slot.seen) + 2:
                 slot.orders[term.look] = ways
-        order = ways[_choose(len(ways), script, counts)] if len(ways) > 1 else ways[0]
+        order = ways[0] if len(ways) == 1 else ways[_choose(len(ways), script, counts)]
         found = term.plans.get(order) or plan(term, order)
         frame = found.frame
         numbered[term] = len(numbered), frame
@@ -231,7 +231,7 @@ def _ordered(found: Plan, numbered: dict[Term, tuple[int, Frame]], script: list[
             group = groups[where]
             if where[0] == fresh and len(group) > 1:
                 ways = _arrangements(group)
-                group = ways[_choose(len(ways), script, counts)] if len(ways) > 1 else ways[0]
+                group = ways[0] if len(ways) == 1 else ways[_choose(len(ways), script, counts)]
             row.extend(group)
         entries[start:end] = row
     return entries[::-1]
