@@ -31,6 +31,11 @@ class Value:
     label: str
     size: int
     parts: tuple[Value, ...] = ()
+    edges: tuple[tuple[int, int], ...] = ()
+
+    def renamed(self) -> object:
+        """What is left of it when the vertices of cells have no numbers."""
+        return renamed_alike(len(self.parts) + 2, self.edges, [p.text for p in self.parts]) if self.edges else self.text
 
 
 Env = dict[str, Value]
@@ -52,13 +57,16 @@ class Choice:
     values: list[Value]
     when: Condition | None = None
     other: Value | None = None
+    silent: bool = False
+    """Whether the text leaves out what stands where the condition does not hold."""
     several: bool = False
     plain: bool = True
     """Whether `none` and the like may be tested by label."""
 
     def written(self) -> str:
-        tail = "" if self.when is None or self.other is None else f" when {self.when.text} else {self.other.text}"
-        return self.text + tail
+        if self.when is None or self.other is None:
+            return self.text
+        return f"{self.text} when {self.when.text}" + ("" if self.silent else f" else {self.other.text}")
 
     def offered(self, env: Env) -> list[Value]:
         return self.values if self.when is None or self.when.holds(env) else [self.other or Value("none", "none", 0)]
@@ -127,9 +135,14 @@ def options(rng: Random, deep: bool = True) -> tuple[str, list[Value]]:
         holes = ("i",) if name == "g1" else ("j", "k")
         lines = [f"choose {hole} in {text}" for hole, (text, _) in zip(holes, inner, strict=True)]
         found = [put(name, parts) for parts in product(*(v for _, v in inner))]
-        if rng.random() < 0.3:
+        if rng.random() < 0.4:
             lines.insert(0, "choose bool own")
-            found = [put(name, (leaf(flag), *v.parts)) for flag in ("false", "true") for v in found]
+            last = inner[-1][1]
+            if rng.random() < 0.5:  # the last of its decisions only where the flag is true
+                lines[-1] += " when own else a0"
+                last = [leaf("a0")]
+            off = product(*(v for _, v in inner[:-1]), last)
+            found = [put(name, (leaf("false"), *parts)) for parts in off] + [put(name, (leaf("true"), *v.parts)) for v in found]
         texts.append(f"{name} {{ {' '.join(lines)} }}")
         values += found
     return "{ " + ", ".join(texts) + " }", values
@@ -179,7 +192,7 @@ def dag(rng: Random, offers: str, of: list[Value]) -> tuple[str, list[Value]]:
             words = " ".join(f"{a}>{b}" for a, b in parts)
             for labels in product(of, repeat=v - 2):
                 inside = f"({', '.join(x.text for x in labels)})" if labels else ""
-                found.append(Value(f"dag[{words}]{inside}", "dag", sum(x.size for x in labels), labels))
+                found.append(Value(f"dag[{words}]{inside}", "dag", sum(x.size for x in labels), labels, parts))
     reach = f"{least}" if least == most else f"{least} to {most}"
     return f"dag {reach} of {offers} edges {edges}", found
 
@@ -249,6 +262,7 @@ def guarded(rng: Random, choice: Choice, known: list[Choice], others: Sequence[s
     """Perhaps made only where a condition holds."""
     if known and rng.random() < 0.35:
         choice.when, choice.other = condition(rng, known, 1), leaf(rng.choice(others))
+        choice.silent = choice.other.text in ("false", "none") and rng.random() < 0.5
     return choice
 
 
