@@ -17,6 +17,7 @@ from anatomy.compiler import build
 from anatomy.errors import Source
 from anatomy.ir.canonical import digest
 from anatomy.ir.graph import Diagram
+from anatomy.ir.term import term
 from anatomy.language.choices import SpaceDefinition
 from anatomy.language.format import format_text
 from anatomy.language.program import Program
@@ -165,16 +166,18 @@ def test_rows_with_learners() -> None:
 
 def test_the_diagrams_of_some_rows_are_merged_as_learners_say() -> None:
     """The normal form of the diagrams, against the count by hand: neither splits what the other merges."""
-    rows = random.Random(201).sample(ROWS, 500)
+    rows = random.Random(201).sample(ROWS, 300)
     _agree(rows)
 
 
 @pytest.mark.slow
 def test_the_diagrams_of_all_rows_are_merged_as_learners_say() -> None:
-    assert _agree(ROWS) == (L1, 5260)
+    kept, classes = _agree(ROWS)
+    assert (len(kept), classes) == (12320, 5260)  # nothing is known of zero, passing on is no box
+    assert len({term(d).digest for d in kept}) == 12090
 
 
-def _agree(rows: list[tuple[str, ...]]) -> tuple[int, int]:
+def _agree(rows: list[tuple[str, ...]]) -> tuple[list[Diagram], int]:
     space = definition("nasbench201")
     kept: dict[str, Diagram] = {}
     normal: dict[str, object] = {}
@@ -188,11 +191,7 @@ def _agree(rows: list[tuple[str, ...]]) -> tuple[int, int]:
         mine, theirs = normal[key], learners(row)
         assert by_form.setdefault(mine, theirs) == theirs, row
         assert by_hand.setdefault(theirs, mine) == mine, row
-    return len(kept), len(by_form)
-
-
-L1 = 12320
-"""Rows up to isomorphism: nothing is known of zero, passing on is no box."""
+    return [*kept.values()], len(by_form)
 
 
 # the fourteen -----------------------------------------------------------------------------------------
