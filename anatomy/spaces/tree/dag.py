@@ -7,9 +7,9 @@ from functools import cached_property
 from itertools import accumulate
 
 from anatomy.errors import fail
-from anatomy.spaces.tree.node import Foreign, Node, Ranges, admit
+from anatomy.spaces.tree.node import Foreign, Node, Ranges, admit, alike
 from anatomy.spaces.tree.orbit import LARGEST, cell_orbits
-from anatomy.spaces.tree.sequence import before
+from anatomy.spaces.tree.sequence import before, by_length
 from anatomy.spaces.tree.series import ONE, Series, add, multiply, total
 from anatomy.spaces.tree.value import Value
 
@@ -147,6 +147,8 @@ class Dag(Node):
     def below(self, place: int) -> Series:
         if place >= self.count:
             return self.sizes
+        if (size := alike(self.of)) is not None:
+            return by_length(self.heads, self.least - 2, size, place)
         v, rest, labels = self._split(place)
         fewer = total(multiply((self.adjacencies[u - self.least],), self.labels[u - 2]) for u in range(self.least, v))
         result = add(fewer, multiply((rest,) if rest else (), self.labels[v - 2]))

@@ -313,4 +313,5 @@ class Decisions:
 
 
 def _inside(ranges: Ranges, place: int) -> bool:
-    return any(start <= place < stop for start, stop in ranges)
+    k = bisect_right(ranges, place, key=lambda r: r[0]) - 1
+    return k >= 0 and place < ranges[k][1]

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from itertools import accumulate
 from math import comb
 
-from anatomy.spaces.tree.node import Foreign, Node, Ranges, admit
-from anatomy.spaces.tree.sequence import size_at
+from anatomy.spaces.tree.node import Foreign, Node, Ranges, admit, admit_sizes, alike
+from anatomy.spaces.tree.sequence import by_length, size_at
 from anatomy.spaces.tree.series import Series, add, all_multisets, shift, subtract, total
 from anatomy.spaces.tree.value import Value
 
@@ -37,6 +37,7 @@ class Multiset(Node):
             self.orbits = self.count if of.orbits == of.count else self.modulo(of.orbits)
 
     def sized(self) -> Series:
+        admit_sizes(self.of, self.most)
         return total(self.series(self.of.sizes, self.most)[self.least :])
 
     @staticmethod
@@ -79,6 +80,8 @@ class Multiset(Node):
     def below(self, place: int) -> Series:
         if place >= self.count:
             return self.sizes
+        if (each := alike(self.of)) is not None:
+            return by_length(self.heads, self.least, each, place)
         digits, size, low = self.digits(place), 0, 0
         result = total(self.series(self.of.sizes, self.most)[self.least : len(digits)])
         for k, digit in enumerate(digits):

@@ -12,6 +12,9 @@ from anatomy.spaces.tree.value import Value
 BITS = 13_000
 """Counts below 2^BITS are exact; they have fewer than 4,000 digits, so that they can be printed."""
 
+GRADES = 600
+"""Sizes that the values of several components together may have."""
+
 Ranges = tuple[tuple[int, int], ...]
 """Disjoint, increasing half-open intervals of places."""
 
@@ -54,6 +57,18 @@ class Node(ABC):
     @abstractmethod
     def labelled(self, label: str) -> Ranges:
         """The places of the values with this outermost label."""
+
+
+def alike(of: Node) -> int | None:
+    """The one size that all values of a node have, or None."""
+    found = [size for size, count in enumerate(of.sizes) if count]
+    return found[0] if len(found) == 1 else None
+
+
+def admit_sizes(of: Node, most: int) -> None:
+    """Refuse to tell sizes apart where that is too much work. Raises AnatomyError E630."""
+    if most * len(of.sizes) > GRADES:
+        raise fail("E630", f"{most} components of {len(of.sizes)} sizes are too many to be told apart by size", help="another order has no such limit")
 
 
 def admit(bits: float, what: str) -> None:

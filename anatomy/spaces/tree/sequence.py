@@ -6,8 +6,8 @@ from bisect import bisect_right
 from functools import cached_property
 from itertools import accumulate
 
-from anatomy.spaces.tree.node import Foreign, Node, Ranges, admit
-from anatomy.spaces.tree.series import ONE, ZERO, Series, add, multiply, power, shift, total
+from anatomy.spaces.tree.node import Foreign, Node, Ranges, admit, admit_sizes, alike
+from anatomy.spaces.tree.series import ONE, ZERO, Series, add, multiply, power, shift, total, trim
 from anatomy.spaces.tree.value import Value
 
 
@@ -33,6 +33,7 @@ class Sequence(Node):
     @cached_property
     def series(self) -> list[Series]:
         """By length, how many sequences there are of each size."""
+        admit_sizes(self.of, self.most)
         found = [ONE]
         for _ in range(self.most):
             found.append(multiply(found[-1], self.of.sizes))
@@ -66,11 +67,23 @@ class Sequence(Node):
     def below(self, place: int) -> Series:
         if place >= self.count:
             return self.sizes
+        if (size := alike(self.of)) is not None:
+            return by_length(self.heads, self.least, size, place)
         digits = self.digits(place)
         return add(total(self.series[self.least : len(digits)]), before(self.of, digits))
 
     def labelled(self, label: str) -> Ranges:
         return ((0, self.count),) if label == "seq" and self.count else ()
+
+
+def by_length(heads: list[int], least: int, size: int, place: int) -> Series:
+    """How many of each size stand before a place, where shorter ones come first and every part has one size."""
+    block = bisect_right(heads, place) - 1
+    found = [0] * ((least + block) * size + 1)
+    for k in range(block):
+        found[(least + k) * size] += heads[k + 1] - heads[k]
+    found[-1] += place - heads[block]
+    return trim(found)
 
 
 def before(of: Node, digits: list[int]) -> Series:
