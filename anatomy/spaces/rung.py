@@ -178,6 +178,7 @@ class _Part:
 
     def __post_init__(self) -> None:
         self.members = Members(self.definition)
+        self.outside = self.definition.base.free_sizes()
         self.forget()
 
     def forget(self) -> None:
@@ -220,8 +221,10 @@ class _Part:
 
     def draws(self, folded: Folded, sizes: _Sizes) -> Draws:
         """Values are shared by members that agree on the sizes which equations may change."""
-        names = {v for e in folded.context.equations for p in (e.left, e.right) for v in p.variables()}
-        at = tuple(sorted((v, sizes[v]) for v in names))
+        equations = folded.context.equations
+        at = tuple(sorted((v, n) for v, n in sizes.items() if v in self.outside)) if equations else ()
+        if equations:
+            at += tuple(sorted((v, sizes[v]) for e in equations for p in (e.left, e.right) for v in p.variables()))
         return Draws(sizes, known=self._tables.setdefault(at, {}))
 
     def licences(self, folded: Folded) -> tuple[dict[str, Poly], tuple[tuple[str, ...], ...]]:

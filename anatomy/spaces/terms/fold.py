@@ -86,9 +86,10 @@ def plan_of(diagram: Diagram, axis: Mapping[str, str]) -> Copying:
 
 
 def folded_along(
-    store: Store, plan: Copying, reads: Sequence[Read], weights: Sequence[Read], sizes: Sizes, tag: Hashable, hole: Hole | None = None
-) -> list[Read]:
-    """As `fold`."""
+    store: Store, plan: Copying, reads: Sequence[Read], weights: Sequence[Read], sizes: Sizes, tag: Hashable, hole: Hole | None = None,
+    around: tuple[str, ...] = (),
+) -> list[Read]:  # fmt: skip
+    """As `fold`; `around` are axes for which noise is drawn too."""
     wires: dict[int, Read] = dict(zip(plan.inputs, reads, strict=True))
     wires.update(zip(plan.weights, weights, strict=True))
     renamed = store.renamed
@@ -97,7 +98,7 @@ def folded_along(
         if hole is not None and node.op.hole:
             made = hole(i, node, tuple(given))
         else:
-            made = store.box((tag, i), node.op, own, given, sizes)
+            made = store.box((tag, i), node.op, (*around, *own) if node.op.random else own, given, sizes)
         for wire, read in zip(node.outs, made, strict=True):
             wires[wire] = read
     return [renamed(wires[w], table) for w, table in plan.outputs]

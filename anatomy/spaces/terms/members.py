@@ -2,19 +2,17 @@
 
 Converts: one value for each decision into the terms of the diagram that `anatomy.spaces.assembly.assemble` builds, without
 building it.
-Non-goals: holes inside loops, noise in a filler, and fillers that fit only under a licence (`axis m = n`): None, and the
-diagram itself is to be folded.
+Non-goals: holes inside loops: None, and the diagram itself is to be folded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from anatomy.ir.equations import settle
 from anatomy.ir.graph import Diagram, Equation, Weight
 from anatomy.ir.live import live
-from anatomy.ir.loop import boxes
 from anatomy.ir.poly import Poly
 from anatomy.language.choices import SpaceDefinition
 from anatomy.language.filling import Filling
@@ -44,9 +42,10 @@ class Segment:
 
 @dataclass
 class World:
-    """Everything that holds under one choice of sizes."""
+    """Everything that holds under one choice of sizes: those that the space gives, and those that the base licenses (`axis m = n`)."""
 
     given: Mapping[str, int]
+    norm: Callable[[Poly], Poly]
     store: Store
     sizes: dict[str, Poly]
     inputs: tuple[Read, ...]
@@ -93,7 +92,9 @@ class Members:
         return sum(len(w.store) for w in self.worlds.values())
 
     def forget(self) -> None:
-        self.worlds: dict[tuple[tuple[str, int], ...], World] = {}
+        self.worlds: dict[object, World] = {}
+        self._under: dict[object, World | None] = {}
+        self._needs: dict[tuple[int, int], tuple[tuple[tuple[Poly, Poly], ...], Diagram]] = {}
         self._last: tuple[World, dict[str, Diagram], dict[int, Read], dict[int, Segment]] | None = None
 
     def fold(self, values: Sequence[Value]) -> Folded | None:
@@ -111,8 +112,9 @@ class Members:
                 else:
                     filler = self.assembler.filler(k, value)
                     fillers.update((hole, filler) for hole in decision.sites)
-        at = tuple(sorted(given.items()))
-        world = self.worlds.get(at) or self._world(at)
+        world = self._world(given, fillers)
+        if world is None:
+            return None
         base, store = self.base, world.store
         start, wires, used = self._taken_up(world, fillers)
         for step in range(start, len(self.order)):
@@ -169,55 +171,104 @@ class Members:
 
     # what is worked out once ----------------------------------------------------------------------
 
-    def _world(self, at: tuple[tuple[str, int], ...]) -> World:
-        given, base, store = dict(at), self.base, Store()
-        sizes = {a: _decided(p, given) for a, p in base.sizes.items()}
-        said = [Equation(_decided(e.left, given), _decided(e.right, given), e.span) for e in base.equations]
+    def _world(self, given: Mapping[str, int], fillers: Mapping[str, Diagram]) -> World | None:
+        """The world of a member; None where what a filler needs is not licensed."""
+        asking = []
+        for step, hole in self.asked:
+            i, filler = self.order[step], fillers.get(hole)
+            if filler is None:
+                return None
+            needs = self._needs.get((i, id(filler)))
+            if needs is None:
+                needs = self._needs[i, id(filler)] = self._needed(i, filler), filler
+            asking += needs[0]
+        at = (tuple(sorted(given.items())), tuple(asking))
+        if at not in self._under:
+            self._under[at] = self._licensed(given, asking)
+        return self._under[at]
+
+    def _prover(self) -> Filling:
+        """A filling of the base that has just begun."""
+        made = Filling(self.base, {})
+        for a, p in self.base.sizes.items():
+            if p != Poly.var(a):
+                made.builder.sizes.define(a, p)
+        return made
+
+    def _needed(self, i: int, filler: Diagram) -> tuple[tuple[Poly, Poly], ...]:
+        """The equations that a filler needs at a use and the base does not prove of itself."""
+        table = self._table(i, filler)
+        sizes = self._prover().builder.sizes
+        pairs = []
+        for e in filler.where:
+            if e.left.variables() | e.right.variables() <= table.keys():
+                left, right = (p.rename(lambda v: table.get(v, v)) for p in (e.left, e.right))
+                if not sizes.equal(left, right):
+                    pairs.append((left, right))
+        return tuple(pairs)
+
+    def _table(self, i: int, filler: Diagram) -> Names:
+        """From the axes of a filler's header to those of the base."""
+        node = self.base.nodes[i]
+        table = fits(node, filler)
+        assert not isinstance(table, str), table
+        return {formal: node.own[k] for formal, k in table.items()}
+
+    def _licensed(self, given: Mapping[str, int], asking: Sequence[tuple[Poly, Poly]]) -> World | None:
+        """What is licensed is licensed in the order of the uses, as `Filling` does."""
+        filling = self._prover()
+        if not all(filling.prove(left, right) for left, right in asking):
+            return None
+        sizes = filling.builder.sizes
+        at = (tuple(sorted(given.items())), tuple(sorted((a, str(p)) for a, p in sizes.definitions.items())))
+        found = self.worlds.get(at)
+        if found is None:
+            found = self.worlds[at] = self._begun(given, sizes.norm)
+        return found
+
+    def _begun(self, given: Mapping[str, int], norm: Callable[[Poly], Poly]) -> World:
+        base, store = self.base, Store()
+
+        def known(p: Poly) -> Poly:
+            return _decided(norm(p), given)
+
+        sizes = {a: known(p) for a, p in base.sizes.items()}
+        said = [Equation(known(e.left), known(e.right), e.span) for e in base.equations]
         said += [
             Equation(sizes[a], Poly.of(given[a]), base.span)
-            for a, p in base.sizes.items() if a in given and p != Poly.var(a) and p != Poly.of(given[a])
+            for a, p in base.sizes.items() if a in given and norm(p) != Poly.var(a) and norm(p) != Poly.of(given[a])
         ]  # fmt: skip
-        world = World(
-            given, store, sizes,
+        return World(
+            given, norm, store, sizes,
             tuple(inputs_of(store, base, (), sizes.__getitem__)),
             tuple(store.weight(("weight", w.key), w, sizes.__getitem__) for w in base.weights),
             tuple(said),
-            tuple((a, _decided(p, given)) for a, p in base.defaults if not _given(a, given)),
+            tuple((a, known(p)) for a, p in base.defaults if not _given(a, given)),
             steps=[{} for _ in self.order],
         )  # fmt: skip
-        self.worlds[at] = world
-        return world
 
     def _segment(self, world: World, i: int, filler: Diagram) -> Segment:
-        base, node, path = self.base, self.base.nodes[i], self.paths[i]
-        table = fits(node, filler)
-        assert not isinstance(table, str), table
-        axis = {formal: node.own[k] for formal, k in table.items()}
+        path = self.paths[i]
+        axis = self._table(i, filler)
+        table = tuple(axis)
         inner = {a: f"{path}.{a}" for a in sorted(filler.sizes) if a not in axis}
         axis |= inner
         twin = self.twins.get(path)
+        own = {axis[a]: p for a in inner if (p := filler.sizes[a].rename(lambda v: axis.get(v, v))) != Poly.var(axis[a])}
 
         def known(p: Poly) -> Poly:
-            p = p.rename(lambda v: axis.get(v, v)).substitute(base.sizes)
+            p = world.norm(p.rename(lambda v: axis.get(v, v)).substitute(own))
             if twin is not None:
                 p = p.rename(lambda v: f"{twin}{v[len(path) :]}" if v.startswith(f"{path}.") else v)
             return _decided(p, world.given)
 
-        hard = any(n.op.random for n in boxes(filler, filler.nodes))
         said: list[tuple[Poly, Poly]] = [(e.left, e.right) for e in filler.equations]
-        prover = Filling(base, {})
-        for a, p in base.sizes.items():
-            if p != Poly.var(a):
-                prover.builder.sizes.define(a, p)
         for e in filler.where:
-            left, right = (p.rename(lambda v: axis.get(v, v)) for p in (e.left, e.right))
-            if e.left.variables() | e.right.variables() <= table.keys():
-                hard = hard or not prover.builder.sizes.equal(left, right)
-            elif e.left.as_variable() in table:
+            if not e.left.variables() | e.right.variables() <= set(table) and e.left.as_variable() in table:
                 said.append((e.left, e.right))
         # Sizes of what is inside; those of the header are the hole's.
         sizes = {axis[a]: world.sizes[axis[a]] for a in table} | {axis[a]: known(filler.sizes[a]) for a in inner}
-        weights = self._weights(world, i, filler, axis, sizes, hard)
+        weights = self._weights(world, i, filler, axis, sizes)
         made = Segment(
             filler, axis, plan_of(filler, axis), world.sizes | sizes, weights or (),
             tuple(Equation(known(a), known(b)) for a, b in said),
@@ -225,20 +276,20 @@ class Members:
                 (axis[a], known(p)) for a, p in filler.defaults
                 if a in inner and twin is None and not _given(axis[a], world.given)
             ),
-            hard or weights is None,
+            weights is None,
         )  # fmt: skip
         world.segments[i, id(filler)] = made
         return made
 
     def _weights(
-        self, world: World, i: int, filler: Diagram, axis: Names, sizes: Mapping[str, Poly], hard: bool
+        self, world: World, i: int, filler: Diagram, axis: Names, sizes: Mapping[str, Poly]
     ) -> tuple[Read, ...] | None:
         """Its weights; those of a tied use are the first one's under the names of this one."""
         path = self.paths[i]
         twin = self.twins.get(path)
         found: list[Read] = []
         if twin is not None:
-            if hard or twin not in self.site:
+            if twin not in self.site:
                 return None
             first = world.segments.get((self.site[twin], id(filler))) or self._segment(world, self.site[twin], filler)
             for weight, read in zip(filler.weights, first.weights, strict=True):
@@ -256,8 +307,15 @@ class Members:
         node, store = self.base.nodes[i], world.store
         views = [store.renamed(r, dict(p.renames)) for r, p in zip(reads, node.ports, strict=True)]
         tag: Hashable = (i, id(segment.filler))
-        outs = folded_along(store, segment.plan, views, segment.weights, segment.sizes.__getitem__, tag)
         own = set(node.own)
+        # Noise is drawn for every lane and lift that the filler is called in.
+        lanes = [a for f in node.frame for a in f.lanes]
+        outer = [
+            a for v, item in zip(views, segment.filler.inputs, strict=True) for a in v.names
+            if a not in {segment.axis[b] for b in item.layout}
+        ]  # fmt: skip
+        around = tuple(dict.fromkeys((*lanes, *outer)))
+        outs = folded_along(store, segment.plan, views, segment.weights, segment.sizes.__getitem__, tag, around=around)
         lifts = dict.fromkeys(a for v in views for a in v.names if a not in own)
         made = []
         for out in outs:

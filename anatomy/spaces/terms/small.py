@@ -81,7 +81,7 @@ def assign(
 
     >>> d, h, r = map(Poly.var, "dhr")
     >>> assign("dhr", {"d": 5}, (), [(d, h * r)])
-    {'d': 9, 'h': 3, 'r': 3}
+    {'d': 4, 'h': 2, 'r': 2}
     """
     found = {v: wanted[v] for v in variables if v in wanted}
     settle_defaults(found, defaults)
@@ -111,7 +111,7 @@ def assign(
         left = next((v for v in names if v not in filled), None)
         if left is None:
             return filled
-        for size in dict.fromkeys((found.get(left, INNER), INNER, 2, 4, 5, 6, 8, 1)):
+        for size in dict.fromkeys(((found[left],) if left in wanted else ()) + (2, 3, 4, 5, 6, 8, 1)):
             deeper = search({**filled, left: size})
             if deeper is not None:
                 return deeper
