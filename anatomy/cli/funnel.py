@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _funnel(space: Space, options: argparse.Namespace, progress: Progress) -> tuple[Any, int]:
     if options.sample is not None:
-        from anatomy.spaces.funnel.estimate import estimate
+        from anatomy.spaces.funnel import estimate
 
         return estimate(space, options.sample, options.seed, options.jobs, progress), 0
     return _scan(space, options, progress), 0
@@ -89,7 +89,7 @@ def _explain(space: Space, options: argparse.Namespace, progress: Progress) -> t
         if index is not None and not 0 <= index < total:
             raise fail("E606", f"there is no member {index}: the space has {total:,}, counted from 0")
     if options.other is not None:
-        from anatomy.spaces.funnel.explain import explain
+        from anatomy.spaces.funnel import explain
 
         found = explain(space, options.index, options.other, options.seconds)
         return found, 0 if found.merged else 1

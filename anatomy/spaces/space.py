@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from anatomy.errors import fail
 from anatomy.ir.graph import Diagram
@@ -314,11 +314,15 @@ class Space:
         assert isinstance(self.definition, SpaceDefinition)
         return identity(self.definition)
 
-    def funnel(self, progress: Callable[..., None] | None = None) -> Funnel:
-        """How many fillings remain at each level, with what was merged; builds every member."""
+    def funnel(self, **options: Any) -> Funnel:
+        """How many members remain at each level of equality, with what was merged; builds every member.
+
+        The options are those of `anatomy.spaces.funnel.scan`: `folder`, `jobs`, `progress`, `level`, `limit`, `complete`, `searches`.
+        Raises AnatomyError E607 for a space that is too large; `anatomy.spaces.funnel.estimate` works at any size.
+        """
         from anatomy.spaces.funnel import scan
 
-        return scan(self, progress=progress)
+        return scan(self, **options)
 
     def __repr__(self) -> str:
         return f"<space {self.name}: {self.count:,} members over {', '.join(n for o in self._open for n in o)}>"

@@ -16,7 +16,7 @@ from anatomy.spaces.discovery.matching import COST, ENTRY, MATCH, types
 from anatomy.spaces.discovery.surprises import Surprise, surprises
 from anatomy.spaces.funnel import rows as r
 from anatomy.spaces.funnel.record import Funnel
-from anatomy.spaces.funnel.scan import chunk_of, scan
+from anatomy.spaces.funnel.scanning import chunk_of, scan
 from anatomy.spaces.funnel.work import Progress, Workers, whole, workers
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ MATCHED = 20_000
 COMPILED = 3_000
 """Candidates whose cost after the compiler's passes is looked at."""
 GOOD = ("globally_lipschitz", "lipschitz_on_domain")
+VAST = 1e6
+"""A bound beyond which nothing is said by it."""
 
 
 @dataclass(frozen=True)
@@ -129,9 +131,9 @@ def _compare(funnel: Funnel, crew: Workers, folder: Path | None, most: int) -> D
     made = bounds(((i, space[i].diagram) for i in chosen), len(chosen), folder, crew.progress)
     finds = [
         Find(i, dict(space.choices(i)), degrees[i], compiled.get(i), _number(found.rows["scale"][i]), made[i])
-        for i in chosen if made[i]["verdict"] in GOOD
+        for i in chosen if made[i]["verdict"] in GOOD and made[i]["upper"] is not None and made[i]["upper"] <= VAST
     ]  # fmt: skip
-    finds.sort(key=lambda f: (GOOD.index(f.bound["verdict"]), f.bound["upper"] is None, f.bound["upper"] or 0.0, f.rank))
+    finds.sort(key=lambda f: (GOOD.index(f.bound["verdict"]), f.bound["upper"], f.rank))
     absorbed = matches["keys"][:, 1]
     unlike = int((r.first_of(absorbed) == np.arange(len(matches))).sum()) if len(items) == len(ranks) and absorbed.any(axis=1).all() else None
     groups: dict[int, list[int]] = {}
@@ -140,7 +142,7 @@ def _compare(funnel: Funnel, crew: Workers, folder: Path | None, most: int) -> D
     return Discovery(
         funnel, known, tuple(finds), len(linear), len(fresh), surprises(funnel), tuple((a, *rest) for a, rest in sorted(groups.items())),
         {"classes": len(ranks), "classes_compared": len(items), "entries": len({e.name for e in entries}), "variants_of_entries": len(entries),
-         "entries_without_normal_form": int((~keys["keys"][:, 0].any(axis=1)).sum()), "costs_compiled": len(asked), "bounds": len(chosen)},
+         "entries_without_normal_form": int((~keys["keys"][:, 0].any(axis=1)).sum()), "costs_compiled": len(asked), "bounds": len(chosen), "bounds_that_say_nothing": sum(made[i]["verdict"] not in GOOD or (made[i]["upper"] or VAST * 2) > VAST for i in chosen)},
         unlike,
     )  # fmt: skip
 

@@ -106,5 +106,5 @@ def _method(d: Discovery) -> Iterator[str]:
     c = d.compared
     yield from ("## What was compared", "")
     yield f"- {c['classes_compared']:,} of {c['classes']:,} classes with {c['entries']:,} entries of the zoo that have the same inputs and results, in {c['variants_of_entries']:,} variants: as they are, with one head, and with their inner sizes alike. {c['entries_without_normal_form']:,} variants have no complete normal form and could not be met."
-    yield f"- The cost after the compiler's passes was worked out for {c['costs_compiled']:,} classes, bounds for {c['bounds']:,}, spread evenly over those that are new and linear."
+    yield f"- The cost after the compiler's passes was worked out for {c['costs_compiled']:,} classes, bounds for {c['bounds']:,}, spread evenly over those that are new and linear; {c['bounds_that_say_nothing']:,} of these have none, or one above a million, and are not listed."
     yield "- A class that is none of these entries may still be known elsewhere: the zoo is not the literature."

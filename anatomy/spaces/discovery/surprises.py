@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from anatomy.spaces.funnel.classes import differing
-from anatomy.spaces.funnel.explain import Explanation, explain
+from anatomy.spaces.funnel.explanation import Explanation, explain
 from anatomy.spaces.funnel.record import Funnel
 
 LOOKED_AT = 20_000

@@ -15,7 +15,7 @@ from anatomy.spaces.funnel.static import requirements
 
 if TYPE_CHECKING:
     from anatomy.language.choices import Requirement
-    from anatomy.spaces.funnel.scan import Found
+    from anatomy.spaces.funnel.scanning import Found
     from anatomy.spaces.space import Space
 
 SHOWN = 2000

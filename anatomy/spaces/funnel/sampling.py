@@ -11,7 +11,7 @@ from anatomy.errors import fail
 from anatomy.spaces.funnel import rows as r
 from anatomy.spaces.funnel.intervals import interval
 from anatomy.spaces.funnel.record import Filter, filters, symmetric
-from anatomy.spaces.funnel.scan import chunk_of
+from anatomy.spaces.funnel.scanning import chunk_of
 from anatomy.spaces.funnel.static import requirements, static
 from anatomy.spaces.funnel.work import Progress, workers
 from anatomy.spaces.permutation import Permutation

@@ -162,7 +162,11 @@ def _by_algebra(crew: Workers, ranks: np.ndarray, close: np.ndarray, joined: Cla
 
 
 def _by_numbers(crew: Workers, ranks: np.ndarray, close: np.ndarray, joined: Classes, found: Found, searches: int) -> None:
-    pairs = [(a, b) for a, b, yes in _rounds(crew, "same", apart(ranks, close, found.algebra)) if yes]
+    functions = dict(zip(found.forms["rank"].tolist(), map(tuple, found.forms["function"].tolist()), strict=True))
+    pairs = [
+        (a, b) for a, b, yes in _rounds(crew, "same", apart(ranks, close, found.algebra))
+        if yes and not (any(functions.get(a, (0, 0))) and functions.get(a) == functions.get(b))
+    ]  # fmt: skip
     alive = (found.rows["facts"] & r.bit("alive")) != 0
     asked = [(a, b) for a, b in pairs if alive[a]][:searches]
     found.searched = len(asked)
@@ -176,7 +180,7 @@ def _by_numbers(crew: Workers, ranks: np.ndarray, close: np.ndarray, joined: Cla
     found.algebra = joined.labels(found.canonical)
     wider = Classes()
     wider.parent = dict(joined.parent)
-    for a, b in found.conjectures:
+    for a, b in (*found.conjectures, *found.redrawn):
         wider.join(int(found.canonical[a]), int(found.canonical[b]))
     found.numeric = wider.labels(found.canonical)
 
