@@ -108,7 +108,8 @@ class Members:
                 given[decision.name] = int(value.label)
             elif decision.kind == "hole":
                 if decision.names:
-                    fillers.update(zip(decision.names, (self.assembler.filler(k, part) for part in value.parts), strict=True))
+                    parts = self.assembler.apart(decision, value)
+                    fillers.update(zip(decision.names, (self.assembler.filler(k, part) for part in parts), strict=True))
                 else:
                     filler = self.assembler.filler(k, value)
                     fillers.update((hole, filler) for hole in decision.sites)
