@@ -1,4 +1,4 @@
-"""`sweep plan|run|resume|retry|status|report|export`: check, certify and train the members of a space."""
+"""`sweep plan|run|resume|retry|worker|status|report|export`: check, certify and train the members of a space."""
 
 from __future__ import annotations
 
@@ -36,6 +36,10 @@ def add(name: str, parser: argparse.ArgumentParser) -> None:
         workers(sub)
         add_json(sub)
         sub.set_defaults(run=resume, retry=action == "retry")
+    sub = actions.add_parser("worker", help="do jobs of a sweep that runs with `--transport pull`, on any machine that sees its folder")
+    sub.add_argument("folder", metavar="DIR")
+    sub.add_argument("--patience", type=float, metavar="SECONDS", help="stop after so long without a job; default: when the sweep is over")
+    sub.set_defaults(run=worker)
     sub = actions.add_parser("status", help="done, failed, pending, and the best so far")
     sub.add_argument("folder", metavar="DIR")
     add_json(sub)
@@ -52,7 +56,8 @@ def add(name: str, parser: argparse.ArgumentParser) -> None:
 
 def workers(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=int, metavar="N", help="processes of one thread each; default: one for each core")
-    parser.add_argument("--transport", choices=("process", "inline"), default="process")
+    parser.add_argument("--transport", choices=("process", "inline", "ray", "pull"), default="process", help="`pull`: whoever runs `anatomy sweep worker DIR`")
+    parser.add_argument("--address", metavar="HOST:PORT", help="of a Ray cluster to join; without it one is started and stopped again")
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="stop a job after this long")
 
 
@@ -89,15 +94,25 @@ def plan(options: argparse.Namespace) -> int:
 def run(options: argparse.Namespace) -> int:
     from anatomy.sweep import run
 
-    more = {"jobs": options.jobs, "transport": options.transport, "timeout": options.timeout}
+    more = {"jobs": options.jobs, "transport": options.transport, "timeout": options.timeout, "address": options.address}
     return tell(run(options.target, options.out, **more, **chosen(options)), options.json)
 
 
 def resume(options: argparse.Namespace) -> int:
     from anatomy.sweep import resume
 
-    found = resume(options.folder, options.jobs, options.transport, timeout=options.timeout, retry=options.retry)
+    found = resume(options.folder, options.jobs, options.transport, timeout=options.timeout, retry=options.retry, address=options.address)
     return tell(found, options.json)
+
+
+def worker(options: argparse.Namespace) -> int:
+    import sys
+
+    from anatomy.sweep import worker
+
+    done = worker(options.folder, patience=options.patience, told=lambda words: print(words, file=sys.stderr))
+    print(f"{done} jobs done")
+    return 0
 
 
 def status(options: argparse.Namespace) -> int:

@@ -5,8 +5,8 @@
 6
 """
 
-from anatomy.sweep.api import Status, export, plan, report, resume, run, status
+from anatomy.sweep.api import Status, export, plan, report, resume, run, status, worker
 from anatomy.sweep.planning import Plan
 from anatomy.sweep.task import Task, load_task
 
-__all__ = ["Plan", "Status", "Task", "export", "load_task", "plan", "report", "resume", "run", "status"]
+__all__ = ["Plan", "Status", "Task", "export", "load_task", "plan", "report", "resume", "run", "status", "worker"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from anatomy.errors import fail
 from anatomy.spaces import Space
@@ -18,9 +18,13 @@ from anatomy.sweep.planning import Plan, make, source_of
 from anatomy.sweep.progress import progress as line
 from anatomy.sweep.store import NAME, Cache, Store
 from anatomy.sweep.table import export as write_table
-from anatomy.sweep.transport import Inline, Processes
+from anatomy.sweep.transports import pull
+from anatomy.sweep.transports.base import Transport as Carrier
+from anatomy.sweep.transports.local import Inline, Processes
 
-TABLE, REPORT, LOG = "table.csv", "report.html", "log"
+TABLE, REPORT, LOG, PULL = "table.csv", "report.html", "log", "pull"
+Transport = Literal["process", "inline", "ray", "pull"]
+TRANSPORTS = get_args(Transport)
 CACHE = ".anatomy-cache"
 """The folder beside a sweep's folder through which overlapping sweeps share results."""
 
@@ -92,15 +96,16 @@ def plan(
 
 def run(
     space: Space | str, out_dir: Path | str, tasks: Sequence[str] = ("recall",), jobs: int | None = None, seed: int = 0,
-    transport: Literal["process", "inline"] = "process", *, sample: int | None = None, members: Sequence[int] | None = None,
+    transport: Transport = "process", *, sample: int | None = None, members: Sequence[int] | None = None,
     budget: int | None = None, sizes: Mapping[str, int] | None = None, radius: float = 1.0, norm: str = "frobenius",
     certify: bool = True, timeout: float | None = None, cache: Path | str | None = None, progress: bool | None = None,
-    retry: bool = False,
+    retry: bool = False, address: str | None = None,
 ) -> Status:  # fmt: skip
     """Check, certify and train members of a space, and write `table.csv` and `report.html` into `out_dir`.
 
     Members: all, `sample` different ones at random, or those of the ranks `members`. `jobs` processes of one thread
-    each (default: one for each core) or, `inline`, this process; the table is the same, byte for byte. `budget` is the
+    each (default: one for each core), `inline` this process, `ray` so many actors of a Ray cluster (joined by `address`, or
+    started and stopped again), `pull` whoever runs `anatomy sweep worker` on the folder; the table is the same, byte for byte. `budget` is the
     number of training steps (default: the task's own). Without `certify` no bounds are computed. `timeout` stops a job after that many seconds (processes only).
     Running again takes up what is unfinished; `retry` also runs failed jobs again. Results are shared through `cache`,
     by default the folder `.anatomy-cache` beside `out_dir`. The first Ctrl-C lets running jobs finish.
@@ -115,27 +120,27 @@ def run(
             "E802", f"`{folder}` holds another sweep",
             help="choose another folder, or take that one up with `anatomy sweep resume`; what both need is shared",
         )  # fmt: skip
-    return _run(config, found, folder, jobs, transport, timeout, progress, retry)
+    return _run(config, found, folder, jobs, transport, timeout, progress, retry, address)
 
 
 def resume(
-    out_dir: Path | str, jobs: int | None = None, transport: Literal["process", "inline"] = "process", *,
-    timeout: float | None = None, progress: bool | None = None, retry: bool = False,
+    out_dir: Path | str, jobs: int | None = None, transport: Transport = "process", *,
+    timeout: float | None = None, progress: bool | None = None, retry: bool = False, address: str | None = None,
 ) -> Status:  # fmt: skip
     """Take up the sweep in a folder where it was left, however it ended. Raises E802, E803, E804."""
     folder = Path(out_dir)
     config = settings.read(folder)
-    return _run(config, config.load(), folder, jobs, transport, timeout, progress, retry)
+    return _run(config, config.load(), folder, jobs, transport, timeout, progress, retry, address)
 
 
 def _run(
     config: Config, space: Space, folder: Path, jobs: int | None, transport: str, timeout: float | None,
-    progress: bool | None, retry: bool,
+    progress: bool | None, retry: bool, address: str | None,
 ) -> Status:  # fmt: skip
     from anatomy.language.unparse import unparse
 
-    if transport not in ("process", "inline"):
-        raise fail("E805", f"there is no transport `{transport}`", help="there are `process` and `inline`")
+    if transport not in TRANSPORTS:
+        raise fail("E805", f"there is no transport `{transport}`", help=f"there are {', '.join(f'`{t}`' for t in TRANSPORTS)}")
     log = folder / LOG
     log.mkdir(exist_ok=True)
     with locked(folder), line(progress) as shown:
@@ -144,6 +149,7 @@ def _run(
         store = Store(folder)
         try:
             store.replay(log)
+            store.replay(folder / PULL / pull.INBOX)
             if retry:
                 store.forget_failures()
             store.install(made, (unparse(v.diagram) for v in made.variants))
@@ -153,7 +159,7 @@ def _run(
                 return log / f"{first + k:05d}.jsonl"
 
             count = max(1, jobs if jobs is not None else os.cpu_count() or 1)
-            carrier = Inline(journal(0)) if transport == "inline" else Processes(count, journal, timeout)
+            carrier = _carrier(transport, folder, count, journal, timeout, address)
             engine = Engine(made, store, Cache(Path(config.cache)), carrier, shown.working)
             finished = False
             try:
@@ -167,6 +173,37 @@ def _run(
             store.close()
         report(folder)
     return status(folder)
+
+
+def _carrier(
+    transport: str, folder: Path, count: int, journal: Callable[[int], Path], timeout: float | None, address: str | None
+) -> Carrier:
+    match transport:
+        case "inline":
+            return Inline(journal(0))
+        case "ray":
+            from anatomy.sweep.transports.ray import Ray
+
+            return Ray(count, journal(0), address)
+        case "pull":
+            return pull.Pull(folder / PULL)
+    return Processes(count, journal, timeout)
+
+
+def worker(out_dir: Path | str, *, name: str = "", patience: float | None = None, told: Callable[[str], None] = print) -> int:
+    """Do jobs of the sweep in a folder, whose coordinator runs with `transport="pull"` on this or another machine.
+
+    Returns how many were done, when the coordinator says that it is over, or after `patience` seconds without any.
+    Raises AnatomyError E803.
+    """
+    folder = Path(out_dir)
+    settings.read(folder)
+
+    def jobs() -> dict[str, Any]:
+        config = settings.read(folder)
+        return {j.key: j for j in make(config, config.load()).jobs}
+
+    return pull.work(folder / PULL, jobs, name, patience, told)
 
 
 def opened(out_dir: Path | str) -> Store:

@@ -17,7 +17,7 @@ from anatomy.sweep.job import Job
 from anatomy.sweep.planning import Plan
 from anatomy.sweep.store import Cache, Store
 from anatomy.sweep.task import load_task
-from anatomy.sweep.transport import Transport
+from anatomy.sweep.transports.base import Transport
 
 RETRIES = {"lost": 2, "out_of_memory": 1}
 """How often a job of a failure class is tried again in one run; out of memory alone, with no other job running."""

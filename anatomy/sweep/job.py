@@ -16,10 +16,11 @@ from anatomy.ir.graph import Diagram
 
 Stage = Literal["check", "regularity", "train"]
 RUN = ("ir", "ops", "compiler", "sweep/evaluate.py", "sweep/check.py")
+FIT = ("sweep/mixer.py", "sweep/backbone.py", "sweep/fit.py", "sweep/streamed.py", "sweep/text.py", "language/filling.py", "../zoo/spaces/backbone.anat")
 WATCHED: dict[Stage, tuple[str, ...]] = {
-    "check": RUN, "train": RUN, "regularity": (*RUN, "regularity", "api.py", "sweep/certify.py")
+    "check": RUN, "train": (*RUN, *FIT), "regularity": (*RUN, "regularity", "api.py", "sweep/certify.py")
 }  # fmt: skip
-"""What of this package decides the results of a stage; a change in any of these files makes them stale."""
+"""What of this package, and of the library beside it, decides the results of a stage; a change in any of these files makes them stale."""
 PACKAGES = ("torch", "numpy", "opt_einsum", "python-flint")
 
 
@@ -106,7 +107,7 @@ def evaluator_version(stage: Stage = "train") -> str:
         path = root / name
         files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.suffix in (".py", ".anat"))
         for file in files:
-            found.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes().replace(b"\r\n", b"\n"))
+            found.update((name if path.is_file() else file.relative_to(root).as_posix()).encode() + b"\0" + file.read_bytes().replace(b"\r\n", b"\n"))
     python = f"{sys.version_info[0]}.{sys.version_info[1]}"
     found.update("/".join([python, *map(_version, PACKAGES)]).encode())
     return found.hexdigest()

@@ -1,12 +1,11 @@
-"""How jobs reach the worker function: in this process, or in persistent processes of one thread each.
+"""Jobs in this process, or in persistent processes of one thread each.
 
-A transport takes one job at a time per slot and gives back records. Whoever evaluates a job first appends its record
-to a journal of its own, one line of JSON, and only then reports it: what is finished survives the coordinator.
+Whoever evaluates a job first appends its record to a journal of its own, one line of JSON, and only then reports it: what is
+finished survives the coordinator.
 """
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import signal
 import time
@@ -16,34 +15,10 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import IO, Protocol
 
 from anatomy.sweep.evaluate import Record, evaluate
 from anatomy.sweep.job import Job
-
-
-class Transport(Protocol):
-    """Slots that evaluate jobs."""
-
-    def free(self) -> int:
-        """How many jobs may be sent now."""
-        ...
-
-    def send(self, job: Job) -> None: ...
-
-    def receive(self, patience: float) -> list[tuple[Job, Record]]:
-        """Finished jobs, after at most `patience` seconds. A job whose worker died has a record of class `lost`."""
-        ...
-
-    def running(self) -> int: ...
-
-    def close(self, kill: bool = False) -> None: ...
-
-
-def write(journal: IO[str], record: Record) -> None:
-    """Append a record as one line and hand it to the operating system."""
-    journal.write(json.dumps(record, sort_keys=True) + "\n")
-    journal.flush()
+from anatomy.sweep.transports.base import lost, write
 
 
 class Inline:
@@ -161,7 +136,7 @@ class Processes:
                     worker.process.join(5)
                     self._bury(worker)
                     code = worker.process.exitcode
-                    record = {"key": job.key, "state": "failed", "class": "lost", "traceback": f"the worker died with exit status {code}"}
+                    record = lost(job, f"the worker died with exit status {code}")
                 found.append((job, record))
             elif worker.late(self.timeout):
                 worker.process.kill()
