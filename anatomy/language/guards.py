@@ -51,6 +51,8 @@ def _check(module: Module, decision: Decision, domain: Domain, components: Seque
     name = decision.name
     form = domain.form
     offered = {c.label: c for c in components}
+    if top and form in ("seq", "bag", "set", "dag"):
+        offered = {} if decision.otherwise is None else {decision.otherwise.label: decision.otherwise}
     if top and form in ("seq", "bag", "set", "dag") and value.label == form and value.label not in offered:
         count = len(value.parts) + 2 if form == "dag" else len(value.parts)
         if not domain.least <= count <= domain.most:
@@ -64,7 +66,8 @@ def _check(module: Module, decision: Decision, domain: Domain, components: Seque
     chosen = offered.get(value.label)
     if chosen is None:
         near = suggestion(value.label, offered)
-        listed = ", ".join(list(offered)[:12]) + (", ..." if len(offered) > 12 else "")
+        words = [c.label for c in components]
+        listed = ", ".join(words[:12]) + (", ..." if len(words) > 12 else "")
         raise refuse(
             module, "E611", f"`{name}` is never `{value.label}`", value,
             help=f"did you mean `{near}`?" if near else f"it is one of: {listed}" if form in ("one", "tree") else f"write `{form}(...)` of: {listed}",

@@ -234,7 +234,9 @@ class Room:
         )
         label = self.opened.defaults.get(name.text, ("", None))[0]
         default = None
-        if label in {c.label for c in domain.components}:
+        if domain.form == "one" and len(domain.components) == 1 and not domain.components[0].inner:
+            default = domain.components[0].label
+        elif label in {c.label for c in domain.components}:
             inner = next(c for c in domain.components if c.label == label).inner
             if domain.form in ("one", "tree") and not inner and domain.least == 1:
                 default = label
@@ -397,6 +399,7 @@ class Groups:
         self.room = room
         self.table: dict[str, list[s.Name]] = {}
         self.ties: list[list[s.Name]] = []
+        self.refused: set[int] = set()
         for item in room.items:
             if isinstance(item, s.Share):
                 self._join(item)
@@ -407,6 +410,11 @@ class Groups:
         twice = next((n for n in item.names if texts.count(n.text) > 1), None)
         if len(texts) == 1 or twice is not None:
             room.error("E615", "several holes are named here, each once", twice or item, help="`share f, g`")
+            return
+        unknown = next((n for n in item.names if n.text not in room.opened.uses), None)
+        if unknown is not None:
+            room.no_hole(unknown)
+            room.failed = True
             return
         merged: list[s.Name] = []
         for name in item.names:
@@ -429,12 +437,14 @@ class Groups:
         if group is None:
             return (name,), ()
         for other in group:
-            if other.text != name.text:
-                if other.text in room.places:
-                    raise refuse(
-                        room.module, "E204", f"`{other.text}` is decided together with `{name.text}`, and on its own", other,
-                        secondary=(Label(room.module.span(room.places[other.text]), "decided here"),), help="leave one of the two decisions out",
-                    )  # fmt: skip
+            if other.text != name.text and other.text in room.places:
+                if id(group) in self.refused:
+                    raise Refused
+                self.refused.add(id(group))
+                raise refuse(
+                    room.module, "E204", f"`{other.text}` is decided together with `{name.text}`, and on its own", other,
+                    secondary=(Label(room.module.span(room.places[other.text]), "decided here"),), help="leave one of the two decisions out",
+                )  # fmt: skip
         names = {n.text for n in group}
         ties = [t for t in self.ties if {n.text for n in t} <= names]
         if len(ties) > 1:
