@@ -21,7 +21,7 @@ from anatomy.spaces.terms.fold import Context, Folded, slow_key, terms
 from anatomy.spaces.terms.fold import key as walked
 from anatomy.spaces.terms.measures import Gauge, near
 from anatomy.spaces.terms.members import Members
-from anatomy.spaces.terms.proofs import Proofs, lengths_of
+from anatomy.spaces.terms.proofs import Proofs, lengths_of, tokens
 from anatomy.spaces.terms.small import INNER, assign, horizon, preferred
 from anatomy.spaces.terms.term import Term
 from anatomy.spaces.tree.value import Value
@@ -71,7 +71,11 @@ class Rung:
             diagram = diagram or self.space[rank].diagram
             key = slow_key(diagram)
         proofs = Proofs() if own else part.proofs
-        causal = proofs.causal(folded)
+        causal = None
+        if any(tokens(t) for t in folded.inputs):
+            causal = proofs.causal(folded)
+            if causal is None:
+                causal = reach(diagram or self.space[rank].diagram).causal
         measured = None
         ends = part.ends(folded)
         if self.numbers:
@@ -79,8 +83,6 @@ class Rung:
             outputs = None if draws is None else draws.outputs(folded, ends)
             if outputs is not None and draws is not None:
                 measured = part.gauge.measure(outputs, folded, ends, draws)
-        if causal is False and (measured is None or measured.leaks is not True):
-            causal = reach(diagram or self.space[rank].diagram).causal
         same, lengths = part.licences(folded)
         found = Facts(
             rank, key, None if measured is None else measured.grids, causal,

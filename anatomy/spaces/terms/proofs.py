@@ -6,16 +6,18 @@ Non-goals: what has to be worked out on the whole diagram (False or None here sa
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import product
+from math import prod
 
 from anatomy.ir import causality
 from anatomy.ir.analysis import flops
 from anatomy.ir.causality import Fact
-from anatomy.ir.equations import Settled
 from anatomy.ir.graph import Diagram, Node, Port
 from anatomy.ir.loop import opened
+from anatomy.ir.op import Op
 from anatomy.ir.places import Place
 from anatomy.ir.poly import Poly
 from anatomy.spaces.terms.fold import Folded
@@ -45,30 +47,31 @@ class Proofs:
     known: dict[Term, Known] = field(default_factory=dict)
     boxes: dict[object, Known] = field(default_factory=dict)
     kept: dict[object, Known] = field(default_factory=dict)
-    ends: dict[object, bool] = field(default_factory=dict)
+    ends: dict[object, bool | None] = field(default_factory=dict)
     totals: dict[object, Poly] = field(default_factory=dict)
     generic: dict[object, bool] = field(default_factory=dict)
     degrees: dict[object, dict[Term, int]] = field(default_factory=dict)
-    powers: dict[object, tuple[int, object]] = field(default_factory=dict)
+    powers: dict[object, dict[int, tuple[int, Poly]]] = field(default_factory=dict)
+    loops: dict[Term, Poly] = field(default_factory=dict)
 
     def causal(self, folded: Folded) -> bool | None:
-        """Whether it is proved that no output position depends on a later one; None where no input has tokens.
+        """Whether it is proved that no output position depends on a later one, as `anatomy.ir.causality.reach` proves it.
 
-        As `anatomy.ir.causality.reach`, but that an axis of an output is known to be an axis of tokens only where the one is
-        read from the other.
+        None where that takes the whole diagram: which axis of an output is one of tokens is known here only where the one
+        is read along the other.
         """
-        if not any(tokens(t) for t in folded.inputs):
-            return None
+        sure = True
         for read, layout in folded.outputs:
             self.learn(read.term)
             known = self.known[read.term]
             key = (known, read.out, read.axes, layout)
-            found = self.ends.get(key)
-            if found is None:
-                found = self.ends[key] = _looks_back(known, read, layout)
-            if not found:
+            if key not in self.ends:
+                self.ends[key] = _looks_back(known, read, layout)
+            found = self.ends[key]
+            if found is False:
                 return False
-        return True
+            sure = sure and found is True
+        return True if sure else None
 
     def learn(self, term: Term) -> None:
         """What is known of a term and of all that it reads."""
@@ -116,16 +119,12 @@ class Proofs:
     # costs --------------------------------------------------------------------------------------
 
     def operations(self, term: Term) -> Poly:
-        """Floating-point operations of one box, as it was written."""
-        if term.kind != "box":
-            return Poly()
-        if term.op.body is not None:
+        """Floating-point operations of a loop, as it was written."""
+        found = self.loops.get(term)
+        if found is None:
             node = boxed(term)
-            return dict(term.work)[term.own[0]] * flops(opened(_stub(term), node))
-        volume = Poly.of(1)
-        for _, p in term.work:
-            volume = volume * p
-        return term.op.flops(volume)
+            found = self.loops[term] = dict(term.work)[term.own[0]] * flops(opened(_stub(term), node))
+        return found
 
     def degree(self, folded: Folded, lengths: tuple[tuple[str, ...], ...], same: dict[str, Poly]) -> int:
         """The greatest power of the length in the operations of any box; see `lengths_of`."""
@@ -133,12 +132,19 @@ class Proofs:
         if all(read.term in table for read, _ in folded.outputs):
             return max([table[read.term] for read, _ in folded.outputs])
         chosen = [set(names) for names in product(*lengths)]
-        return max(self._degree(read.term, table, folded.context.settled, chosen, same) for read, _ in folded.outputs)
+        powers = self.powers.setdefault(folded.context, {})
 
-    def _degree(self, term: Term, table: dict[Term, int], settled: Settled, chosen: list[set[str]], same: dict[str, Poly]) -> int:
+        def power(p: Poly) -> int:
+            found = powers.get(id(p))
+            if found is None:
+                # The polynomial is kept, so that no other has its number.
+                found = powers[id(p)] = _power_of(folded.context.settled.of(p).substitute(same), chosen), p
+            return found[0]
+
+        return max(self._degree(read.term, table, power) for read, _ in folded.outputs)
+
+    def _degree(self, term: Term, table: dict[Term, int], power: Callable[[Poly], int]) -> int:
         """Of a box and of all that it reads."""
-        if term in table:
-            return table[term]
         stack = [term]
         while stack:
             now = stack[-1]
@@ -148,19 +154,14 @@ class Proofs:
                 continue
             stack.pop()
             if now not in table:
-                mine = self._power(now, settled, chosen, same) if now.kind == "box" else 0
-                table[now] = max([mine, *(table[c] for c, _, _ in now.ports)])
+                mine = 0
+                if now.kind == "box" and now.op.body is not None:
+                    mine = power(self.operations(now))
+                elif now.kind == "box":
+                    # Sizes have no negative powers, so the power of a product is the sum of the powers.
+                    mine = _times(now.op) * sum([power(p) for _, p in now.work])
+                table[now] = max([mine, *[table[c] for c, _, _ in now.ports]])
         return table[term]
-
-    def _power(self, term: Term, settled: Settled, chosen: list[set[str]], same: dict[str, Poly]) -> int:
-        if settled.values or term.op.body is not None:
-            return _power_of(settled.of(self.operations(term)).substitute(same), chosen)
-        # Terms keep both, so that no other has their numbers.
-        key = (id(term.op), id(term.work), id(same))
-        found = self.powers.get(key)
-        if found is None:
-            found = self.powers[key] = _power_of(self.operations(term).substitute(same), chosen), same
-        return found[0]
 
     def parameters(self, weights: tuple[Term, ...]) -> Poly:
         """Learned numbers: the entries of all weights that are not frozen."""
@@ -168,13 +169,14 @@ class Proofs:
         if found is None:
             if not weights:
                 return Poly()
-            last = weights[-1]
-            count = Poly()
-            if not last.source.frozen:
-                count = Poly.of(1)
-                for _, p in last.sized:
-                    count = count * p
-            found = self.totals[weights] = self.parameters(weights[:-1]) + count
+            found = self.totals[weights] = self.parameters(weights[:-1]) + self._entries(weights[-1])
+        return found
+
+    def _entries(self, weight: Term) -> Poly:
+        found = self.totals.get(weight)
+        if found is None:
+            found = Poly() if weight.source.frozen else prod((p for _, p in weight.sized), start=Poly.of(1))
+            self.totals[weight] = found
         return found
 
     def length_generic(self, folded: Folded) -> bool:
@@ -191,15 +193,29 @@ class Proofs:
         return found
 
 
-def _looks_back(known: Known, read: Read, layout: tuple[str, ...]) -> bool:
+def _looks_back(known: Known, read: Read, layout: tuple[str, ...]) -> bool | None:
     """Whether an output sees of every token axis nothing that is later, counted along one of its axes."""
     renames = tuple((b, a) for a, b in read.axes)
     fact = causality.seen(known.facts[read.out], Port(0, renames))
+    found: bool | None = True
     for token, ways in fact.sees.items():
         holds = [a for a in layout if all(Place((a,)) in way for way in ways)]
-        if not holds or (len(holds) < len(layout) and not any(token in known.roots[b] for b, a in renames if a in holds)):
+        if not holds:
             return False
-    return True
+        if len(holds) < len(layout) and not any(token in known.roots[b] for b, a in renames if a in holds):
+            found = None
+    return found
+
+
+_TIMES: dict[Op, int] = {}
+
+
+def _times(op: Op) -> int:
+    """The power of the volume in the operations of a box."""
+    found = _TIMES.get(op)
+    if found is None:
+        found = _TIMES[op] = op.flops(Poly.var("w")).degree("w")
+    return found
 
 
 def _power_of(poly: Poly, chosen: list[set[str]]) -> int:
