@@ -17,8 +17,8 @@ from anatomy.ir.graph import Diagram, Equation, Node, Output, Weight, Wire
 from anatomy.ir.poly import Poly
 from anatomy.language.filling import Filling, fill
 
-MAX_STEPS = 50_000
-"""Segments that one base remembers; beyond it all are forgotten."""
+MAX_BOXES = 100_000
+"""Boxes in the segments that one base remembers, about 100 MB; beyond it all are forgotten."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Prepared:
         keys = [tuple(id(fillers[hole]) for hole in holes) for holes in self.asked]
         if self.refused and any((k, *key) in self.refused for k, key in enumerate(keys)):
             return fill(base, fillers, name)
-        if self.made > MAX_STEPS:
+        if self.made > MAX_BOXES:
             self.made, self._root = 0, None
             self.known.clear()
             self.kept.clear()
@@ -99,7 +99,7 @@ class Prepared:
                     self.kept.update((id(fillers[h]), fillers[h]) for h in self.asked[k])
                     return fill(base, fillers, name)
                 state.steps[key] = found
-                self.made += 1
+                self.made += 1 + len(found[0].nodes)
             step, state = found
             steps.append(step)
         return self._joined(steps, state, name)

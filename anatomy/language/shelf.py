@@ -98,3 +98,9 @@ def _labelled(part: str, root: Path) -> tuple[ZooPart, ...]:
                 label = f"{name}.{part}" if len(places) == 1 else f"{name}.{place}"
                 found.append(ZooPart(label, part, diagram, digest(diagram)))
     return tuple(found)
+
+
+def forget() -> None:
+    """Read the zoo anew when it is asked for next: its files have changed."""
+    for kept in (_sorted, _program, _labelled):
+        kept.cache_clear()

@@ -174,7 +174,8 @@ def test_one_wrong_line_makes_one_error() -> None:
     lines = f"choose act in {{ smoth }} {LAST} except act == smooth prefer act {{ smooth: 2 }}"
     found = Program.of(Source("test.anat", NET + f"space S of net {{ {lines} }} space T = S where act == smooth")).check()
     (error,) = (d for d in found if d.severity == "error")
-    assert error.code == "E203" and "`smooth`" in error.help
+    assert error.code == "E203"
+    assert "`smooth`" in error.help
 
 
 def test_a_tie_needs_weights_of_one_size() -> None:
