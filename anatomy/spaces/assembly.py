@@ -24,7 +24,7 @@ from anatomy.spaces.sizing import sized
 from anatomy.spaces.tree.value import Value
 from anatomy.spaces.tying import tied, uses
 
-MAX_FILLERS = 20_000
+MAX_FILLERS = 4_000
 """Composites that one space remembers."""
 NONE = "none"
 

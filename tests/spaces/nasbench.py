@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import combinations, permutations, product
+from math import gcd
 
 OPS_201 = ("zero", "skip", "conv1", "conv3", "pool")
 EDGES_201 = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
@@ -83,10 +85,10 @@ def sound(ops: tuple[str, ...]) -> object:
     return sums[3]
 
 
-def learners(ops: tuple[str, ...], silent: bool = True) -> object:
+def learners(ops: tuple[str, ...], homogeneous: bool = False) -> object:
     """As `sound`, but the convolution of each edge is a learner of its own: which of them is which is all one, how often each is used is not.
 
-    `silent`: what is applied to zero gives zero; else only `pool` does.
+    `homogeneous`: what is applied to g times a sum gives g times what it gives of the sum, as `relu` and `max` do.
     """
     edges = [k for k, op in enumerate(ops) if op.startswith("conv")]
     best = None
@@ -96,14 +98,21 @@ def learners(ops: tuple[str, ...], silent: bool = True) -> object:
         for vertex in (1, 2, 3):
             terms: list[tuple[str, Sum]] = []
             for k, (op, (a, b)) in enumerate(zip(ops, EDGES_201, strict=True)):
-                if b != vertex or op == "zero" or (not sums[a] and (silent or not op.startswith("conv"))):
+                if b != vertex or op == "zero" or not sums[a]:
                     continue
-                terms += sums[a] if op == "skip" else ((f"{op}{number[k]:02}" if k in number else op, sums[a]),)
+                times, below = _shared(sums[a]) if homogeneous and op != "skip" else (1, sums[a])
+                terms += below if op == "skip" else ((f"{op}{number[k]:02}" if k in number else op, below),) * times
             sums[vertex] = tuple(sorted(terms))
-        used = sorted(set(_learners(sums[3])))
-        if [u[-2:] for u in sorted(used, key=lambda u: u[-2:])] == [f"{j:02}" for j in range(len(used))]:
+        used = sorted({word[-2:] for word in _learners(sums[3])})
+        if used == [f"{j:02}" for j in range(len(used))]:
             best = sums[3] if best is None else min(best, sums[3])
     return best
+
+
+def _shared(terms: Sum) -> tuple[int, Sum]:
+    """How often a sum holds a smaller one, and that."""
+    times = gcd(*Counter(terms).values())
+    return times, terms[::times]
 
 
 def _learners(terms: Sum) -> Iterator[str]:

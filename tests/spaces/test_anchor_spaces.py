@@ -55,7 +55,7 @@ def test_the_readme_says_what_is_counted() -> None:
         assert f"`{name}.anat`" in text
         (number,) = re.findall(rf"^\| `{name}\.anat` \| ([\d,]+) \|", text, re.M)
         assert number == f"{Space(definition(name)).count:,}"
-    for number in (6466, 12751, 4930, 5260):
+    for number in (6466, 12751, 4930, 5260, 5200):
         assert f"{number:,}" in text
 
 
@@ -162,6 +162,29 @@ def test_rows_with_learners() -> None:
     for row in ROWS:
         below[found[row]].add(sound(row))
     assert all(len(trees) == 1 for trees in below.values())  # learners only split what trees merge
+    assert len({learners(row, homogeneous=True) for row in set(_first(found))}) == 5200
+
+
+def _first(found: dict[tuple[str, ...], object]) -> list[tuple[str, ...]]:
+    """A row of each class."""
+    return list({form: row for row, form in found.items()}.values())
+
+
+def test_what_the_operations_of_the_file_know_more() -> None:
+    """`relu(2 y) = 2 relu(y)`, so some rows are one function though neither the normal form nor opaque operations say so."""
+    one, other = ("skip", "skip", "skip", "zero", "zero", "conv1"), ("conv1", "zero", "skip", "zero", "skip", "skip")
+    assert learners(one) != learners(other)
+    assert learners(one, homogeneous=True) == learners(other, homogeneous=True)
+    space = definition("nasbench201")
+    pair = [assemble(space, row_of(row), "row") for row in (one, other)]
+    assert form(pair[0]) != form(pair[1])
+    nets = [build(d, {"d": 3}, dtype=torch.float64) for d in pair]
+    weight = torch.randn(3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    for net, key in zip(nets, ("e6.Here", "e1.Here"), strict=True):
+        net.load_state_dict({key: weight})
+    x = torch.randn(5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(nets[0](x), nets[1](x), rtol=0, atol=1e-13)
+    torch.testing.assert_close(nets[0](x), 2 * torch.relu(x @ weight), rtol=0, atol=1e-13)
 
 
 def test_the_diagrams_of_some_rows_are_merged_as_learners_say() -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from decided import NAMES, TEXT
+from decided import NAMES, TEXT, decision, space_of, value
 from space_texts import program
 
 from anatomy.language.filling import fill
 from anatomy.language.prepared import Prepared
 from anatomy.language.program import Program
+from anatomy.spaces.assembly import Assembler
 
 
 @pytest.fixture(scope="module")
@@ -43,3 +44,13 @@ def test_a_filling_that_rests_on_a_licence() -> None:
     for a, b in (("rise", "rise"), ("square_", "rise"), ("rise", "square_"), ("square_", "square_"), ("rise", "rise")):
         fillers = {"f": found.get(a), "g": found.get(b)}
         assert prepared.fill(fillers, "x") == fill(base, fillers, "x")
+
+
+def test_what_is_forgotten_is_built_anew(found: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("anatomy.language.prepared.MAX_BOXES", 5)
+    monkeypatch.setattr("anatomy.spaces.assembly.MAX_FILLERS", 2)
+    s = space_of(found.get("two"), decision(found, "f", "seq", NAMES, sites="f g", most=2))
+    kept = Assembler(s.base, s.decisions)
+    pairs = [f"seq({a}, {b})" for a in ("rise", "map") for b in ("map", "wide")]
+    for text in pairs * 3:
+        assert kept.diagram([value(text)], "x") == Assembler(s.base, s.decisions).diagram([value(text)], "x")
