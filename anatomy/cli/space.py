@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 LISTED = 10_000
 """Members that `show` lists where no limit is given."""
 
+REFUSALS = 8
+"""Refused options that `count` prints."""
+
 
 def add(name: str, parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
@@ -94,8 +97,10 @@ def counted(space: Space, as_data: bool) -> None:
     wide = max(8, *(len(number) for _, number, _ in rows))
     for name, number, words in rows:
         print(f"{name:<12} {number:>{wide}}  {words}")
-    for words in refused:
+    for words in refused[:REFUSALS]:
         print(f"refused: {words}")
+    if len(refused) > REFUSALS:
+        print(f"... and {len(refused) - REFUSALS:,} more; `--json` lists all")
 
 
 def one(space: Space, index: int, as_data: bool) -> None:

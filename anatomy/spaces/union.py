@@ -108,7 +108,10 @@ class Union(Space):
         return self._each(lambda space: space.where(*conditions))
 
     def within(self, distance: int, centre: Mapping[str, str] | Member | int) -> Space:
-        return self._each(lambda space: space.within(distance, centre))
+        if isinstance(centre, Mapping):
+            return self._each(lambda space: space.within(distance, centre))
+        k, rest = self.sum.split(self._place(centre if isinstance(centre, int) else self.index(centre)))
+        return self.spaces[k].within(distance, rest)  # only members of its own space are at a distance from it
 
     def pairs(self) -> Space:
         return self._each(lambda space: space.pairs())

@@ -243,6 +243,7 @@ def test_a_union_is_the_spaces_side_by_side() -> None:
     assert sorted(m.index for m in found.sample(9)) == list(range(7))
     assert found.where(is_("x", "b")).count == 3
     assert found.pairs().count == 7
+    assert [found.within(1, found[1]).choices(i) for i in range(3)] == [{"x": "a", "y": "p"}, {"x": "a", "y": "q"}, {"x": "b", "y": "q"}]
     for wrong, code in (({"x": "a"}, "E605"), ({"space": "C"}, "E203"), ({"space": "B", "y": "p"}, "E603")):
         with pytest.raises(AnatomyError, match=code):
             found.index(wrong)
@@ -305,3 +306,11 @@ def test_weights_of_what_is_no_value_are_refused() -> None:
     for prefer in ({"relu": 3}, {"a": 3}, {"seq": -1}):
         with pytest.raises(AnatomyError, match="E638"):
             space(hole("phi", some("seq", "a", "b", most=2), prefer=prefer)).sample(1)
+
+
+def test_an_empty_space_has_nothing_in_any_order() -> None:
+    found = space(hole("x", ["a", "b"]), hole("y", ["p", "q"]), where=(is_("x", "a"), is_("x", "b")))
+    assert (found.count, found.orbits, found.sample(3), found.pairs().count) == (0, 0, [], 0)
+    for name in ("lexicographic", "gray", "shuffled", "size"):
+        assert list(found.order(name)) == []
+    assert list(Enumeration(found)) == []
