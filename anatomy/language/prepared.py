@@ -53,6 +53,13 @@ class Prepared:
     """A base whose holes are filled many times.
 
     `fill(fillers, name)` is `filling.fill(base, fillers, name)`, with the same errors; a filler is known by identity, and kept.
+
+    >>> from anatomy.errors import Source
+    >>> from anatomy.language.program import Program
+    >>> text = "axis n, d diagram f(x: [n, d]) -> [n, d] { hole h(x: [d]) -> [d] out h(x) } "
+    >>> program = Program.of(Source("f.anat", text + "diagram r(x: [d]) -> [d] { out relu(x) }"))
+    >>> Prepared(program.get("f")).fill({"h": program.get("r")}, "g")
+    <diagram g: 1 boxes, 0 weights>
     """
 
     def __init__(self, base: Diagram):

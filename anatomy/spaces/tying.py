@@ -22,6 +22,13 @@ def tied(diagram: Diagram, paths: Sequence[tuple[str, str]]) -> Diagram:
 
     What the two have inside (`p.a`, `q.a`) gets one size. Raises AnatomyError E310 where two such weights
     differ in their roles or sizes.
+
+    >>> from anatomy.errors import Source
+    >>> from anatomy.language.program import Program
+    >>> text = "axis n, d, e diagram f(x: [n, d]) -> [n, e] { out h@p(x) - relu(h@q(x)) } "
+    >>> program = Program.of(Source("f.anat", text + "diagram h(x: [d]) -> [e] { out lin W[d -> e, bias=false](x) }"))
+    >>> [w.keys for w in tied(program.get("f"), [("p", "q")]).weights]
+    [('p.W', 'q.W')]
     """
     if not paths:
         return diagram
