@@ -122,7 +122,7 @@ def algebra(diagram: Diagram, where: tuple[Point, ...], seed: int = 0) -> Algebr
             found = Machine(diagram, sizes, numbers, _given(diagram, sizes, naming, seed, False)).run()
             if error == 0.0:
                 error = _error(diagram, sizes, naming, seed, len(numbers.asked))
-        except Abstain:
+        except (Abstain, KeyError):  # see `values`
             return None
         for tensor, output in zip(found, diagram.outputs, strict=True):
             laid = tensor.laid(output.layout, sizes)

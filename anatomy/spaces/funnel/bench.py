@@ -82,7 +82,12 @@ class Bench:
 
     def same(self, items: np.ndarray) -> np.ndarray:
         """Whether members agree at further points, weights paired by key."""
-        return self._pairs(items, lambda a, b: agree(self.by_key(a), self.by_key(b)))
+
+        def same(a: int, b: int) -> bool | None:
+            one, other = self.by_key(a), self.by_key(b)
+            return agree(one, other) if one and other else self.rung.agree(a, b)
+
+        return self._pairs(items, same)
 
     def derived(self, items: np.ndarray) -> np.ndarray:
         """Whether a search finds a derivation, for members whose weights are drawn in one way."""

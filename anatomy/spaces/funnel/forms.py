@@ -67,8 +67,9 @@ Series = tuple[tuple[float, Values], ...]
 
 
 def series(diagram: Diagram, naming: Naming, where: tuple[Point, ...], seed: int = 0, scales: tuple[float, ...] = SCALES) -> Series:
-    """The values at several sizes and scales, as far as they are computed here."""
-    rows = ((scale, values(diagram, point, naming, seed, scale)) for point in where for scale in scales)
+    """The values at several sizes and scales, as far as they are computed here; at the first and largest sizes at one scale only."""
+    asked = ((point, scale) for k, point in enumerate(where) for scale in (scales if k else scales[:1]))
+    rows = ((scale, values(diagram, point, naming, seed, scale)) for point, scale in asked)
     return tuple((scale, v) for scale, v in rows if v is not None)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from anatomy.language.choices import Domain
     from anatomy.spaces.space import Space
 
-FARTHEST = 40
+FARTHEST = 24
 """The greatest number of tokens at which members are compared."""
 LARGEST = 40_000
 """Entries of a wire at which a size assignment is too large."""

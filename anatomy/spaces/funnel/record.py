@@ -101,7 +101,7 @@ class Funnel:
         return {
             "space": self.space.name, "exact": True, "level": found.level, "derivations": self.derivations, "typed": self.typed, "symmetric": self.symmetric,
             "canonical": self.canonical, "normal": self.normal, "algebra": self.algebra, "numeric": self.numeric,
-            "normal_form_of_all": found.complete, "normal_forms_cut_short": found.unfinished,
+            "normal_form_of_all": found.complete, "normal_forms_cut_short": found.unfinished, "normal_forms": len(found.forms), "unchecked": found.unchecked,
             "filters": [{"name": f.name, "holds": f.holds, "fails": f.fails, "unknown": f.unknown, "left": f.left} for f in self.filters],
             "cost": {"unknown" if power < 0 else f"n^{power}": count for power, count in self.costs},
             "conjectures": [{"index": a, "alias": b, "differ": difference(self.space, a, b)} for a, b in found.conjectures[:SHOWN]],

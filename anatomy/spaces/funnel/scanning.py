@@ -24,6 +24,8 @@ MOST = 20_000_000
 """Members whose rows fit in a few gigabytes: no scan builds more."""
 COMPLETE = 20_000
 """Canonical forms up to which all are brought to normal form; beyond, those that are equal in numbers."""
+NEAR = 4_000
+"""Members of larger spaces that are equal in numbers to others, and are brought to normal form and compared at further points."""
 SEARCHES = 100
 """Pairs equal in numbers for which a derivation is searched; for those that do not depend on their inputs none is."""
 RATE = 400
@@ -50,6 +52,8 @@ class Found:
     """Members whose normal form was cut short."""
     forms: np.ndarray = field(default_factory=lambda: np.zeros(0, r.FORM))
     searched: int = 0
+    unchecked: int = 0
+    """Members that share a fingerprint with one of lower rank and were not looked at any further."""
     complete: bool = True
     level: str = "L3"
 
@@ -62,7 +66,7 @@ def scan(
 
     L1 merges equal canonical forms; L2 equal normal forms whose values agree, with a derivation; L3 what is equal modulo a
     prime (L3a), and reports what is equal in float64 without a proof (L3b). Up to `complete` canonical forms, all are brought to normal
-    form, so that no class that is proved equal is split; of more, those that are equal in numbers to others.
+    form, so that no class that is proved equal is split; of more, the first `NEAR` that are equal in numbers to others.
     With a `folder` every chunk is kept, and a scan that was ended goes on where it stopped.
     Raises AnatomyError E607 above `limit` members (`LIMIT`, with a folder `MOST`), E650 for a folder of another scan;
     `Stopped` after Ctrl-C.
@@ -117,11 +121,7 @@ def _levels(crew: Workers, count: int, level: str, complete: int, searches: int)
     joined = Classes()
     representatives = np.flatnonzero(canonical == ranks)
     found.complete = len(representatives) <= complete
-    if found.complete:
-        items = representatives
-    else:
-        met = apart(ranks, close, canonical)
-        items = np.unique(np.concatenate(met)) if met else np.zeros(0, np.int64)
+    items = representatives if found.complete else _members(_first(apart(ranks, close, canonical)))
     _by_laws(crew, items, canonical, joined, found)
     found.normal = found.algebra = found.numeric = joined.labels(canonical)
     if level == "L2":
@@ -150,7 +150,8 @@ def _by_laws(crew: Workers, items: np.ndarray, canonical: np.ndarray, joined: Cl
 
 def _by_algebra(crew: Workers, ranks: np.ndarray, close: np.ndarray, joined: Classes, found: Found) -> None:
     met = apart(ranks, close, found.normal)
-    items = np.unique(np.concatenate(met)) if met else np.zeros(0, np.int64)
+    met = met if found.complete else _first(met)
+    items = _members(met)
     made = crew.run("algebra", items, chunk_of(len(items)), r.ALGEBRA)
     for group in met:
         mine = made[np.searchsorted(items, group)]
@@ -162,9 +163,13 @@ def _by_algebra(crew: Workers, ranks: np.ndarray, close: np.ndarray, joined: Cla
 
 
 def _by_numbers(crew: Workers, ranks: np.ndarray, close: np.ndarray, joined: Classes, found: Found, searches: int) -> None:
+    met = apart(ranks, close, found.algebra)
+    checked = met if found.complete else _first(met)
+    left = met[len(checked) :]
+    found.unchecked = sum(len(g) - 1 for g in left)
     functions = dict(zip(found.forms["rank"].tolist(), map(tuple, found.forms["function"].tolist()), strict=True))
     pairs = [
-        (a, b) for a, b, yes in _rounds(crew, "same", apart(ranks, close, found.algebra))
+        (a, b) for a, b, yes in _rounds(crew, "same", checked)
         if yes and not (any(functions.get(a, (0, 0))) and functions.get(a) == functions.get(b))
     ]  # fmt: skip
     alive = (found.rows["facts"] & r.bit("alive")) != 0
@@ -182,7 +187,20 @@ def _by_numbers(crew: Workers, ranks: np.ndarray, close: np.ndarray, joined: Cla
     wider.parent = dict(joined.parent)
     for a, b in (*found.conjectures, *found.redrawn):
         wider.join(int(found.canonical[a]), int(found.canonical[b]))
+    for group in left:
+        for b in group[1:].tolist():
+            wider.join(int(found.canonical[group[0]]), int(found.canonical[b]))
     found.numeric = wider.labels(found.canonical)
+
+
+def _first(groups: list[np.ndarray]) -> list[np.ndarray]:
+    """The first groups, of `NEAR` members in all; the first in any case."""
+    total = np.cumsum([len(g) for g in groups])
+    return groups[: max(1, int(np.searchsorted(total, NEAR, side="right")))]
+
+
+def _members(groups: list[np.ndarray]) -> np.ndarray:
+    return np.unique(np.concatenate(groups)) if groups else np.zeros(0, np.int64)
 
 
 def _rounds(crew: Workers, phase: str, groups: list[np.ndarray]) -> Iterator[tuple[int, int, bool]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from anatomy.spaces.funnel.classes import difference
+from anatomy.spaces.funnel.points import FARTHEST, place
 
 if TYPE_CHECKING:
     from anatomy.spaces.funnel.record import Filter, Funnel
@@ -58,7 +59,11 @@ def _notes(f: Funnel) -> Iterator[str]:
     found = f.found
     notes = []
     if found.level != "L1" and not found.complete:
-        notes.append("L2 was tried on members that are equal in numbers to others, not on all: a class may be split")
+        notes.append(f"L2 was tried on {len(found.forms):,} members that are equal in numbers to others, not on all: a class may be split")
+    if found.level == "L3" and place(f.space) + 1 > FARTHEST:
+        notes.append(f"positions up to {place(f.space):,} are named, and members were compared on {FARTHEST} tokens: L3b may be blind to what is farther away")
+    if found.unchecked:
+        notes.append(f"{found.unchecked:,} more share a fingerprint of values with another, and were not compared any further: L3b counts them as equal")
     if found.unfinished:
         notes.append(f"{found.unfinished:,} normal forms were cut short, and stand for themselves")
     if found.redrawn:

@@ -50,7 +50,7 @@ def values(diagram: Diagram, point: Point, naming: Naming, seed: int = 0, scale:
         wires[weight.wire] = Tensor(axes, shape, [(scale * v, 0.0) for v in normals(seed, f"weight {name}", prod(shape))])
     try:
         found = Machine(diagram, sizes, Duals(), wires).run()
-    except (Abstain, OverflowError, ZeroDivisionError, ValueError):
+    except (Abstain, OverflowError, ZeroDivisionError, ValueError, KeyError):  # KeyError: a box names an axis that its wire repeats
         return None
     laid = [t.laid(o.layout, sizes) for t, o in zip(found, diagram.outputs, strict=True)]
     entries = [e if isinstance(e, tuple) else (float(e), 0.0) for t in laid for e in t.data]
