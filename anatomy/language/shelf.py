@@ -54,8 +54,13 @@ def entry_names() -> tuple[str, ...]:
 
 
 @cache
+def _entries(root: Path) -> dict[str, Path]:
+    return {name: path for name, path in zoo_files().items() if "/" not in name}
+
+
+@cache
 def _sorted(root: Path) -> tuple[str, ...]:
-    files = {name: path for name, path in zoo_files().items() if "/" not in name}
+    files = _entries(root)
     years = {name: _YEAR.search(read(path).text) for name, path in files.items()}
     return tuple(sorted(files, key=lambda name: (int(found[1]) if (found := years[name]) else 9999, name)))
 
@@ -67,7 +72,7 @@ def _program(path: Path) -> Program:
 
 def entry_program(name: str) -> Program:
     """The file of an entry, loaded; nothing in it is built before it is asked for."""
-    return _program(zoo_files()[name])
+    return _program(_entries(zoo_folder())[name])
 
 
 def labelled(part: str) -> tuple[ZooPart, ...]:
@@ -81,7 +86,7 @@ def labelled(part: str) -> tuple[ZooPart, ...]:
 
 @cache
 def _labelled(part: str, root: Path) -> tuple[ZooPart, ...]:
-    files = zoo_files()
+    files = _entries(root)
     word = re.compile(rf"\bpart\s+{re.escape(part)}\b")
     found: list[ZooPart] = []
     for name in entry_names():
@@ -102,5 +107,5 @@ def _labelled(part: str, root: Path) -> tuple[ZooPart, ...]:
 
 def forget() -> None:
     """Read the zoo anew when it is asked for next: its files have changed."""
-    for kept in (_sorted, _program, _labelled):
+    for kept in (_entries, _sorted, _program, _labelled):
         kept.cache_clear()
