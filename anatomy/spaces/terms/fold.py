@@ -179,7 +179,7 @@ def key(folded: Folded) -> bytes | None:
         return found
 
     try:
-        whole, _ = serial(entries(folded), folded.inputs, text)
+        whole = serial(entries(folded), folded.inputs, text)
     except TooMany:
         return None
     return blake2b(context.front + b"|" + whole, digest_size=16, person=b"walk").digest()

@@ -9,7 +9,8 @@ Non-goals: loops, open holes, and diagrams with more than `WALKS` choices (None)
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import permutations, product
+from dataclasses import dataclass
+from itertools import islice, permutations, product
 from math import factorial, prod
 
 from anatomy.ir.graph import Renames
@@ -79,9 +80,10 @@ class Frame:
 class Plan:
     """A term with its axes in order."""
 
-    __slots__ = ("entries", "frame", "ties")
+    __slots__ = ("entries", "frame", "stretch", "ties")
 
     def __init__(self, term: Term, order: Order):
+        self.stretch: Stretch | None = None
         frame = term.look.frames.get(order)
         if frame is None:
             frame = term.look.frames[order] = Frame(term, order)
@@ -147,21 +149,15 @@ def orders(term: Term, seen: Order) -> tuple[Order, ...]:
     return tuple((*seen, *(a for group in chosen for a in group)) for chosen in product(*(permutations(g) for g in groups)))
 
 
-_NUMBERS = [i.to_bytes(4, "big") for i in range(4096)]
-
-
-def serial(outputs: Sequence[Entry], inputs: Sequence[Term], text: Callable[[tuple[Frame, ...]], bytes]) -> tuple[bytes, tuple[Term, ...]]:
-    """The least serial, and the terms that it numbers, inputs first. `text` writes the sizes of frames, in the order of a walk.
-
-    Raises TooMany.
-    """
-    best: tuple[bytes, tuple[Term, ...]] | None = None
+def serial(outputs: Sequence[Entry], inputs: Sequence[Term], text: Callable[[tuple[Frame, ...]], bytes]) -> bytes:
+    """The least serial. `text` writes the sizes of frames, in the order of a walk. Raises TooMany."""
+    best: bytes | None = None
     script: list[int] = []
     for _ in range(WALKS):
-        walked, frames, met, counts = _walk(outputs, inputs, script)
+        walked, frames, counts = _walk(outputs, inputs, script)
         whole = walked + text(frames)
-        if best is None or whole < best[0]:
-            best = whole, met
+        if best is None or whole < best:
+            best = whole
         while counts and script[len(counts) - 1] == counts[-1] - 1:
             counts.pop()
         if not counts:
@@ -171,26 +167,63 @@ def serial(outputs: Sequence[Entry], inputs: Sequence[Term], text: Callable[[tup
     raise TooMany
 
 
-def _walk(
-    outputs: Sequence[Entry], inputs: Sequence[Term], script: list[int]
-) -> tuple[bytes, tuple[Frame, ...], tuple[Term, ...], list[int]]:
-    """One walk. `script` says what is taken at each choice, and is filled up; the number of ways at each choice comes out."""
+@dataclass(slots=True)
+class Stretch:
+    """A part of a walk: all that is below one term, none of it met before but inputs. It is the same wherever it is walked."""
+
+    text: bytes
+    terms: tuple[Term, ...]
+    frames: tuple[Frame, ...]
+    sized: tuple[Frame, ...]
+
+
+@dataclass(slots=True)
+class _Begun:
+    """A stretch that is being walked: where it began, and the first term that it reads."""
+
+    plan: Plan
+    depth: int
+    written: int
+    numbered: int
+    sized: int
+    counts: int
+    lowest: int
+
+
+WORTH = 6
+"""Terms from which a stretch is kept."""
+
+
+def _walk(outputs: Sequence[Entry], inputs: Sequence[Term], script: list[int]) -> tuple[bytes, tuple[Frame, ...], list[int]]:
+    """One walk. `script` says what is taken at each choice, and is filled up; the number of ways at each choice comes out.
+
+    A term that has been numbered is referred to by how many were numbered since, an input by its number.
+    """
     numbered: dict[Term, tuple[int, Frame]] = {}
     written: list[bytes] = []
-    frames: list[Frame] = []
+    sized: list[Frame] = []
     counts: list[int] = []
+    begun: list[_Begun] = []
     for term in inputs:
         frame = plan(term, term.axes).frame
         numbered[term] = len(numbered), frame
-        frames.append(frame)
+        sized.append(frame)
+    first = len(numbered)
     stack = list(reversed(outputs))
     while stack:
         slot, term = stack.pop()
+        while begun and len(stack) < begun[-1].depth:
+            _end(begun, written, numbered, sized, counts)
         known = numbered.get(term)
         if known is not None:
             n, frame = known
             written.append(slot.codes.get(frame.order) or slot.code(frame.order))
-            written.append(_NUMBERS[n] if n < 4096 else n.to_bytes(4, "big"))
+            if n < first:
+                written.append((n | 0x80000000).to_bytes(4, "big"))
+            else:
+                written.append((len(numbered) - n).to_bytes(4, "big"))
+                if begun and n < begun[-1].lowest:
+                    begun[-1].lowest = n
             continue
         ways = slot.orders.get(term.look)
         if ways is None:
@@ -199,14 +232,43 @@ def _walk(
                 slot.orders[term.look] = ways
         order = ways[0] if len(ways) == 1 else ways[_choose(len(ways), script, counts)]
         found = term.plans.get(order) or plan(term, order)
-        frame = found.frame
-        numbered[term] = len(numbered), frame
         written.append(slot.codes.get(order) or slot.code(order))
+        done = found.stretch
+        n = len(numbered)
+        if done is not None and numbered.keys().isdisjoint(done.terms):
+            written.append(done.text)
+            sized += done.sized
+            numbered.update(zip(done.terms, zip(range(n, n + len(done.terms)), done.frames, strict=True), strict=True))
+            continue
+        frame = found.frame
+        if found.entries:
+            begun.append(_Begun(found, len(stack), len(written), n, len(sized), len(counts), n))
+        numbered[term] = n, frame
         written.append(frame.head)
         if frame.sizes:
-            frames.append(frame)
+            sized.append(frame)
         stack.extend(_ordered(found, numbered, script, counts) if found.ties else found.entries)
-    return b"".join(written), tuple(frames), tuple(numbered), counts
+    while begun:
+        _end(begun, written, numbered, sized, counts)
+    return b"".join(written), tuple(sized), counts
+
+
+def _end(
+    begun: list[_Begun], written: list[bytes], numbered: dict[Term, tuple[int, Frame]], sized: list[Frame], counts: list[int]
+) -> None:
+    """A stretch has been walked; it is kept where it reads nothing from before, and left no choice."""
+    last = begun.pop()
+    if begun and last.lowest < begun[-1].lowest:
+        begun[-1].lowest = last.lowest
+    count = len(numbered) - last.numbered
+    if last.plan.stretch is not None or count < WORTH or last.lowest < last.numbered or len(counts) > last.counts:
+        return
+    text = b"".join(written[last.written :])
+    # Written as one piece, so that what is around it is joined faster.
+    written[last.written :] = [text]
+    items = list(islice(reversed(numbered.items()), count))
+    items.reverse()
+    last.plan.stretch = Stretch(text, tuple([t for t, _ in items]), tuple([f for _, (_, f) in items]), tuple(sized[last.sized :]))
 
 
 def _choose(ways: int, script: list[int], counts: list[int]) -> int:
