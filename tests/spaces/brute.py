@@ -285,7 +285,7 @@ def draw(seed: int) -> Drawn:
         elif kind == "alike" and len(holes) >= 2:
             names, form = (holes.pop(), holes.pop()), rng.choice(["bag", "set"])
             offers, of = options(rng)
-            if form == "set" and len(of) < 2:
+            if len({v.label for v in of}) < 2:  # two that differ only below are refused
                 form = "bag"
             pick = combinations if form == "set" else combinations_with_replacement
             found = [put(form, parts, 0) for parts in pick(of, 2)]
