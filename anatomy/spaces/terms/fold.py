@@ -38,6 +38,14 @@ class Context:
     defaults: tuple[tuple[str, Poly], ...]
     written: dict[tuple[Frame, ...], bytes] = field(default_factory=dict)
     slots: dict[object, Slot] = field(default_factory=dict)
+    sizes: dict[int, tuple[Poly, Poly]] = field(default_factory=dict)
+
+    def size(self, p: Poly) -> Poly:
+        """What the equations make of a size."""
+        found = self.sizes.get(id(p))
+        if found is None:
+            found = self.sizes[id(p)] = self.settled.of(p), p  # which keeps it, and so its number
+        return found[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,8 +182,8 @@ def key(folded: Folded) -> bytes | None:
     def text(frames: tuple[Frame, ...]) -> bytes:
         found = context.written.get(frames)
         if found is None:
-            sizes = [p for frame in frames for p in frame.sizes]
-            found = context.written[frames] = size_serial((*context.into, *sizes), context.settled).encode()
+            sizes = [context.size(p) for frame in frames for p in frame.sizes]
+            found = context.written[frames] = size_serial((*map(context.size, context.into), *sizes), context.settled.rest).encode()
         return found
 
     try:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from anatomy.ir.equations import Settled
 from anatomy.ir.poly import Poly
 from anatomy.spaces.terms.walk import TooMany
 
 
-def size_serial(sizes: Sequence[Poly], settled: Settled) -> str:
-    """Sizes, in an order that is canonical already, and the equations that concern them, as text without names.
+def size_serial(found: Sequence[Poly], left: Sequence[Poly]) -> str:
+    """Settled sizes, in an order that is canonical already, and what must vanish beside, as text without names.
 
     Two sequences have one text exactly when a bijection of variables takes one to the other, with its equations.
     Raises TooMany where variables that stand in sums or products only cannot be told apart.
     """
-    found = [settled.of(p) for p in sizes]
     number: dict[str, int] = {}
     for p in found:
         name = p.as_variable()
@@ -23,7 +21,7 @@ def size_serial(sizes: Sequence[Poly], settled: Settled) -> str:
             number.setdefault(name, len(number))
     for p in found:
         _number(p, number)
-    rest = list(settled.rest)
+    rest = list(left)
     texts: list[str] = []
     while True:
         concerned = [p for p in rest if not p.variables() or p.variables() & number.keys()]

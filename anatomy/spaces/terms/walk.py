@@ -80,10 +80,12 @@ class Frame:
 class Plan:
     """A term with its axes in order."""
 
-    __slots__ = ("entries", "frame", "stretch", "ties")
+    __slots__ = ("entries", "frame", "met", "stretch", "ties")
 
     def __init__(self, term: Term, order: Order):
         self.stretch: Stretch | None = None
+        self.met = False
+        """It has been walked before, and so is worth a stretch."""
         frame = term.look.frames.get(order)
         if frame is None:
             frame = term.look.frames[order] = Frame(term, order)
@@ -241,8 +243,9 @@ def _walk(outputs: Sequence[Entry], inputs: Sequence[Term], script: list[int]) -
             numbered.update(zip(done.terms, zip(range(n, n + len(done.terms)), done.frames, strict=True), strict=True))
             continue
         frame = found.frame
-        if found.entries:
+        if found.entries and found.met:
             begun.append(_Begun(found, len(stack), len(written), n, len(sized), len(counts), n))
+        found.met = True
         numbered[term] = n, frame
         written.append(frame.head)
         if frame.sizes:
