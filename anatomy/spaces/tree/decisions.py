@@ -132,7 +132,7 @@ class Decisions:
         d, found = self.decisions[k], []
         for label, weight in d.prefer.items():
             found.append((places(self.node(k, active), label), weight))
-            if not found[-1][0] and not places(self.nodes[k], label) and label not in self.known.get(d.name, ()):
+            if not found[-1][0] and not places(self.nodes[k], label) and label not in self._offered(k):
                 raise fail("E638", f"`prefer {d.name}` weighs `{label}`, which is no value of it", d.span, help=self.offer(k))
             if weight < 0:
                 raise fail("E638", f"`prefer {d.name}` gives `{label}` the weight {weight}", d.span)
@@ -146,9 +146,15 @@ class Decisions:
             found.append(tested(node, test) if position is None or node is self.others[k] else tested_at(node, test, position))
         if position is None and test.op in ("==", "!=", "in"):
             for text in test.values:
-                if text not in self.known.get(self.decisions[k].name, ()) and not any(places(n, text) for n in nodes if n):
+                if text not in self._offered(k) and not any(places(n, text) for n in nodes if n):
                     raise fail("E203", f"`{test.name}` has no option `{text}`", help=self.offer(k))
         return found[0], found[-1]
+
+    def _offered(self, k: int) -> set[str]:
+        """Labels that a condition may name although no value has them: refused, or with nothing to decide among."""
+        d = self.decisions[k]
+        own = (c.label for c in d.domain.components) if d.domain.form in ("one", "tree") else ()
+        return {*own, *self.known.get(d.name, ())}
 
     def offer(self, k: int) -> str:
         """What may be chosen, in words."""
