@@ -58,7 +58,7 @@ def funnel(small: Space) -> Funnel:
 
 
 def outputs(members: Space, draws: int, tokens: int) -> list[np.ndarray]:
-    """Every member compiled without passes, in float64, weights drawn by key: nothing here knows of rewriting."""
+    """Every member compiled without passes, in float64, weights drawn by key, at usual and at small scale: nothing here knows of rewriting."""
     import torch
 
     from anatomy.compiler import build
@@ -72,11 +72,11 @@ def outputs(members: Space, draws: int, tokens: int) -> list[np.ndarray]:
             state = {}
             for key, value in module.state_dict().items():
                 generator = torch.Generator().manual_seed(crc32(f"{key} {draw}".encode()))
-                state[key] = torch.randn(value.shape, generator=generator, dtype=torch.float64)
+                state[key] = (1.0, 0.01)[draw % 2] * torch.randn(value.shape, generator=generator, dtype=torch.float64)
             module.load_state_dict(state)
             x = torch.randn(tokens, 4, generator=torch.Generator().manual_seed(100 + draw), dtype=torch.float64)
-            found.append(module(x * (1.0, 0.05)[draw % 2]).detach().numpy().ravel())
-        rows.append(np.concatenate(found))
+            found.append(module((1.0, 0.01)[draw % 2] * x).detach().numpy().ravel())
+        rows.append(np.stack(found))
     return rows
 
 
@@ -84,10 +84,10 @@ def compared(members: Space, funnel: Funnel, rows: list[np.ndarray]) -> int:
     """Every pair of members against the values; the number of pairs."""
     labels, numeric, pairs = funnel.found.algebra, funnel.found.numeric, 0
     table = np.stack(rows)
-    most = np.abs(table).max(axis=1)
+    most = np.abs(table).max(axis=2)
     for i in range(len(rows)):
-        gap = np.abs(table[i + 1 :] - table[i]).max(axis=1, initial=0.0)
-        close = gap <= 1e-9 * np.maximum(most[i], most[i + 1 :]) + 1e-300
+        gap = np.abs(table[i + 1 :] - table[i]).max(axis=2, initial=0.0)
+        close = (gap <= 1e-9 * np.maximum(most[i], most[i + 1 :]) + 1e-300).all(axis=1)
         merged = labels[i + 1 :] == labels[i]
         assert not (merged & ~close).any(), (i, i + 1 + np.flatnonzero(merged & ~close)[0])
         assert not (close & (numeric[i + 1 :] != numeric[i])).any(), (i, i + 1 + np.flatnonzero(close & (numeric[i + 1 :] != numeric[i]))[0])
