@@ -45,7 +45,7 @@ class Rung:
     >>> rung = Rung(Space(load_space("zoo:spaces/scores")))
     >>> a, b = rung.facts(0), rung.facts(2)
     >>> a.causal, a.leaks, a.degree, str(a.parameters), a.key == b.key
-    (True, False, 2, 'd * e + d * f + d * m + f * d', False)
+    (True, False, 2, '2 * d * e + 2 * d * f', False)
     """
 
     def __init__(self, space: Space, numbers: bool = True):

@@ -2,7 +2,7 @@
 
 Converts: one value for each decision into the terms of the diagram that `anatomy.spaces.assembly.assemble` builds, without
 building it.
-Non-goals: holes inside loops: None, and the diagram itself is to be folded.
+Non-goals: holes inside loops, and noise in a filler: None, and the diagram itself is to be folded.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from anatomy.ir.equations import settle
 from anatomy.ir.graph import Diagram, Equation, Weight
 from anatomy.ir.live import live
+from anatomy.ir.loop import boxes
 from anatomy.ir.poly import Poly
 from anatomy.language.choices import SpaceDefinition
 from anatomy.language.filling import Filling
@@ -277,7 +278,7 @@ class Members:
                 (axis[a], known(p)) for a, p in filler.defaults
                 if a in inner and twin is None and not _given(axis[a], world.given)
             ),
-            weights is None,
+            weights is None or any(n.op.random for n in boxes(filler, filler.nodes)),
         )  # fmt: skip
         world.segments[i, id(filler)] = made
         return made
@@ -309,14 +310,7 @@ class Members:
         views = [store.renamed(r, dict(p.renames)) for r, p in zip(reads, node.ports, strict=True)]
         tag: Hashable = (i, id(segment.filler))
         own = set(node.own)
-        # Noise is drawn for every lane and lift that the filler is called in.
-        lanes = [a for f in node.frame for a in f.lanes]
-        outer = [
-            a for v, item in zip(views, segment.filler.inputs, strict=True) for a in v.names
-            if a not in {segment.axis[b] for b in item.layout}
-        ]  # fmt: skip
-        around = tuple(dict.fromkeys((*lanes, *outer)))
-        outs = folded_along(store, segment.plan, views, segment.weights, segment.sizes.__getitem__, tag, around=around)
+        outs = folded_along(store, segment.plan, views, segment.weights, segment.sizes.__getitem__, tag)
         lifts = dict.fromkeys(a for v in views for a in v.names if a not in own)
         made = []
         for out in outs:
