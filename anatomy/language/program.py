@@ -18,7 +18,7 @@ from anatomy.language.scope import Library, Module, suggestion
 from anatomy.language.weigh import MAX_ALL_NODES, MAX_CALLS, MAX_NODES, Calls, callees
 
 if TYPE_CHECKING:
-    from anatomy.language.defining import Defined
+    from anatomy.language.neighbourhoods import Defined
     from anatomy.language.opening import Opened
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from anatomy.errors import Label
 from anatomy.ir.poly import MAX_SIZE, Poly
 from anatomy.language import syntax as s
+from anatomy.language.alternatives import conditional, prefer
 from anatomy.language.bindings import Refused
 from anatomy.language.choices import Component, Condition, Decision, Domain
 from anatomy.language.domains import domain_of, of_names
-from anatomy.language.guards import check_value, condition, refuse, text_of
-from anatomy.language.offering import NONE, Offering, interface, passes, tie_problem
+from anatomy.language.groups import Groups
+from anatomy.language.guards import condition, refuse
+from anatomy.language.offering import Offering, interface, tie_problem
 from anatomy.language.opening import Opened, opened
 from anatomy.language.scope import Module, suggestion
 from anatomy.language.spaces import called
@@ -93,7 +95,7 @@ class Room:
                 self.failed = True
         for item in self.items:
             if isinstance(item, s.Prefer):
-                self.prefer(item)
+                prefer(self, item)
         self.groups.leftover()
         self.left = tuple(h for h in self.opened.uses if h not in self.places)
 
@@ -115,7 +117,7 @@ class Room:
             case s.ChooseFlag():
                 values = Domain("one", (Component("false"), Component("true")))
                 decision = Decision(item.name.text, "flag", values, span=self.module.span(item))
-                self.keep(self.conditional(decision, item.when, item), "false")
+                self.keep(conditional(self, decision, item.when, item), "false")
             case s.AxisSizes():
                 self.sizes(item)
             case s.Take():
@@ -205,7 +207,7 @@ class Room:
         if all(d in labels for d in default):
             text = f"{domain.form}({', '.join(sorted(default, key=labels.index))})"
         decision = Decision(", ".join(names), "hole", domain, (), (), names, span=self.module.span(item))
-        self.keep(self.conditional(decision, item.when, item), text)
+        self.keep(conditional(self, decision, item.when, item), text)
 
     def offering(self, sites: tuple[s.Name, ...], nodes: tuple[Node, ...], form: str) -> Offering:
         return Offering(self.program, self.module, self.opened.base, tuple(n.text for n in sites), nodes, form)
@@ -242,7 +244,7 @@ class Room:
                 default = label
             elif domain.form in ("seq", "bag", "set") and not inner and domain.least == 1:
                 default = f"{domain.form}({label})"
-        self.keep(self.conditional(decision, when, item, sites), default)
+        self.keep(conditional(self, decision, when, item, sites), default)
 
     def alone(self, name: s.Name) -> None:
         """`optional norm` without a choice: the part as it is, or nothing."""
@@ -302,171 +304,10 @@ class Room:
         decision = Decision(axis, "param", Domain("one", tuple(found.values())), span=self.module.span(item))
         constant = dict(base.defaults).get(axis, Poly.var(axis)).constant()
         default = str(constant) if constant is not None else None
-        self.keep(self.conditional(decision, item.when, item, default=default), default if default in found else None)
+        self.keep(conditional(self, decision, item.when, item, default=default), default if default in found else None)
 
     # conditions, preferences --------------------------------------------------------------------
 
     def condition(self, guard: s.Guard) -> Condition:
         later = {name: at for name, at in self.places.items() if name not in self.known}
         return condition(self.module, guard, self.known, later)
-
-    def conditional(self, decision: Decision, when: s.When | None, at: s.Node, sites: tuple[s.Name, ...] = (), default: str | None = None) -> Decision:
-        """The decision with its condition, and what stands where it does not hold. Raises Refused after E611 or E616."""
-        if when is None:
-            return decision
-        guard = self.condition(when.guard)
-        otherwise = self.otherwise(decision, when, at, sites, default)
-        return replace(decision, when=guard, otherwise=otherwise)
-
-    def otherwise(self, decision: Decision, when: s.When, at: s.Node, sites: tuple[s.Name, ...], default: str | None) -> Component:
-        chosen = when.otherwise
-        if chosen is None and decision.kind == "flag":
-            return Component("false")
-        if decision.kind != "hole":
-            if chosen is None and default is not None:
-                return Component(default)
-            if chosen is None:
-                raise refuse(self.module, "E616", f"no size is given to `{decision.name}` where the condition does not hold", when, help="say one: `when ... else 1`")
-            if decision.kind == "param" and chosen.label.isdecimal() and not chosen.parts and 1 <= int(chosen.label) <= MAX_SIZE:
-                return Component(str(int(chosen.label)), span=self.module.span(chosen))
-            check_value(self.module, decision, chosen)
-            return Component(chosen.label, span=self.module.span(chosen))
-        names = sites or tuple(s.Name(at.at, n) for n in decision.names)
-        nodes = self.nodes(names)
-        part = self.opened.defaults.get(names[0].text)
-        offering = self.offering(names, nodes, "one")
-        if chosen is None:
-            if part is not None:
-                offering.diagram(*part, at)
-            elif all(map(passes, nodes)):
-                return Component(NONE)
-            else:
-                raise refuse(
-                    self.module, "E616", f"nothing can stand in {offering.shown} where the condition does not hold", when,
-                    help="say what does: `when ... else NAME`",
-                )  # fmt: skip
-        else:
-            label = text_of(chosen)
-            known = next((c for c in decision.domain.components if c.label == label and not c.inner), None)
-            if known is not None and not known.diagram:
-                return known
-            if known is not None and not known.diagram.holes:  # type: ignore[union-attr]
-                return known
-            if part is not None and label == part[0]:
-                offering.diagram(*part, chosen)
-            elif chosen.parts or chosen.edges:
-                raise refuse(self.module, "E616", "what stands where the condition does not hold is one diagram", chosen)
-            else:
-                words = tuple(s.Name(chosen.at, w) for w in label.split("."))
-                offering.add(s.Offer(chosen.at, s.QName(chosen.at, words), (), False))
-        found = self.components(offering, at, when)
-        only, *others = found
-        if others:
-            raise refuse(self.module, "E616", "what stands where the condition does not hold is one diagram, and this is a family", chosen or when)
-        return only
-
-    def prefer(self, item: s.Prefer) -> None:
-        name = item.name.text
-        k = next((k for k, d in enumerate(self.decisions) if name in (d.name, *d.sites, *d.names)), None)
-        if k is None:
-            if not self.failed:
-                near = suggestion(name, self.known)
-                self.error("E611", f"there is no decision `{name}`", item.name, help=f"did you mean `{near}`?" if near else f"decided are: {', '.join(self.known)}")
-            return
-        decision = self.decisions[k]
-        weights = dict(decision.prefer)
-        labels = {c.label for c in decision.domain.components}
-        for value, weight in item.weights:
-            label = text_of(value)
-            if label not in labels:
-                near = suggestion(label, labels)
-                self.error("E611", f"`{name}` has no option `{label}`", value, help=f"did you mean `{near}`?" if near else "")
-            elif label in weights:
-                self.error("E204", f"`{label}` is weighed twice", value)
-            elif not isinstance(weight, s.Number) or weight.value.denominator != 1 or weight.value < 1 or weight.value > MAX_SIZE:
-                self.error("E618", "a weight is a whole number of at least 1", weight, help="leave out what should never be drawn: `except`, or not among the options")
-            else:
-                weights[label] = int(weight.value)
-        self.decisions[k] = replace(decision, prefer=weights)
-        for known in (decision.name, *decision.sites, *decision.names):
-            self.known[known] = self.decisions[k]
-
-
-class Groups:
-    """Holes that are decided about together: `share` and `tie`."""
-
-    def __init__(self, room: Room):
-        self.room = room
-        self.table: dict[str, list[s.Name]] = {}
-        self.ties: list[list[s.Name]] = []
-        self.refused: set[int] = set()
-        for item in room.items:
-            if isinstance(item, s.Share):
-                self._join(item)
-
-    def _join(self, item: s.Share) -> None:
-        room = self.room
-        texts = [n.text for n in item.names]
-        twice = next((n for n in item.names if texts.count(n.text) > 1), None)
-        if len(texts) == 1 or twice is not None:
-            room.error("E615", "several holes are named here, each once", twice or item, help="`share f, g`")
-            return
-        unknown = next((n for n in item.names if n.text not in room.opened.uses), None)
-        if unknown is not None:
-            room.no_hole(unknown)
-            room.failed = True
-            return
-        merged: list[s.Name] = []
-        for name in item.names:
-            for other in self.table.get(name.text, [name]):
-                if all(other.text != m.text for m in merged):
-                    merged.append(other)
-        for name in merged:
-            self.table[name.text] = merged
-        if item.learners:
-            mine = list(item.names)
-            for tie in [t for t in self.ties if {n.text for n in t} & set(texts)]:
-                self.ties.remove(tie)
-                mine = tie + [n for n in mine if all(n.text != m.text for m in tie)]
-            self.ties.append(mine)
-
-    def of(self, name: s.Name) -> tuple[tuple[s.Name, ...], tuple[s.Name, ...]]:
-        """The holes that go with one, first those that share learners; and which share those of the first. Raises Refused."""
-        room = self.room
-        group = self.table.get(name.text)
-        if group is None:
-            return (name,), ()
-        for other in group:
-            if other.text != name.text and other.text in room.places:
-                if id(group) in self.refused:
-                    raise Refused
-                self.refused.add(id(group))
-                raise refuse(
-                    room.module, "E204", f"`{other.text}` is decided together with `{name.text}`, and on its own", other,
-                    secondary=(Label(room.module.span(room.places[other.text]), "decided here"),), help="leave one of the two decisions out",
-                )  # fmt: skip
-        names = {n.text for n in group}
-        ties = [t for t in self.ties if {n.text for n in t} <= names]
-        if len(ties) > 1:
-            raise refuse(room.module, "E615", "the learners of holes that are decided together are tied in one group at most", ties[1][0])
-        tied = ties[0] if ties else []
-        rest = [n for n in group if all(n.text != t.text for t in tied)]
-        if not tied:
-            rest.sort(key=lambda n: n.text != name.text)
-        else:
-            tied = sorted(tied, key=lambda n: n.text != name.text)
-        return (*tied, *rest), tuple(tied[1:])
-
-    def follows(self, part: str) -> bool:
-        """Whether a hole is decided about through another one, which has a decision already."""
-        return any(n.text != part and n.text in self.room.places for n in self.table.get(part, ()))
-
-    def leftover(self) -> None:
-        """Holes of a group count as decided; a group about which nothing is decided is an error."""
-        room = self.room
-        for group in self.table.values():
-            if any(n.text in room.places for n in group):
-                for name in group:
-                    room.places.setdefault(name.text, name)
-            elif not room.failed:
-                room.error("E605", f"nothing is chosen for `{group[0].text}`", group[0], help=f"`choose {group[0].text} in {{ ... }}`")

@@ -79,7 +79,7 @@ def labelled(part: str) -> tuple[ZooPart, ...]:
     """All parts of the zoo with this label, in the order of the entries; those that cannot be built are left out.
 
     >>> [p.label for p in labelled("pooling")][:2]
-    ['xca.pooling', 'pooling.pooling']
+    ['memory_compressed.pooling', 'funnel.pooling']
     """
     return _labelled(part, zoo_folder())
 
