@@ -105,7 +105,7 @@ def table(kept: Row) -> str:
     out += [f"| {row['words']} | {figure(row['median'])} | {ranged(row)} | {reached(row)} |" for row in kept["ours"] if row["unit"] != "ms"]
     out += ["", "| what | median, ms | least to greatest | goal |", "|---|---|---|---|"]
     out += [f"| {row['words']} | {row['median']:.3g} | {row['least']:.3g} to {row['greatest']:.3g} | {reached(row)} |" for row in times]
-    out += ["", kept["million"]["words"], ""]
+    out += [line for part in kept["million"] for line in ("", part["words"])] + [""]
     peers = kept["peers"]
     there = [p for p in peers if "version" in peers[p]]
     out += [f"{NAMES[p]} {peers[p]['version']}: {peers[p]['words']}" if p in there else f"{NAMES[p]} gave no numbers: {peers[p]['unavailable']}." for p in peers]
@@ -117,8 +117,8 @@ def table(kept: Row) -> str:
         out.append(f"| {row['space']} | {TASKS[row['task']]} | {figure(row['ours']['median'])} | {' | '.join(cells)} |")
     lost = [f"{row['space']}, {TASKS[row['task']]}: {1 / row[p]['ratio']['median']:.2g} times slower than {NAMES[p]}"
             for row in kept["compared"] for p in there if p in row and row[p]["ratio"]["median"] < 1]  # fmt: skip
-    none = sorted({f"{NAMES[p]} has no {TASKS[row['task']]} of {row['space']}: {why}" for row in kept["compared"] for p, why in row["missing"].items()})
-    out += ["", "Losses: " + ("; ".join(lost) or "none") + ".", "", *(f"{line}.\n" for line in none)]
+    none = [f"{NAMES[p]}, {row['space']}, {TASKS[row['task']]}: {why}" for row in kept["compared"] for p, why in row["missing"].items()]
+    out += ["", "Losses: " + ("; ".join(lost) or "none") + ".", "", "No number: " + ("; ".join(none) or "none") + "."]
     return "\n".join(out).rstrip()
 
 
@@ -129,13 +129,13 @@ def main() -> None:
     parser.add_argument("--alone", action="store_true", help="without the peers")
     parser.add_argument("--million", action="store_true", help="send all of a million members through the static rung")
     chosen = parser.parse_args()
-    rounds, seconds, run = (1, 0.02, 24) if chosen.quick else (7, 0.3, RUN)
+    rounds, seconds, run = (1, 0.02, 24) if chosen.quick else (5, 0.25, RUN)
     load = os.getloadavg()[0]
     peers = {name: Peer(name, opened(), counts(), asked=not chosen.alone) for name in NAMES}
     ours = [alone(line, rounds, seconds) for line in lines(run)]
     kept: Row = {
         "python": platform.python_version(), "cores": os.cpu_count(), "quick": chosen.quick, "rounds": rounds, "seconds": seconds,
-        "ours": ours, "million": million(1_000_000 if chosen.million else 10 * run, run),
+        "ours": ours, "million": [million("million", 1_000_000 // run if chosen.million else 5, run), million("attention", 5, run)],
         "compared": against({name: p for name, p in peers.items() if p.there}, rounds, seconds),
         "peers": {name: p.told for name, p in peers.items()},
     }  # fmt: skip

@@ -26,6 +26,7 @@ TARGETS = {
     "constrained": f"{HERE / 'generator.anat'}::constrained",
     "long": f"{HERE / 'generator.anat'}::long",
     "million": f"{HERE / 'generator.anat'}::million",
+    "attention": "zoo:spaces/attention",
     "cells": f"{HERE.parent / 'examples/spaces/nasbench101.anat'}::nasbench101",
 }
 PEERS = ("flat", "nested", "long")
@@ -205,24 +206,25 @@ def lines(run: int = RUN) -> list[Line]:
     ]
 
 
-def million(measured: int, run: int = RUN) -> dict[str, Any]:
-    """So many members through the static rung, in runs of a scan, in one process; and what a million would take at that rate."""
-    found, held = space("million"), Rung(space("million"))
-    whole = measured >= 1_000_000
-    starts = range(0, measured, run) if whole else (i * (found.count - run) // max(1, measured // run - 1) for i in range(max(1, measured // run)))
+def million(name: str, runs: int, run: int) -> dict[str, Any]:
+    """So many runs of members through the static rung, in one process; where that is less than a million, what a million would take."""
+    found, held = space(name), Rung(space(name))
+    whole = runs * run >= 1_000_000
     seen, done, start = set(), 0, time.process_time()
-    for first in starts:
+    for k in range(runs):
+        first = k * run if whole else k * (found.count - run) // max(1, runs - 1)
         facts = held.chunk(range(first, first + run))
         done += len(facts)
         seen.update(f.key for f in facts)
     spent = time.process_time() - start
-    minutes = 1e6 * spent / done / 60
-    words = f"Of the {found.count:,} members of `million` (generator.anat), {done:,}"
+    where = f"`{TARGETS[name]}`" if TARGETS[name].startswith("zoo:") else "`generator.anat`"
+    words = f"Of the {found.count:,} members of `{name}` ({where}) {done:,}"
     if whole:
         words += f" were sent through the static rung in {spent / 60:.1f} CPU-minutes ({done / spent:,.0f} a second): {len(seen):,} different keys."
     else:
+        minutes = 1e6 * spent / done / 60
         words += (
-            f", in runs of {run:,} at evenly spaced places, took the static rung {spent:.1f} CPU-seconds ({done / spent:,.0f} a second). Not measured but "
-            f"extrapolated from that: a million would take {minutes:.1f} CPU-minutes, {minutes / 2:.1f} on two free cores (goal: about 6)."
+            f", in {runs} runs of {run:,} at evenly spaced places, took the static rung {spent:.1f} CPU-seconds ({done / spent:,.0f} a second). Not measured "
+            f"but extrapolated from that: a million would take {minutes:.0f} CPU-minutes, {minutes / 2:.0f} on two free cores (goal: about 6)."
         )
-    return {"members": done, "seconds": spent, "keys": len(seen), "whole": whole, "words": words}
+    return {"space": name, "members": done, "seconds": spent, "keys": len(seen), "whole": whole, "words": words}
