@@ -24,6 +24,8 @@ from anatomy.spaces.terms.term import Read, Term
 DRAWS = 3
 FUTURES = 4
 """Token axes whose future is exchanged one at a time; of further ones nothing is said."""
+MOST = 500_000
+"""Points over which one box is computed for one draw; beyond it nothing is said."""
 AS_DRAWN, OTHER, PERMUTED, LATER = 0, 1, 2, 3
 """Variations of the inputs; `LATER + j` belongs to token axis j."""
 
@@ -100,6 +102,8 @@ class Draws:
     def made(self, term: Term) -> tuple[Named, ...] | None:
         sizes = {a: p.evaluate(self.values) for a, p in term.sized}
         if term.kind == "weight":
+            if prod(sizes.values()) > MOST:
+                return None
             return (self.weight(term.source, sizes),)
         operands = []
         for child, out, renames in term.ports:
@@ -108,9 +112,9 @@ class Draws:
                 return None
             operand = made[out].renamed(dict(renames))
             operands.append(operand)
-            for a in operand.axes:
-                if a in term.own:
-                    sizes[a] = operand.size(a)
+            sizes.update(zip(operand.axes, operand.data.shape[LEAD:], strict=True))
+        if prod(sizes.values()) > MOST:
+            return None
         try:
             return compute(term.op, term.own, operands, sizes)
         except (Unsupported, MemoryError):
