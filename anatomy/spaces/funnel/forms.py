@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
+
+import numpy as np
 
 from anatomy.errors import AnatomyError
 from anatomy.ir.canonical import Canonical
