@@ -115,7 +115,7 @@ def table(kept: Row) -> str:
     for row in kept["compared"]:
         cells = [f"{figure(row[p]['median'])} | {figure(row[p]['ratio']['median'])} ({ranged(row[p]['ratio'])})" if p in row else "none | " for p in there]
         out.append(f"| {row['space']} | {TASKS[row['task']]} | {figure(row['ours']['median'])} | {' | '.join(cells)} |")
-    lost = [f"{row['space']}, {TASKS[row['task']]}: {1 / row[p]['ratio']['median']:.2g} times slower than {NAMES[p]}"
+    lost = [f"{row['space']}, {TASKS[row['task']]}: {1 / row[p]['ratio']['median']:.3g} times slower than {NAMES[p]}"
             for row in kept["compared"] for p in there if p in row and row[p]["ratio"]["median"] < 1]  # fmt: skip
     none = [f"{NAMES[p]}, {row['space']}, {TASKS[row['task']]}: {why}" for row in kept["compared"] for p, why in row["missing"].items()]
     out += ["", "Losses: " + ("; ".join(lost) or "none") + ".", "", "No number: " + ("; ".join(none) or "none") + "."]
