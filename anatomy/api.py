@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from anatomy.errors import AnatomyError, Source
 from anatomy.ir.graph import Diagram
 from anatomy.language.program import Program
-from anatomy.target import load_diagram, load_space
+from anatomy.target import load_diagram
 
 if TYPE_CHECKING:
     import torch
@@ -200,6 +200,6 @@ def space(target: str | Path) -> Space:
     >>> len(space("zoo:spaces/scores")) >= 100
     True
     """
-    from anatomy.spaces import Space
+    from anatomy.spaces.loading import load
 
-    return Space(load_space(str(target)))
+    return load(str(target))

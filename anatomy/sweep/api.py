@@ -69,9 +69,9 @@ def configure(
         if value is not None and value < least:
             raise fail("E805", f"a {name} of {value} is too small; the least is {least}")
     if isinstance(space, str):
-        from anatomy.target import load_space
+        from anatomy.spaces.loading import load
 
-        target, space = space, Space(load_space(space))
+        target, space = space, load(space)
     else:
         target = f"{source_of(space)[0]}::{space.name}"
     path, text = source_of(space)
