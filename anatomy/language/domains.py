@@ -38,7 +38,7 @@ def domain_of(module: Module, text: s.DomainText, components: tuple[Component, .
         least = 1
     _bounds(module, text, least, most)
     _fits(module, text, components, offering)
-    if form == "set" and most > len(components):
+    if form == "set" and most > len(components) and not any(c.inner for c in components):
         raise refuse(module, "E610", f"a set of {most} of {len(components)} options", text, help="a set holds each option at most once; a `bag` may repeat")
     if form == "tree" and not any(not _arity(c) for c in components):
         raise refuse(module, "E609", f"every option of {hole} has holes to be filled again, so the recursion never ends", text, help="offer a component without holes")
@@ -64,7 +64,7 @@ def of_names(module: Module, text: s.DomainText, components: tuple[Component, ..
         raise refuse(module, "E610", f"{count} holes are named, so the {text.form} has {count} components", text, help=f"leave out the number: `{text.form} of`")
     if text.join is not None or text.edges is not None:
         raise refuse(module, "E610", "nothing is joined where each hole gets one component", text)
-    if text.form == "set" and count > len(components):
+    if text.form == "set" and count > len(components) and not any(c.inner for c in components):
         raise refuse(module, "E610", f"{count} different components of {len(components)} options", text, help="a `bag` may repeat")
     if count > MAX_TOGETHER:
         raise refuse(module, "E610", f"at most {MAX_TOGETHER} holes are interchangeable", text)

@@ -13,7 +13,10 @@ from anatomy.ir.canonical import digest
 from anatomy.ir.graph import Diagram
 from anatomy.language.program import Program
 from anatomy.spaces import Alias, Permutation, Space
+from anatomy.spaces.facts import meets
 from anatomy.spaces.funnel import classes
+from anatomy.spaces.funnel.static import requirements
+from anatomy.spaces.rung import Rung
 from anatomy.sweep.config import Config
 from anatomy.sweep.job import Job, bare, evaluator_version, job, variant_hash
 from anatomy.sweep.task import Task, identity, load_task
@@ -57,6 +60,8 @@ class Plan:
     canonical: int | None
     """Different diagrams in the space, where all were scanned."""
     evaluator: str
+    unmet: int = 0
+    """Different diagrams that were left out because they do not meet the space's requirements; a verdict is not looked at here."""
 
     @property
     def jobs(self) -> tuple[Job, ...]:
@@ -72,6 +77,7 @@ class Plan:
             "derivations": self.derivations,
             "typed": self.typed,
             "canonical": self.canonical,
+            "unmet": self.unmet,
             "members": sum(v.role == "member" for v in self.variants),
             "controls": sum(v.role == "control" for v in self.variants),
             "jobs": stages,
@@ -84,7 +90,8 @@ class Plan:
         return "\n".join(
             [
                 f"space        {data['space']}: {data['derivations']:,} derivations, {data['typed']:,} typed, canonical {unscanned}",
-                f"variants     {data['members']} members, {data['controls']} controls (the baseline with two seeds)",
+                f"variants     {data['members']} members, {data['controls']} controls (the baseline with two seeds)"
+                + (f"; {data['unmet']} left out by requirements" if data["unmet"] else ""),
                 f"jobs         {', '.join(f'{count} {stage}' for stage, count in data['jobs'].items())}",
                 f"forecast     about {data['predicted_cpu_seconds']} CPU-seconds, if nothing is cached",
             ]
@@ -107,6 +114,13 @@ def make(config: Config, space: Space, progress: Callable[[int, int], None] | No
     else:
         every = classes(space, _ranks(config, space))
         found = every
+    asked = requirements(space)
+    if asked:
+        rung = Rung(space)
+        met = [item for item in found if all(meets(q, rung.facts(item.index)) is not False for q in asked)]
+        found, unmet = met, len(found) - len(met)
+    else:
+        unmet = 0
     variants = []
     for place, (name, diagram) in enumerate(controls()):
         seeds = (config.seed, config.seed + 1) if place == 0 else (config.seed,)
@@ -117,7 +131,7 @@ def make(config: Config, space: Space, progress: Callable[[int, int], None] | No
         variants.append(
             _variant(config, tasks, "member", f"{space.name}_{item.index}", item.index, choices, item.aliases, (config.seed,), member.diagram)
         )  # fmt: skip
-    return Plan(config, tuple(variants), space.derivations, space.count, len(every) if scanned else None, evaluator_version())
+    return Plan(config, tuple(variants), space.derivations, space.count, len(every) if scanned else None, evaluator_version(), unmet)
 
 
 def _ranks(config: Config, space: Space) -> Sequence[int]:

@@ -215,3 +215,13 @@ def test_ctrl_c_drains(tmp_path: Path, toys: Path) -> None:
     assert (before.failed, before.complete) == (0, False)
     assert "not finished" in (folder / "report.html").read_text("utf-8")
     assert sweep.resume(folder, transport="inline").complete
+
+
+def test_members_that_do_not_meet_the_space_are_left_out(toys: Path) -> None:
+    required = toys.with_name("required.anat")
+    required.write_text(toys.read_text("utf-8").replace("choose leave in { same, lost } }", "choose leave in { same, lost } require causal require finite }"))
+    whole, part = (sweep.plan(f"{path}::bad", ("tests.sweep.sweep_toy",), certify=False) for path in (toys, required))
+    names = [v.choices for v in part.variants if v.role == "member"]
+    assert {dict(c)["weigh"] for c in names} == {"past"}
+    assert part.unmet == sum(v.role == "member" for v in whole.variants) - len(names) > 0
+    assert "left out by requirements" in part.as_text()
