@@ -16,6 +16,7 @@ from anatomy.rewrites.modular import PRIME, Degrees, Modular
 from anatomy.rewrites.tensor import Abstain, Tensor
 from anatomy.rewrites.trial import largest_place
 from anatomy.spaces.funnel.points import Naming, Point, by_key, others, sizes_at
+from anatomy.spaces.funnel.reach import Reach
 
 NOTHING = {"exp": 0, "relu": 0, "sigmoid": 0, "softplus": 0, "silu": 0, "gelu": 0, "elu": -1, "tanh": -1, "sign": -1}
 """What a function makes of -inf."""
@@ -104,19 +105,22 @@ def algebra(diagram: Diagram, where: tuple[Point, ...], seed: int = 0) -> Algebr
     Equal hashes: equal functions of inputs and weights at these sizes, but for a chance of at most `error` each (Schwartz,
     J. ACM 27, 1980: a polynomial of degree D that is not 0 vanishes at a random point modulo p with probability at most D / p;
     and as much for every two arguments of a random function that meet by chance). Weights must agree in key, type
-    and initialiser. None also where a position is named that the sizes do not go beyond.
+    and initialiser. None also where positions are named, or steps made, that the sizes do not go beyond.
     """
     naming = by_key(diagram)
     state = blake2b(digest_size=16)
     error, seen = 0.0, 0
-    if largest_place(diagram) + 1 > where[0].tokens:
+    reach = Reach.of(diagram)
+    if reach is None or largest_place(diagram) + 1 > where[0].tokens:
         return None
+    beyond = False
     for point in where:
         sizes = sizes_at(diagram, point, naming)
         state.update(f"{point.name} {sizes is not None} ".encode())
         if sizes is None:
             continue
         seen += 1
+        beyond = beyond or reach.seen(sizes)
         try:
             numbers = Keyed(seed)
             found = Machine(diagram, sizes, numbers, _given(diagram, sizes, naming, seed, False)).run()
@@ -133,7 +137,7 @@ def algebra(diagram: Diagram, where: tuple[Point, ...], seed: int = 0) -> Algebr
     for w in sorted(used, key=lambda w: w.keys):
         roles = [[str(settled.of(diagram.sizes[a])) for a in axes] for axes in (w.lanes, w.fan_in, w.fan_out)]
         state.update(repr((w.keys, roles, str(w.init), w.frozen)).encode())
-    return Algebra(state.digest(), error * seen) if seen else None
+    return Algebra(state.digest(), error * seen) if beyond else None
 
 
 def _given(diagram: Diagram, sizes: dict[str, int], naming: Naming, seed: int, degrees: bool) -> dict[int, Tensor]:

@@ -116,9 +116,9 @@ def explain(space: Space, kept: int, alias: int, seconds: float = 2.0) -> Explan
     if forms[0].key is not None and forms[0].key == forms[1].key:
         return Explanation(kept, alias, "L2 refuted", differ, _laws(*forms), counterexample=found.counterexample)
     exact = algebra(a, where), algebra(b, where)
-    if found.evaluation is not False and exact[0] is not None and exact[1] is not None and exact[0].key == exact[1].key:
-        return Explanation(kept, alias, "L3a", differ, error=max(exact[0].error, exact[1].error), relation=found.relation)
     same = agree(*(series(d, by_key(d), where[:3], 1, WIDE) for d in (a, b)))
+    if found.evaluation is not False and same is not False and exact[0] is not None and exact[1] is not None and exact[0].key == exact[1].key:
+        return Explanation(kept, alias, "L3a", differ, error=max(exact[0].error, exact[1].error), relation=found.relation)
     relation = found.relation if found.relation is not None and not found.relation.conjecture else None
     if found.evaluation and same is not False:
         note = found.sought.words if found.sought is not None else ""

@@ -153,13 +153,13 @@ def _by_algebra(crew: Workers, ranks: np.ndarray, close: np.ndarray, joined: Cla
     met = met if found.complete else _first(met)
     items = _members(met)
     made = crew.run("algebra", items, chunk_of(len(items)), r.ALGEBRA)
+    equal: list[np.ndarray] = []
     for group in met:
         mine = made[np.searchsorted(items, group)]
-        for same in together(mine["rank"], mine["key"], mine["decided"]):
-            for other in same[1:].tolist():
-                if joined.join(int(found.canonical[same[0]]), int(found.canonical[other])):
-                    error = float(made["error"][np.searchsorted(items, other)])
-                    found.merges.append(Merge("L3a", int(same[0]), other, error=error))
+        equal += together(mine["rank"], mine["key"], mine["decided"])
+    for a, b, yes in _rounds(crew, "same-algebra", equal):  # where a quotient has no value, algebra says nothing
+        if yes and joined.join(int(found.canonical[a]), int(found.canonical[b])):
+            found.merges.append(Merge("L3a", a, b, error=float(made["error"][np.searchsorted(items, b)])))
 
 
 def _by_numbers(crew: Workers, ranks: np.ndarray, close: np.ndarray, joined: Classes, found: Found, searches: int) -> None:

@@ -1,0 +1,54 @@
+"""What was merged, or said, and should not have been."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from space_texts import space
+
+from anatomy.spaces.funnel import explain, scan
+
+HEAD = """axis n, d
+diagram net(x: [n, d]) -> [n, d] {
+  hole f(x: [n, d]) -> [n, d]
+  out f(x)
+}
+diagram same(x: [n, d]) -> [n, d] { out x }
+diagram zero(x: [n, d]) -> [n, d] { out 0 * x }
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "like"),
+    [
+        ("where(iota[d] < 9, x, 2 * x)", "same"),
+        ("where(iota[d] == 8, 2 * x, x)", "same"),
+        ("where(size[d] < 9, x, 2 * x)", "same"),
+        ("where(size[d] == 7, 2 * x, x)", "same"),
+        ("where(size[n] == 2, 0 * x, x)", "same"),
+        ("where(iota[n] < 9 * size[d], x, 2 * x)", "same"),
+        ("shift[d](x, 9)", "zero"),
+        ("shift[n](shift[n](shift[n](x, 12), 12), 12)", "zero"),
+        ("x * x / x", "same"),
+    ],
+)
+def test_algebra_says_nothing_of_what_its_sizes_do_not_show(body: str, like: str) -> None:
+    made = space(f"{HEAD} diagram far(x: [n, d]) -> [n, d] {{ out {body} }} space s of net {{ choose f in {{ {like}, far }} }}", "s")
+    assert (scan(made).found.algebra == np.arange(2)).all()
+    assert not explain(made, 0, 1).merged
+
+
+def test_delays_that_add_up_are_told_apart() -> None:
+    made = space(f"{HEAD} diagram back(x: [n, d]) -> [n, d] {{ out shift[n](x, 4) }} space s of net {{ choose f in seq 1 to 6 of {{ back }} }}", "s")
+    assert (scan(made).found.algebra == np.arange(6)).all()
+    assert not explain(made, 3, 4).merged
+
+
+def test_algebra_still_merges_what_looks_as_far_as_its_sizes_show() -> None:
+    made = space(
+        f"{HEAD} diagram a(x: [n, d]) -> [n, d] {{ out tanh(x + shift[n](x, 2)) * x * shift[d](x, 1) }}"
+        f" diagram b(x: [n, d]) -> [n, d] {{ out shift[d](x, 1) * (x * tanh(shift[n](x, 2) + x)) }}"
+        " space s of net { choose f in { a, b } }",
+        "s",
+    )
+    assert (scan(made).found.algebra == 0).all()
