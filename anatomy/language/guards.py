@@ -87,28 +87,30 @@ def _range(domain: Domain) -> str:
     return f"{domain.least}" if domain.least == domain.most else f"{domain.least} to {domain.most}"
 
 
-def condition(module: Module, guard: s.Guard, known: Mapping[str, Decision], later: Mapping[str, s.Node]) -> Condition:
+def condition(module: Module, guard: s.Guard, known: Mapping[str, Decision], later: Mapping[str, s.Node], own: Sequence[str] = ()) -> Condition:
     """A condition over the decisions in `known`, by the names that text has for them. Raises Refused after E611.
 
-    `later` are decisions that come after the place of the condition.
+    `later` are decisions that come after the place of the condition, or in which it stands: `own`.
     """
     match guard:
         case s.GuardNot(of=of):
-            return Not(condition(module, of, known, later))
+            return Not(condition(module, of, known, later, own))
         case s.GuardOp(op=op):
             parts: list[s.Guard] = []
             while isinstance(guard, s.GuardOp) and guard.op == op:
                 parts.append(guard.right)
                 guard = guard.left
-            made = tuple(condition(module, part, known, later) for part in (guard, *reversed(parts)))
+            made = tuple(condition(module, part, known, later, own) for part in (guard, *reversed(parts)))
             return Both(made) if op == "and" else Either(made)
         case s.GuardTest():
-            return _test(module, guard, known, later)
+            return _test(module, guard, known, later, own)
 
 
-def _test(module: Module, guard: s.GuardTest, known: Mapping[str, Decision], later: Mapping[str, s.Node]) -> Test:
+def _test(module: Module, guard: s.GuardTest, known: Mapping[str, Decision], later: Mapping[str, s.Node], own: Sequence[str]) -> Test:
     name = guard.name.text
     decision = known.get(name)
+    if decision is None and name in own:
+        raise refuse(module, "E611", f"`{name}` is what is decided here", guard.name, help="a condition tests decisions that come before it")
     if decision is None and name in later and later[name].at < guard.at:
         raise Refused  # What is wrong with that decision is reported already.
     if decision is None and name in later:

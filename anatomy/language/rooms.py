@@ -49,6 +49,8 @@ class Room:
     left: tuple[str, ...] = ()
     """Holes about which nothing is decided: those of a component of a tree are filled again."""
     failed: bool = False
+    deciding: tuple[str, ...] = ()
+    """The names that the statement at hand decides."""
 
     @staticmethod
     def of(program: Program, module: Module, home: Module, word: str, items: tuple[s.SpaceItem, ...], inner: bool = True) -> Room | None:
@@ -89,6 +91,8 @@ class Room:
                     self.claim(name)
         self.optional = {n.text: n for item in self.items if isinstance(item, s.Optional) for n in item.names}
         for item in self.items:
+            names = item.names if isinstance(item, s.Choose) else (item.name,) if isinstance(item, s.ChooseFlag | s.AxisSizes) else ()
+            self.deciding = tuple(n.text for n in names)
             try:
                 self.item(item)
             except Refused:
@@ -310,4 +314,4 @@ class Room:
 
     def condition(self, guard: s.Guard) -> Condition:
         later = {name: at for name, at in self.places.items() if name not in self.known}
-        return condition(self.module, guard, self.known, later)
+        return condition(self.module, guard, self.known, later, self.deciding)

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from space_texts import space
 
+from anatomy.errors import Source
+from anatomy.language.program import Program
 from anatomy.spaces.funnel import explain, scan
 
 HEAD = """axis n, d
@@ -52,3 +54,9 @@ def test_algebra_still_merges_what_looks_as_far_as_its_sizes_show() -> None:
         "s",
     )
     assert (scan(made).found.algebra == 0).all()
+
+
+@pytest.mark.parametrize("line", ["choose bool z when z choose f in { same }", "choose f in { same } when not f == same", "choose f in { same } when f == same and f != zero"])
+def test_a_decision_that_tests_itself_is_told(line: str) -> None:
+    found = Program.of(Source("test.anat", f"{HEAD} space s of net {{ {line} }}")).check()
+    assert [d.code for d in found if d.severity == "error"] == ["E611"]
