@@ -9,6 +9,7 @@ from space_texts import space
 from anatomy.errors import Source
 from anatomy.language.program import Program
 from anatomy.spaces.funnel import explain, scan
+from anatomy.spaces.rung import Rung
 
 HEAD = """axis n, d
 diagram net(x: [n, d]) -> [n, d] {
@@ -60,3 +61,13 @@ def test_algebra_still_merges_what_looks_as_far_as_its_sizes_show() -> None:
 def test_a_decision_that_tests_itself_is_told(line: str) -> None:
     found = Program.of(Source("test.anat", f"{HEAD} space s of net {{ {line} }}")).check()
     assert [d.code for d in found if d.severity == "error"] == ["E611"]
+
+
+def test_nothing_is_measured_of_a_member_whose_sizes_contradict() -> None:
+    made = space(
+        f"{HEAD.replace('n, d', 'n, d, e', 1)} diagram half(x: [n, d]) -> [n, d] where d = 2 * e {{ out lin V[e -> d](lin W[d -> e](x)) }}"
+        " space s of net { param d in { 3, 4 } choose f in { half { param e in { 1, 2 } } } }",
+        "s",
+    )
+    facts = Rung(made).chunk(range(4))
+    assert [(f.alive, f.finite) for f in facts] == [(None, None)] * 3 + [(True, True)]

@@ -82,6 +82,8 @@ def assign(
     >>> d, h, r = map(Poly.var, "dhr")
     >>> assign("dhr", {"d": 5}, (), [(d, h * r)])
     {'d': 4, 'h': 2, 'r': 2}
+    >>> assign("d", {}, (), [(Poly.of(3), Poly.of(2))]) is None
+    True
     """
     found = {v: wanted[v] for v in variables if v in wanted}
     settle_defaults(found, defaults)
@@ -90,6 +92,8 @@ def assign(
     wrong = [p for p in rest if p.evaluate({**dict.fromkeys(p.variables(), INNER), **found})]
     if not wrong:
         return {v: found[v] for v in variables}
+    if not all(p.variables() for p in wrong):
+        return None
     touched = {v for p in wrong for v in p.variables()}
     while True:
         more = {v for p in rest if p.variables() & touched for v in p.variables()}
