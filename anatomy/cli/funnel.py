@@ -57,6 +57,8 @@ def run(options: argparse.Namespace) -> int:
     from anatomy.api import space as load
     from anatomy.spaces.funnel import Stopped
 
+    if options.limit is not None and options.limit < 1:
+        raise fail("E606", "`--limit` is a number of members, at least 1")
     space = load(options.target)
     try:
         with watched() as progress:

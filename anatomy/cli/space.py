@@ -66,6 +66,8 @@ def run(options: argparse.Namespace) -> int:
                 raise fail("E606", "`--from` and `--limit` count from 0")
             places = range(min(options.start, order.count), min(options.start + options.limit, order.count))
             listing(({"index": rank, "choices": space.choices(rank)} for rank in map(order.__getitem__, places)), options.json)
+        case _ if options.k < 1:
+            raise fail("E651", f"a sample of {options.k} draws nothing", help="draw at least one member")
         case _:
             listing(({"index": m.index, "choices": dict(m.choices)} for m in space.sample(options.k, options.seed)), options.json)
     return 0

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from space_texts import space
 
-from anatomy.errors import Source
+from anatomy.errors import AnatomyError, Source
 from anatomy.language.program import Program
 from anatomy.spaces.funnel import explain, scan
 from anatomy.spaces.rung import Rung
@@ -71,3 +73,22 @@ def test_nothing_is_measured_of_a_member_whose_sizes_contradict() -> None:
     )
     facts = Rung(made).chunk(range(4))
     assert [(f.alive, f.finite) for f in facts] == [(None, None)] * 3 + [(True, True)]
+
+
+def test_a_damaged_chunk_is_done_again_and_a_damaged_head_is_refused(tmp_path: Path) -> None:
+    made = space(f"{HEAD} space s of net {{ choose f in {{ same, zero }} }}", "s")
+    before = scan(made, tmp_path).as_data()
+    for chunk, text in zip(sorted(tmp_path.rglob("*.npy")), ("junk", "", "\x93NUMPY"), strict=False):
+        chunk.write_text(text, "latin-1")
+    assert scan(made, tmp_path).as_data() == before
+    (tmp_path / "scan.json").write_text("{")
+    with pytest.raises(AnatomyError, match="E650"):
+        scan(made, tmp_path)
+
+
+@pytest.mark.parametrize("words", [("funnel", "--limit", "-1"), ("funnel", "--limit", "0"), ("sample", "-k", "-1")])
+def test_numbers_of_members_below_one_are_refused(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    from anatomy.cli import main
+
+    assert main(["space", words[0], "zoo:spaces/scores", *words[1:]]) == 1
+    assert "error[E6" in capsys.readouterr().err

@@ -88,7 +88,7 @@ def refuse(space: Space, limit: int | None, kept: bool, jobs: int = 1) -> None:
     if total > most:
         way = "" if total > MOST else f"; or ask for it: `--limit {total}`, or `--folder FOLDER`, which keeps what is done"
         raise fail(
-            "E607", f"a scan would build {_large(total)} members, about {_time(total / RATE / jobs)}; at most {most:,} are scanned",
+            "E607", f"a scan would build {_large(total)} members, about {_time(total / RATE / max(1, jobs))}; at most {most:,} are scanned",
             help=f"count it or sample it (`--sample 1000`): both work at any size; or take a part: `where`, `within 2 of`, `pairs`{way}",
         )  # fmt: skip
 

@@ -43,10 +43,14 @@ class Shelf:
         folder.mkdir(parents=True, exist_ok=True)
         head = folder / "scan.json"
         if head.exists():
-            theirs = json.loads(head.read_text())
+            try:
+                theirs = json.loads(head.read_text())
+            except ValueError:
+                theirs = None
             if theirs != mine:
+                named = theirs.get("space", "something else") if isinstance(theirs, dict) else "something else"
                 raise fail(
-                    "E650", f"`{folder}` holds a scan of `{theirs.get('space', 'something else')}`, which is another space or an older scan",
+                    "E650", f"`{folder}` holds a scan of `{named}`, which is another space or an older scan",
                     help="name another folder, or remove this one",
                 )  # fmt: skip
         else:
@@ -57,7 +61,10 @@ class Shelf:
         path = self._path(phase, k)
         if path is None or not path.exists():
             return None
-        found = np.load(path)
+        try:
+            found = np.load(path)
+        except (ValueError, EOFError):  # damaged: done again
+            return None
         asked = items if items.ndim == 1 else items[:, 0]
         return found if len(found) == len(items) and bool((found["rank"] == asked).all()) and _others(found, items) else None
 
