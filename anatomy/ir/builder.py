@@ -259,10 +259,11 @@ class Builder:
             names = [callee.wires[w].name for w in node.outs]
             inside = frame + tuple(map(copied, node.frame))
             open = node.op.hole or (node.op.body is not None and node.op.body.holes)
+            op = sited(node.op, key) if open else node.op
             if open and replace_hole is not None:
-                outs = replace_hole(replace(node, own=own, frame=inside), views)
+                outs = replace_hole(replace(node, op=op, own=own, frame=inside), views)
             else:
-                outs = self.add(node.op, own, views, node.span, inside, names, trusted=True)
+                outs = self.add(op, own, views, node.span, inside, names, trusted=True)
             for wire, view in zip(node.outs, outs, strict=True):
                 wires[wire] = view
         results = []
@@ -305,3 +306,11 @@ class Builder:
             tuple(where),
             span,
         )
+
+
+def sited(op: Op, key: Callable[[str], str]) -> Op:
+    """An open operation with the path of its use as seen from outside: two calls of one diagram are two uses of its holes."""
+    if op.body is not None:
+        return op.within(replace(op.body, nodes=tuple(replace(n, op=sited(n.op, key)) for n in op.body.nodes))) if op.body.holes else op
+    site = getattr(op, "site", "")
+    return replace(op, site=key(site)) if op.hole and site else op  # type: ignore[call-arg]
