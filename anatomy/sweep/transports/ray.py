@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,8 +115,8 @@ class _Worker:
 
 def _ray() -> ModuleType:
     try:
-        import ray
-        import ray.exceptions
+        ray = import_module("ray")
+        import_module("ray.exceptions")
     except ImportError:
         raise fail("E805", "Ray is not installed", help="`pip install 'attention-anatomy[ray]'`, or another `--transport`") from None
     return ray
