@@ -16,10 +16,12 @@ from anatomy.rewrites.compiled import compiled
 from anatomy.rewrites.dual import Duals
 from anatomy.rewrites.evaluate import Machine
 from anatomy.rewrites.tensor import Abstain, Tensor
+from anatomy.rewrites.trial import largest_place
 from anatomy.spaces.facts import Facts, meets
+from anatomy.spaces.funnel.algebra import algebra
+from anatomy.spaces.funnel.points import points
 from anatomy.spaces.rung import Rung
 from anatomy.spaces.space import Space
-from anatomy.spaces.terms.algebra import algebra_fingerprint
 from anatomy.spaces.terms.arrays import LEAD, Named, Unsupported, run
 from anatomy.spaces.terms.draws import AS_DRAWN, Draws, Ends
 from anatomy.spaces.terms.fold import terms
@@ -278,13 +280,18 @@ def test_requirements() -> None:
 # exact arithmetic -------------------------------------------------------------------------------
 
 
+def fingerprint(diagram: Diagram) -> bytes | None:
+    found = algebra(diagram, points(largest_place(diagram)))
+    return None if found is None else found.key
+
+
 def test_algebra_fingerprints() -> None:
     head = "axis n, m = n, d, e\n"
     body = "diagram f(x: [n, d]) -> [n, d] {\n  z = x[n -> m]\n  s = causal[m <= n](dot[d](x, z))\n  out dot[m](softmax[m](%s), z)\n}\n"
-    one, two, three = (algebra_fingerprint(read(head + body % t)) for t in ("s + s", "2 * s", "3 * s"))
+    one, two, three = (fingerprint(read(head + body % t)) for t in ("s + s", "2 * s", "3 * s"))
     assert one is not None
     assert one == two != three
-    assert algebra_fingerprint(read(head + "diagram f(x: [n, d]) -> [n, d] { out index[d](x) }")) is None
+    assert fingerprint(read(head + "diagram f(x: [n, d]) -> [n, d] { out index[d](x) }")) is None
 
 
 def test_algebra_of_members_is_no_finer_than_isomorphism() -> None:
@@ -296,7 +303,7 @@ def test_algebra_of_members_is_no_finer_than_isomorphism() -> None:
         left = dict(space.choices(rank))
         if left["left"] != left["right"] and "wide" in (left["left"], left["right"]):
             continue  # the same learner under another path
-        found = algebra_fingerprint(space[rank].diagram)
+        found = fingerprint(space[rank].diagram)
         if found is not None:
             decided += 1
             assert groups.setdefault(rung.key(rank), found) == found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 from hashlib import blake2b
 from math import prod
@@ -35,6 +36,23 @@ class Algebra:
 class Keyed(Modular):
     """Integers modulo a prime with -inf; every function that is not rational is a random one, known by its name."""
 
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__(seed)
+        self.positive: set[Any] = set()
+        """Constants greater than 0: -inf times one of them is -inf. Another number is among them by chance only."""
+
+    def number(self, value: Fraction | int) -> int:
+        found = super().number(value)
+        if value > 0:
+            self.positive.add(found)
+        return found
+
+    def root(self, value: Fraction) -> int:
+        found = super().root(value)
+        if value > 0:
+            self.positive.add(found)
+        return found
+
     def low(self) -> Any:
         return LOW
 
@@ -51,10 +69,14 @@ class Keyed(Modular):
 
     def multiply(self, a: Any, b: Any) -> Any:
         if a is LOW or b is LOW:
-            raise Abstain("-inf is a factor")
+            if not {a, b} & self.positive:
+                raise Abstain("-inf is a factor")
+            return LOW
         return a * b % PRIME
 
     def divide(self, a: Any, b: Any) -> Any:
+        if a is LOW and b in self.positive:
+            return LOW
         if a is LOW or b is LOW:
             raise Abstain("-inf is divided")
         return super().divide(a, b)
@@ -104,7 +126,7 @@ def algebra(diagram: Diagram, where: tuple[Point, ...], seed: int = 0) -> Algebr
 
     Equal hashes: equal functions of inputs and weights at these sizes, but for a chance of at most `error` each (Schwartz,
     J. ACM 27, 1980: a polynomial of degree D that is not 0 vanishes at a random point modulo p with probability at most D / p;
-    and as much for every two arguments of a random function that meet by chance). Weights must agree in key, type
+    and as much for every two arguments of a random function, or such an argument and a positive constant, that meet by chance). Weights must agree in key, type
     and initialiser. None also where positions are named, or steps made, that the sizes do not go beyond.
     """
     naming = by_key(diagram)
@@ -125,7 +147,7 @@ def algebra(diagram: Diagram, where: tuple[Point, ...], seed: int = 0) -> Algebr
             numbers = Keyed(seed)
             found = Machine(diagram, sizes, numbers, _given(diagram, sizes, naming, seed, False)).run()
             if error == 0.0:
-                error = _error(diagram, sizes, naming, seed, len(numbers.asked))
+                error = _error(diagram, sizes, naming, seed, len(numbers.asked) + len(numbers.positive))
         except (Abstain, KeyError):  # see `values`
             return None
         for tensor, output in zip(found, diagram.outputs, strict=True):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from math import prod
 
 import numpy as np
@@ -18,7 +16,6 @@ from anatomy.spaces.funnel.points import Naming, Point, normals, others, sizes_a
 
 TOLERANCE = 1e-8
 """Difference, relative to the greatest entry, up to which two results count as one."""
-DIGITS = 6
 
 
 @dataclass(frozen=True)
@@ -80,22 +77,3 @@ def apart(a: Values, b: Values) -> float:
         gap = np.abs(x - y)
     gap[(x == y) | (np.isnan(x) & np.isnan(y))] = 0.0
     return float(np.nan_to_num(gap, nan=math.inf).max(initial=0.0))
-
-
-def grids(found: Sequence[Values]) -> tuple[int, int]:
-    """Two hashes of rounded values: results that agree to many digits share at least one of them, but for rare chance.
-
-    The second grid is laid half a step and half a power of ten beside the first. 0 stands for none.
-    """
-    first, second = blake2b(digest_size=8), blake2b(digest_size=8)
-    for item in found:
-        finite = np.isfinite(item.row)
-        most = float(np.abs(item.row[finite]).max(initial=0.0))
-        for state, shift in ((first, 0.0), (second, 0.5)):
-            state.update(repr(item.shapes).encode())
-            unit = 10.0 ** (math.floor(math.log10(most) + shift) - shift - DIGITS) if most > 1e-290 else 1.0
-            with np.errstate(invalid="ignore", over="ignore"):
-                places = np.where(finite, np.floor(item.row / unit + shift), 0.0)
-                marks = np.where(finite, 0, np.where(np.isnan(item.row), 1, np.where(item.row > 0, 2, 3)))
-            state.update((places + 0.0).tobytes() + marks.astype(np.int8).tobytes())
-    return int.from_bytes(first.digest(), "little") or 1, int.from_bytes(second.digest(), "little") or 1

@@ -19,7 +19,7 @@ from anatomy.ir.graph import Weight
 from anatomy.ir.poly import Poly
 from anatomy.spaces.terms.arrays import LEAD, Array, Named, Unsupported, compute
 from anatomy.spaces.terms.fold import Folded
-from anatomy.spaces.terms.term import Read, Term
+from anatomy.spaces.terms.term import Read, Term, postorder
 
 DRAWS = 3
 FUTURES = 4
@@ -85,17 +85,7 @@ class Draws:
         known = self.known
         if term in known:
             return known[term]
-        stack = [term]
-        while stack:
-            now = stack[-1]
-            if now in known:
-                stack.pop()
-                continue
-            waiting = [child for child, _, _ in now.ports if child not in known]
-            if waiting:
-                stack.extend(waiting)
-                continue
-            stack.pop()
+        for now in postorder(term, known):
             known[now] = self.made(now)
         return known[term]
 

@@ -21,7 +21,7 @@ from anatomy.ir.op import Op
 from anatomy.ir.places import Place
 from anatomy.ir.poly import Poly
 from anatomy.spaces.terms.fold import Folded
-from anatomy.spaces.terms.term import Read, Term
+from anatomy.spaces.terms.term import Read, Term, postorder
 
 Token = tuple[int, str]
 
@@ -75,17 +75,8 @@ class Proofs:
 
     def learn(self, term: Term) -> None:
         """What is known of a term and of all that it reads."""
-        known = self.known
-        stack = [term]
-        while stack:
-            now = stack[-1]
-            waiting = [c for c, _, _ in now.ports if c not in known]
-            if now not in known and waiting:
-                stack.extend(waiting)
-                continue
-            stack.pop()
-            if now not in known:
-                known[now] = self._known(now)
+        for now in postorder(term, self.known):
+            self.known[now] = self._known(now)
 
     def _known(self, term: Term) -> Known:
         """Boxes that read the same things of the same things know the same."""
@@ -145,22 +136,14 @@ class Proofs:
 
     def _degree(self, term: Term, table: dict[Term, int], power: Callable[[Poly], int]) -> int:
         """Of a box and of all that it reads."""
-        stack = [term]
-        while stack:
-            now = stack[-1]
-            waiting = [c for c, _, _ in now.ports if c not in table]
-            if now not in table and waiting:
-                stack.extend(waiting)
-                continue
-            stack.pop()
-            if now not in table:
-                mine = 0
-                if now.kind == "box" and now.op.body is not None:
-                    mine = power(self.operations(now))
-                elif now.kind == "box":
-                    # Sizes have no negative powers, so the power of a product is the sum of the powers.
-                    mine = _times(now.op) * sum([power(p) for _, p in now.work])
-                table[now] = max([mine, *[table[c] for c, _, _ in now.ports]])
+        for now in postorder(term, table):
+            mine = 0
+            if now.kind == "box" and now.op.body is not None:
+                mine = power(self.operations(now))
+            elif now.kind == "box":
+                # Sizes have no negative powers, so the power of a product is the sum of the powers.
+                mine = _times(now.op) * sum([power(p) for _, p in now.work])
+            table[now] = max([mine, *[table[c] for c, _, _ in now.ports]])
         return table[term]
 
     def parameters(self, weights: tuple[Term, ...]) -> Poly:

@@ -8,7 +8,7 @@ diagram are always two terms; boxes of different diagrams with one tag and one r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Iterator, Mapping, Sequence
 from functools import cache
 from hashlib import blake2b
 from typing import Any, Literal
@@ -278,3 +278,18 @@ def _expand() -> Op:
     from anatomy.ops import Expand
 
     return Expand()
+
+
+def postorder(term: Term, known: Container[Term]) -> Iterator[Term]:
+    """The term and all that it reads, what is read first, without what is known; the caller makes each known before the next."""
+    stack = [term]
+    while stack:
+        now = stack[-1]
+        if now in known:
+            stack.pop()
+            continue
+        waiting = [child for child, _, _ in now.ports if child not in known]
+        if waiting:
+            stack.extend(waiting)
+        else:
+            yield stack.pop()

@@ -44,7 +44,7 @@ def test_orders_by_size_and_distance_are_sorted_then_lexicographic(drawn, pick) 
             if d.kind == "hole" and value.label not in ("none", "off"):
                 inside = d.otherwise is not None and value not in _of(d)
                 total += 1 if inside else size(value, d.domain)
-            elif value.label == "off":
+            elif d.kind == "hole" and value.label == "off":
                 total += 1
         return total
 
