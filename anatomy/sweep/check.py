@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-LEAK_LENGTH = 12
-"""Tokens of the row in which every prefix is tested for leaks."""
+LEAK_LENGTH = 64
+"""Tokens at most of the row in which every prefix is tested for leaks: a short row would not hold the key that a stride or a chunk lets in."""
 TOLERANCE = 1e-9
 """Relative change of a float64 output that counts as a change: rounding is below it, a leak far above."""
 
@@ -49,7 +49,7 @@ def examine(diagram: Diagram, tokens: int, features: int, sizes: Mapping[str, in
 
     finite: output and gradients at initialisation, for inputs of unit scale. alive: the output moves with the
     input. scale: root mean square of the output over that of the input. causal: no output changes when later
-    tokens do, tested by changing them, for every prefix of a short row.
+    tokens do, tested by changing them, for every prefix of a row.
     """
     import torch
 

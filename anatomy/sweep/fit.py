@@ -115,8 +115,11 @@ class Members:
         self.net: nn.Module = build(whole, sizes, (lift,), [seed] * count, ensemble=count, shared=("t",))
         self.learnt = [p for p in self.net.parameters() if p.requires_grad]
         self.alive = torch.ones(count, dtype=torch.bool)
+        spared = [p for p in self.learnt if task.sparing and p.dim() <= 2]  # the first axis is that of the members
+        ids = set(map(id, spared))
+        groups = [{"params": [p for p in self.learnt if id(p) not in ids]}, {"params": spared, "weight_decay": 0.0}]
         # With a rate of 1 a step is w' = w - 1 (u + decay w); each member then takes its own share of w' - w.
-        self.optimiser = torch.optim.AdamW(self.learnt, lr=1.0, betas=(0.9, task.beta), weight_decay=task.decay)
+        self.optimiser = torch.optim.AdamW([g for g in groups if g["params"]], lr=1.0, betas=(0.9, task.beta), weight_decay=task.decay)
 
     def losses(self, tokens: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean loss [members] and share of right answers [members] over what is asked."""

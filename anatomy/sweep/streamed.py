@@ -6,6 +6,7 @@ training is the same for all (`anatomy.sweep.fit`).
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from typing import Any, ClassVar, Literal
@@ -21,7 +22,7 @@ Rows = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Streamed:
+class Streamed(ABC):
     """Rows of `length` tokens of a `vocabulary`, in batches, and the factors of the model and of its training.
 
     Where a row shows an answer after it was asked (`revealing`), mixers that read later tokens would copy it and are rejected;
@@ -61,6 +62,8 @@ class Streamed:
     """Batches of the report."""
     readout: ClassVar[Literal["each", "last"]] = "each"
     """Where the answers are read: each at its own position, or all from the last token."""
+    sparing: ClassVar[bool] = False
+    """Whether decay spares weights of a single axis, which are gains and biases."""
 
     @property
     def name(self) -> str:
@@ -83,10 +86,6 @@ class Streamed:
 
     # data ---------------------------------------------------------------------------------------
 
-    def rows(self, rng: np.random.Generator, count: int) -> Rows:
-        """`count` fresh rows; with `last` only their last position is asked."""
-        raise NotImplementedError
-
     def digest(self) -> str:
         """The identity of the task with all its parameters."""
         return blake2b(repr(sorted(asdict(self).items())).encode(), digest_size=8).hexdigest()
@@ -97,14 +96,18 @@ class Streamed:
         told = sorted((k, v) for k, v in asdict(self).items() if k not in apart)
         return f"{self.name}/{told!r}"
 
-    def draw(self, use: Use, seed: int, step: int) -> Rows:
-        """The batch of one step; held-out batches are the same for every seed, so that variants are compared on one test.
+    def generator(self, use: Use, seed: int, step: int) -> np.random.Generator:
+        """The random numbers of one batch; those of held-out batches are the same for every seed, so that variants are compared on one test.
 
-        The generator is counter-based (Philox; Salmon et al., 2011), keyed by the data, the use, the seed and the step.
+        Counter-based (Philox; Salmon et al., 2011), keyed by the data, the use, the seed and the step.
         """
         told = f"{self.source()}/{use}/{seed if use == 'train' else 0}/{step}"
         key = blake2b(told.encode(), digest_size=16).digest()
-        return self.rows(np.random.Generator(np.random.Philox(key=int.from_bytes(key, "big"))), self.batch)
+        return np.random.Generator(np.random.Philox(key=int.from_bytes(key, "big")))
+
+    @abstractmethod
+    def draw(self, use: Use, seed: int, step: int) -> Rows:
+        """The batch of one step, of `batch` rows."""
 
     def data_digest(self, seed: int) -> str:
         """A hash of the first batch of each use."""
@@ -121,6 +124,18 @@ class Streamed:
         from anatomy.sweep.fit import fit
 
         return fit(self, mixer, seed, budget)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Synthetic(Streamed):
+    """A task whose rows are made up, each afresh."""
+
+    @abstractmethod
+    def rows(self, rng: np.random.Generator, count: int) -> Rows:
+        """`count` fresh rows; with `last` only their last position is asked."""
+
+    def draw(self, use: Use, seed: int, step: int) -> Rows:
+        return self.rows(self.generator(use, seed, step), self.batch)
 
 
 def blank(count: int, length: int) -> Rows:

@@ -7,6 +7,7 @@ Treebank (`*.train.txt`, `*.valid.txt`, `*.test.txt`) keeps its own.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -20,7 +21,7 @@ from anatomy.sweep.streamed import Rows, Streamed, Use
 
 HELD_OUT = 0.05
 """Share of the text for choosing, and again for the report."""
-LARGEST = 1 << 30
+LARGEST = 1 << 28
 UNKNOWN = "<unk>"
 USES: tuple[Use, ...] = ("train", "choose", "report")
 
@@ -53,12 +54,11 @@ class Text(Streamed):
 
     def __post_init__(self) -> None:
         if self.text:
-            found = len(self.corpus.words)
-            object.__setattr__(self, "vocabulary", found)
+            object.__setattr__(self, "vocabulary", len(self.corpus.words))
             super().__post_init__()
             for use, part in self.corpus.parts.items():
                 if len(part) <= self.length:
-                    raise ValueError(f"the part for `{use}` has {len(part)} tokens, and a row {self.length}")
+                    raise ValueError(f"its text is too short: the part for `{use}` has {len(part)} tokens, and a row of {self.length} takes one more than that")
 
     @property
     def corpus(self) -> Corpus:
@@ -78,11 +78,8 @@ class Text(Streamed):
         return f"{self.name}/{self.corpus.digest}"
 
     def draw(self, use: Use, seed: int, step: int) -> Rows:
-        told = f"{self.source()}/{use}/{seed if use == 'train' else 0}/{step}"
-        key = blake2b(told.encode(), digest_size=16).digest()
-        rng = np.random.Generator(np.random.Philox(key=int.from_bytes(key, "big")))
         part = self.corpus.parts[use]
-        places = rng.integers(0, len(part) - self.length, self.batch)[:, None] + np.arange(self.length + 1)
+        places = self.generator(use, seed, step).integers(0, len(part) - self.length, self.batch)[:, None] + np.arange(self.length + 1)
         rows = part[places].astype(np.int64)
         tokens, targets = rows[:, :-1].copy(), rows[:, 1:].copy()
         if self.last:
@@ -93,23 +90,31 @@ class Text(Streamed):
 @lru_cache(maxsize=4)
 def corpus(path: str, words: bool, most: int) -> Corpus:
     """Read a text. Raises AnatomyError E801 when there is none, or it is no text."""
-    texts = _texts(Path(path))
-    split = {use: _words(text) if words else list(text) for use, text in texts.items()}
-    counts = Counter(split["train"])
+    texts = _parts(Path(path), _words if words else str)
+    known = _frequent(texts, most) if words else tuple(sorted(set().union(*texts.values())))
+    if len(known) < 2:
+        raise fail("E801", f"`{path}` has fewer than two different {'words' if words else 'characters'}", help="a task of language needs a text")
     if words:
-        kept = [w for w, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0])) if w != UNKNOWN]
-        known = dict.fromkeys(kept[: max(most - 1, 1)] if most and most < len(kept) + (UNKNOWN in counts) else kept)
-        if any(w not in known for part in split.values() for w in part):
-            known[UNKNOWN] = None
+        number = {w: k for k, w in enumerate(known)}
+        rest = number.get(UNKNOWN, 0)
+        parts = {use: np.array([number.get(w, rest) for w in part], np.int32) for use, part in texts.items()}
     else:
-        known = dict.fromkeys(sorted(set().union(*split.values())))
-    number = {w: k for k, w in enumerate(known)}
-    rest = number.get(UNKNOWN, 0)
-    parts = {use: np.array([number.get(w, rest) for w in part], np.int32) for use, part in split.items()}
+        codes = np.array([ord(c) for c in known])
+        parts = {use: np.searchsorted(codes, np.frombuffer(str(part).encode("utf-32-le"), "<u4")).astype(np.int32) for use, part in texts.items()}
     digest = blake2b(digest_size=8)
     for part in parts.values():
         digest.update(part.astype("<i4").tobytes() + b"/")
-    return Corpus(tuple(known), parts, digest.hexdigest())
+    return Corpus(known, parts, digest.hexdigest())
+
+
+def _frequent(texts: dict[str, Sequence[str]], most: int) -> tuple[str, ...]:
+    """The words of the part for training, by frequency, `most` of them at most (0: all); and `<unk>`, where there are others."""
+    counts = Counter(texts["train"])
+    kept = [w for w, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0])) if w != UNKNOWN]
+    known = dict.fromkeys(kept[: max(most - 1, 1)] if most and most < len(kept) + (UNKNOWN in counts) else kept)
+    if any(w not in known for part in texts.values() for w in part):
+        known[UNKNOWN] = None
+    return tuple(known)
 
 
 def _words(text: str) -> list[str]:
@@ -117,25 +122,43 @@ def _words(text: str) -> list[str]:
     return [w for line in text.splitlines() if line.strip() for w in (*line.split(), "<eos>")]
 
 
-def _texts(path: Path) -> dict[str, str]:
+def _parts(path: Path, split: Callable[[str], Sequence[str]]) -> dict[str, Sequence[str]]:
+    """Words, or characters, for each use; a text in one file is cut between two of them."""
     if path.is_dir():
-        found = {}
-        for use, word in zip(USES, ("train", "valid", "test"), strict=True):
-            files = sorted(path.glob(f"*{word}*.txt"))
-            if len(files) != 1:
-                raise fail("E801", f"`{path}` has {len(files)} files `*{word}*.txt`; a folder of texts has one of each of train, valid and test")
-            found[use] = _read(files[0])
-        return found
-    text = _read(path)
-    held = int(len(text) * HELD_OUT)
-    cut = len(text) - 2 * held
-    return {"train": text[:cut], "choose": text[cut : cut + held], "report": text[cut + held :]}
+        return {use: split(_read(_part(path, word))) for use, word in zip(USES, ("train", "valid", "test"), strict=True)}
+    told = split(_read(path))
+    held = int(len(told) * HELD_OUT)
+    cut = len(told) - 2 * held
+    return {"train": told[:cut], "choose": told[cut : cut + held], "report": told[cut + held :]}
+
+
+def _part(folder: Path, word: str) -> Path:
+    """The file of a part; those with `char` in their names, which the distribution adds, are the same text letter by letter."""
+    files = sorted(folder.glob(f"*{word}*.txt"))
+    files = [f for f in files if "char" not in f.name] if len(files) > 1 else files
+    if len(files) != 1:
+        found = ", ".join(f"`{f.name}`" for f in files) or "none"
+        raise fail(
+            "E801", f"the folder `{folder}` should have one file `*{word}*.txt`, and has {found}",
+            help="a folder of texts is as the Penn Treebank comes: `ptb.train.txt`, `ptb.valid.txt`, `ptb.test.txt`; any other text is given as a file",
+        )  # fmt: skip
+    return files[0]
 
 
 def _read(path: Path) -> str:
+    """A file as text: UTF-8 with or without a byte order mark, lines ended in any way."""
+    if not path.exists():
+        raise fail("E801", f"there is no text at `{path}`", help="`--text` takes a file, or a folder in the Penn Treebank format")
     try:
         if path.stat().st_size > LARGEST:
             raise fail("E801", f"`{path}` is larger than {LARGEST:,} bytes")
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise fail("E801", f"`{path}` cannot be read as a text: {error}") from None
+        text = path.read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise fail("E801", f"`{path}` is no text in UTF-8: byte {error.start:,} cannot be read", help="`iconv -f latin1 -t utf-8` turns older texts into it") from None
+    except OSError as error:
+        raise fail("E801", f"`{path}` cannot be read: {error.strerror}") from None
+    if not text.strip():
+        raise fail("E801", f"`{path}` is empty", help="a task of language needs a text")
+    if "\0" in text:
+        raise fail("E801", f"`{path}` is no text: it holds NUL bytes", help="texts in UTF-16 are turned into UTF-8 by `iconv -f utf-16 -t utf-8`")
+    return text

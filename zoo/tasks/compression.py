@@ -10,16 +10,21 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from anatomy.sweep.streamed import Rows, Streamed
+from anatomy.sweep.streamed import Rows, Synthetic
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compression(Streamed):
+class Compression(Synthetic):
     """Words 0 .. V-2 at random and V-1 at the end, from whose vector a two-layer network tells every word but the last."""
 
     vocabulary: int = 16
     family: ClassVar[str] = "memory"
     readout: ClassVar[Literal["each", "last"]] = "last"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.last:
+            raise ValueError("every word is told from the last token already; there is no `last`")
 
     @property
     def chance(self) -> float:

@@ -11,11 +11,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from anatomy.sweep.streamed import Rows, Streamed, blank, distinct
+from anatomy.sweep.streamed import Rows, Synthetic, blank, distinct
 
 
 @dataclass(frozen=True, kw_only=True)
-class Copying(Streamed):
+class Copying(Synthetic):
     """The blank is 0, the mark 1, words are 2 .. V-1. `copied` words stand at random places in the front; then the mark, and
     blanks at which the words are asked one after the other. With `last` only the last word of all is asked."""
 

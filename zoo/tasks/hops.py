@@ -10,11 +10,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from anatomy.sweep.streamed import Rows, Streamed
+from anatomy.sweep.streamed import Rows, Synthetic
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hops(Streamed):
+class Hops(Synthetic):
     """Words at random. find(i) is the greatest j <= i with x[j-1] = x[i]; where find^k(i) exists, x[find^k(i)] is asked at i.
 
     No two words that follow each other are equal, so that a hop goes somewhere.

@@ -11,11 +11,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from anatomy.sweep.streamed import Rows, Streamed
+from anatomy.sweep.streamed import Rows, Synthetic
 
 
 @dataclass(frozen=True, kw_only=True)
-class InContext(Streamed):
+class InContext(Synthetic):
     """Keys 0 .. W/2-1 and values W/2 .. W-1, W = vocabulary - noises. A row is key, value, key, value, ...; keys are drawn at random
     with repetition, the value of a key is drawn once for the row, and is asked at the key wherever the key has been seen before.
 

@@ -11,11 +11,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from anatomy.sweep.streamed import Rows, Streamed, blank
+from anatomy.sweep.streamed import Rows, Synthetic, blank
 
 
 @dataclass(frozen=True, kw_only=True)
-class Induction(Streamed):
+class Induction(Synthetic):
     """Words 1 .. V-1 at random, the mark 0 at one place before the last two and at the end, where the word after the first is asked."""
 
     length: int = 64

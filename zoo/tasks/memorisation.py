@@ -10,11 +10,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from anatomy.sweep.streamed import Rows, Streamed
+from anatomy.sweep.streamed import Rows, Synthetic
 
 
 @dataclass(frozen=True, kw_only=True)
-class Memorisation(Streamed):
+class Memorisation(Synthetic):
     """Keys 1 .. W, values W+1 .. 2W, W = (vocabulary - 1) / 2, matched once for all rows by the number `dictionary`. A row is key, 0, key, 0,
     ...; at each 0 the value of the key before it is asked."""
 

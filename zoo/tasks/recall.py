@@ -12,11 +12,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from anatomy.sweep.streamed import Rows, Streamed, blank, distinct
+from anatomy.sweep.streamed import Rows, Synthetic, blank, distinct
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recall(Streamed):
+class Recall(Synthetic):
     """Keys 1 .. V/2-1 and values V/2 .. V-1, all different in a row; then every key once more, its value asked there.
 
     Pairs fill the front. Queries stand at even distances 2g behind it, g drawn without replacement with probability
