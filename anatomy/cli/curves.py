@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from math import exp, isfinite, log, log10
+from math import ceil, exp, floor, isfinite, log, log10
 from typing import Any
-
-from anatomy.sweep.plots import ticks
 
 WIDTH, HEIGHT = 360, 300
 LEFT, RIGHT, TOP, BOTTOM = 62, 96, 44, 44
@@ -33,6 +31,15 @@ def picture(title: str, growth: Mapping[str, Mapping[str, Any]]) -> str:
         f"<title>Lipschitz constant of {escape(title)}</title><style>{STYLE}</style>",
         f'<rect class="ground" width="{width}" height="{HEIGHT}"/>', *panels, "</svg>", "",
     ])  # fmt: skip
+
+
+def ticks(low: float, high: float) -> list[float]:
+    """Round numbers between two powers of ten, between three and eight of them where there is room."""
+    for steps in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7), tuple(1 + k / 10 for k in range(90))):
+        found = [s * 10**e for e in range(floor(low) - 1, ceil(high) + 1) for s in steps if low <= log10(s * 10**e) <= high]
+        if len(found) >= 3:
+            return found[:: ceil(len(found) / 8)]
+    return [10**low, 10**high]
 
 
 def _panel(k: int, axis: str, bounds: Points, attained: Points, row: Mapping[str, Any]) -> str:

@@ -5,8 +5,21 @@
 6
 """
 
-from anatomy.sweep.api import Status, export, plan, report, resume, run, status, worker
+from anatomy.sweep.api import (
+    Status,
+    explain,
+    explain_job,
+    export,
+    markdown,
+    plan,
+    query,
+    report,
+    resume,
+    run,
+    status,
+    worker,
+)
 from anatomy.sweep.planning import Plan
 from anatomy.sweep.task import Task, load_task
 
-__all__ = ["Plan", "Status", "Task", "export", "load_task", "plan", "report", "resume", "run", "status", "worker"]
+__all__ = ["Plan", "Status", "Task", "explain", "explain_job", "export", "load_task", "markdown", "plan", "query", "report", "resume", "run", "status", "worker"]

@@ -5,179 +5,181 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from anatomy.errors import fail
 from anatomy.spaces import Space
 from anatomy.sweep import config as settings
-from anatomy.sweep.config import Config
-from anatomy.sweep.engine import Engine, draining, locked
-from anatomy.sweep.planning import Plan, make, source_of
+from anatomy.sweep.config import Config, Merge
+from anatomy.sweep.engine import Engine, draining
+from anatomy.sweep.lock import locked
+from anatomy.sweep.migration import keep, plainly
+from anatomy.sweep.planning import Plan, make
 from anatomy.sweep.progress import progress as line
+from anatomy.sweep.request import configure
+from anatomy.sweep.results import results
+from anatomy.sweep.status import Status
+from anatomy.sweep.status import read as standing
 from anatomy.sweep.store import NAME, Cache, Store
 from anatomy.sweep.table import export as write_table
 from anatomy.sweep.transports import pull
 from anatomy.sweep.transports.base import Transport as Carrier
 from anatomy.sweep.transports.local import Inline, Processes
 
-TABLE, REPORT, LOG, PULL = "table.csv", "report.html", "log", "pull"
+if TYPE_CHECKING:
+    from anatomy.sweep.explaining import Explanation, JobExplanation
+    from anatomy.sweep.exports.query import Answer
+    from anatomy.sweep.reports import Material
+
+TABLE, REPORT, WORDS, LOG, PULL = "table.csv", "report.html", "report.md", "log", "pull"
 Transport = Literal["process", "inline", "ray", "pull"]
 TRANSPORTS = get_args(Transport)
 CACHE = ".anatomy-cache"
 """The folder beside a sweep's folder through which overlapping sweeps share results."""
 
 
-@dataclass(frozen=True)
-class Status:
-    """Where a sweep stands. `complete` when no job is pending; failures and rejections are ends too."""
-
-    folder: str
-    space: str
-    variants: int
-    done: int
-    failed: int
-    rejected: int
-    pending: int
-    failures: dict[str, int]
-    best: str
-    score: float | None
-    report: str
-
-    @property
-    def complete(self) -> bool:
-        return self.pending == 0
-
-    def as_data(self) -> dict[str, Any]:
-        return {**asdict(self), "complete": self.complete}
-
-    def as_text(self) -> str:
-        classes = ", ".join(f"{n} {name}" for name, n in self.failures.items())
-        best = f"; best {self.best} {self.score:.3f}" if self.score is not None else ""
-        words = f"{self.done} jobs done, {self.failed} failed{f' ({classes})' if classes else ''}, {self.rejected} rejected, {self.pending} pending"
-        return f"{self.space}: {self.variants} variants; {words}{best}"
-
-
-def configure(
-    space: Space | str, tasks: Sequence[str], sample: int | None, members: Sequence[int] | None, budget: int | None,
-    seed: int, sizes: Mapping[str, int] | None, radius: float, norm: str, certify: bool, cache: Path | str,
-) -> tuple[Config, Space]:  # fmt: skip
-    if sample is not None and members is not None:
-        raise fail("E805", "`sample` and `members` are both given", help="a sweep takes one of them, or neither for all members")
-    for name, value, least in (("sample", sample, 1), ("budget", budget, 0)):
-        if value is not None and value < least:
-            raise fail("E805", f"a {name} of {value} is too small; the least is {least}")
-    if isinstance(space, str):
-        from anatomy.spaces.loading import load
-
-        target, space = space, load(space)
-    else:
-        target = f"{source_of(space)[0]}::{space.name}"
-    path, text = source_of(space)
-    chosen = None if members is None else tuple(sorted(set(members)))
-    config = Config(
-        target=target, path=path, text=text, space=space.name, digest=space.digest, members=chosen, sample=sample,
-        tasks=tuple(tasks), budget=budget, seed=seed, sizes=dict(sizes or {}), radius=radius, norm=norm, certify=certify, cache=str(cache),
-    )  # fmt: skip
-    return config, space
-
-
 def plan(
     space: Space | str, tasks: Sequence[str] = ("recall",), *, sample: int | None = None, members: Sequence[int] | None = None,
-    budget: int | None = None, seed: int = 0, sizes: Mapping[str, int] | None = None, radius: float = 1.0,
-    norm: str = "frobenius", certify: bool = True, progress: bool | None = None,
+    budget: int | None = None, seed: int = 0, seeds: int = 1, text: Path | str | None = None,
+    sizes: Mapping[str, int] | None = None, radius: float = 1.0, norm: str = "frobenius", certify: bool = True,
+    merge: Merge = "algebra", halving: int | None = None, rungs: int = 3, strata: Sequence[str] | None = None,
+    out_dir: Path | str | None = None, cache: Path | str | None = None, progress: bool | None = None,
 ) -> Plan:  # fmt: skip
-    """What `run` with the same arguments would do: variants, merged aliases, jobs with keys, a forecast."""
-    config, found = configure(space, tasks, sample, members, budget, seed, sizes, radius, norm, certify, "")
+    """What `run` with the same arguments would do: variants, merged aliases, jobs with keys, rungs, and a rough forecast.
+
+    `cached` of the plan counts the jobs whose results `out_dir` or the cache already have.
+    """
+    shared = _cache(Path(out_dir) if out_dir is not None else Path("sweep"), cache)
+    config, found = configure(
+        space, tasks, shared, sample=sample, members=members, budget=budget, seed=seed, seeds=seeds, text=text, sizes=sizes, radius=radius,
+        norm=norm, certify=certify, merge=merge, halving=halving, rungs=rungs, strata=strata,
+    )  # fmt: skip
     with line(progress) as shown:
-        return make(config, found, shown.scanning)
+        made = make(config, found, shown.scanning)
+    known: set[str] = set()
+    if out_dir is not None and (Path(out_dir) / NAME).exists():
+        with opened(out_dir) as store:
+            known = {key for (key,) in store.db.execute("select key from results")}
+    there = Cache(shared)
+    return replace(made, cached=sum(j.key in known or there.path(j.key).exists() for j in made.jobs))
 
 
 def run(
     space: Space | str, out_dir: Path | str, tasks: Sequence[str] = ("recall",), jobs: int | None = None, seed: int = 0,
     transport: Transport = "process", *, sample: int | None = None, members: Sequence[int] | None = None,
-    budget: int | None = None, sizes: Mapping[str, int] | None = None, radius: float = 1.0, norm: str = "frobenius",
-    certify: bool = True, timeout: float | None = None, cache: Path | str | None = None, progress: bool | None = None,
-    retry: bool = False, address: str | None = None,
+    budget: int | None = None, seeds: int = 1, text: Path | str | None = None, sizes: Mapping[str, int] | None = None,
+    radius: float = 1.0, norm: str = "frobenius", certify: bool = True,
+    merge: Merge = "algebra", halving: int | None = None, rungs: int = 3, strata: Sequence[str] | None = None,
+    timeout: float | None = None, cache: Path | str | None = None, progress: bool | None = None,
+    retry: bool = False, address: str | None = None, max_failures: int | None = None,
 ) -> Status:  # fmt: skip
     """Check, certify and train members of a space, and write `table.csv` and `report.html` into `out_dir`.
 
-    Members: all, `sample` different ones at random, or those of the ranks `members`. `jobs` processes of one thread
-    each (default: one for each core), `inline` this process, `ray` so many actors of a Ray cluster (joined by `address`, or
-    started and stopped again), `pull` whoever runs `anatomy sweep worker` on the folder; the table is the same, byte for byte. `budget` is the
-    number of training steps (default: the task's own). Without `certify` no bounds are computed. `timeout` stops a job after that many seconds (processes only).
+    Members: all, `sample` different ones at random, or those of the ranks `members`; what is the same by `merge` is trained once:
+    `canonical` equal diagrams, `algebra` also what laws or exact arithmetic prove equal, `numeric` also what is equal in numbers.
+    `jobs` processes of one thread each (default: one for each core), `inline` this process, `ray` so many actors of a Ray cluster
+    (joined by `address`, or started and stopped again), `pull` whoever runs `anatomy sweep worker` on the folder; the table is the
+    same, byte for byte. `budget` is the number of training steps (default: the task's own), `seeds` that of trainings of each member,
+    from `seed` on; `text` is what tasks of language read. Without `certify` no bounds are computed.
+    With `halving` K, on tasks whose loss falls smoothly, `rungs` budgets are tried, each K times the one before; one in K goes on,
+    apart for every combination of options of the holes `strata` (default: for every growth of the cost with the length).
+    `timeout` stops a job after that many seconds (processes only); after `max_failures` failed jobs no more are begun.
     Running again takes up what is unfinished; `retry` also runs failed jobs again. Results are shared through `cache`,
     by default the folder `.anatomy-cache` beside `out_dir`. The first Ctrl-C lets running jobs finish.
-    Raises AnatomyError E801 (task), E802 (the folder holds another sweep), E804 (folder in use), E805 (what to sweep).
+    Raises AnatomyError E801 (task), E802 (the folder holds another sweep), E804 (folder in use), E805 (what to sweep), E807 (rungs).
     """
     folder = Path(out_dir)
-    shared = Path(cache) if cache is not None else folder.resolve().parent / CACHE
-    config, found = configure(space, tasks, sample, members, budget, seed, sizes, radius, norm, certify, shared)
-    folder.mkdir(parents=True, exist_ok=True)
+    config, found = configure(
+        space, tasks, _cache(folder, cache), sample=sample, members=members, budget=budget, seed=seed, seeds=seeds, text=text, sizes=sizes,
+        radius=radius, norm=norm, certify=certify, merge=merge, halving=halving, rungs=rungs, strata=strata,
+    )  # fmt: skip
+    with plainly(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     if (folder / settings.NAME).exists() and not settings.read(folder).same(config):
         raise fail(
             "E802", f"`{folder}` holds another sweep",
             help="choose another folder, or take that one up with `anatomy sweep resume`; what both need is shared",
         )  # fmt: skip
-    return _run(config, found, folder, jobs, transport, timeout, progress, retry, address)
+    return _run(config, found, folder, jobs, transport, timeout, progress, retry, address, max_failures)
 
 
 def resume(
-    out_dir: Path | str, jobs: int | None = None, transport: Transport = "process", *,
-    timeout: float | None = None, progress: bool | None = None, retry: bool = False, address: str | None = None,
+    out_dir: Path | str, jobs: int | None = None, transport: Transport = "process", *, timeout: float | None = None,
+    progress: bool | None = None, retry: bool = False, address: str | None = None, max_failures: int | None = None,
 ) -> Status:  # fmt: skip
     """Take up the sweep in a folder where it was left, however it ended. Raises E802, E803, E804."""
     folder = Path(out_dir)
     config = settings.read(folder)
-    return _run(config, config.load(), folder, jobs, transport, timeout, progress, retry, address)
+    return _run(config, config.load(), folder, jobs, transport, timeout, progress, retry, address, max_failures)
+
+
+def _cache(folder: Path, cache: Path | str | None) -> Path:
+    return Path(cache) if cache is not None else folder.resolve().parent / CACHE
 
 
 def _run(
     config: Config, space: Space, folder: Path, jobs: int | None, transport: str, timeout: float | None,
-    progress: bool | None, retry: bool, address: str | None,
+    progress: bool | None, retry: bool, address: str | None, max_failures: int | None,
 ) -> Status:  # fmt: skip
     from anatomy.language.unparse import unparse
 
     if transport not in TRANSPORTS:
         raise fail("E805", f"there is no transport `{transport}`", help=f"there are {', '.join(f'`{t}`' for t in TRANSPORTS)}")
-    log = folder / LOG
-    log.mkdir(exist_ok=True)
-    with locked(folder), line(progress) as shown:
-        made = make(config, space, shown.scanning)
-        settings.write(config, folder)
-        store = Store(folder)
-        try:
-            store.replay(log)
-            store.replay(folder / PULL / pull.INBOX)
-            if retry:
-                store.forget_failures()
-            store.install(made, (unparse(v.diagram) for v in made.variants))
-            first = len(list(log.iterdir()))
+    if max_failures is not None and max_failures < 1:
+        raise fail("E805", f"{max_failures} failures cannot end a sweep; the least is 1")
+    if timeout is not None and not timeout > 0:
+        raise fail("E805", f"a timeout of {timeout:g} seconds leaves no time for any job")
+    log, inbox = folder / LOG, folder / PULL / pull.INBOX
+    with plainly(folder):
+        log.mkdir(exist_ok=True)
+        with locked(folder), line(progress) as shown:
+            made = make(config, space, shown.scanning)
+            stages = {j.key: j.stage for j in made.jobs}
+            if not (folder / settings.NAME).exists():
+                settings.write(config, folder)
+            with Store(folder) as store:
+                store.same(config)
+                keep(folder / settings.NAME, config.version)
+                settings.write(config, folder)
+                damaged = store.cleanse(stages)
+                own, pulled = store.replay(log, stages), store.replay(inbox, stages)
+                warnings = [*store.warnings, *own.words("`log`"), *pulled.words("the inbox")]
+                warnings += [f"{damaged} results in the store were damaged, and were taken from the journals or made again"] if damaged else []
+                if retry:
+                    store.forget_failures()
+                store.install(made, (unparse(v.diagram) for v in made.variants))
+                first = 1 + max((int(p.stem) for p in log.glob("*.jsonl") if p.stem.isdecimal()), default=-1)
 
-            def journal(k: int) -> Path:
-                return log / f"{first + k:05d}.jsonl"
+                def journal(k: int) -> Path:
+                    return log / f"{first + k:05d}.jsonl"
 
-            count = max(1, jobs if jobs is not None else os.cpu_count() or 1)
-            carrier = _carrier(transport, folder, count, journal, timeout, address)
-            engine = Engine(made, store, Cache(Path(config.cache)), carrier, shown.working)
-            finished = False
-            try:
-                with draining(engine):
-                    engine.run()
-                finished = True
-            finally:
-                carrier.close(kill=not finished)
-            write_table(store, folder / TABLE)
-        finally:
-            store.close()
-        report(folder)
+                count = max(1, jobs if jobs is not None else os.cpu_count() or 1)
+                cache = Cache(Path(config.cache), log / "cache.jsonl")
+                carrier = _carrier(transport, folder, count, journal, timeout, address, pulled.ends)
+                engine = Engine(made, store, cache, carrier, shown.working, max_failures)
+                finished = False
+                try:
+                    with draining(engine):
+                        engine.run()
+                    finished = True
+                finally:
+                    carrier.close(kill=not finished)
+                    cache.close()
+                warnings += [*getattr(carrier, "warnings", ()), *filter(None, [cache.refused])]
+                store.note("warnings", json.dumps(warnings))
+                store.note("stopped", engine.stopped)
+                store.db.commit()
+                write_table(results(store, config), folder / TABLE)
+            report(folder)
     return status(folder)
 
 
 def _carrier(
-    transport: str, folder: Path, count: int, journal: Callable[[int], Path], timeout: float | None, address: str | None
-) -> Carrier:
+    transport: str, folder: Path, count: int, journal: Callable[[int], Path], timeout: float | None, address: str | None,
+    pulled: Mapping[Path, int],
+) -> Carrier:  # fmt: skip
     match transport:
         case "inline":
             return Inline(journal(0))
@@ -186,7 +188,7 @@ def _carrier(
 
             return Ray(count, journal(0), address)
         case "pull":
-            return pull.Pull(folder / PULL)
+            return pull.Pull(folder / PULL, known=pulled)
     return Processes(count, journal, timeout)
 
 
@@ -215,52 +217,85 @@ def opened(out_dir: Path | str) -> Store:
 
 
 def status(out_dir: Path | str) -> Status:
-    """Counts, failures by class and the best member so far; reads the store only. Raises E803."""
+    """Counts by rung, failures by class and the best member so far; reads the store only. Raises E803."""
     folder, config = Path(out_dir), settings.read(Path(out_dir))
-    store = opened(folder)
-    try:
-        tally = store.tally()
-        classes = dict(store.db.execute("select class, count(*) from jobs where state = 'failed' group by class order by class"))
-        (variants,) = store.db.execute("select count(*) from variants").fetchone()
-        best = store.db.execute(
-            "select v.name, avg(json_extract(r.result, '$.score')) as score from variants v join jobs j on j.place = v.place "
-            "join results r on r.key = j.key where v.role = 'member' and j.stage = 'train' and j.state = 'done' "
-            "group by v.place order by score desc, v.place limit 1"
-        ).fetchone() or ("", None)
-    finally:
-        store.close()
     page = folder / REPORT
-    return Status(
-        str(folder), config.space, variants, tally.get("done", 0), tally.get("failed", 0), tally.get("rejected", 0),
-        tally.get("pending", 0), classes, best[0], best[1], str(page.resolve()) if page.exists() else "",
-    )  # fmt: skip
+    with opened(folder) as store:
+        notes = store.notes()
+        warnings = tuple(json.loads(notes.get("warnings", "[]")))
+        return standing(store, config, str(folder), str(page.resolve()) if page.exists() else "", warnings, notes.get("stopped", ""))
 
 
-def export(out_dir: Path | str, path: Path | str) -> Path:
-    """Write the final table as `.csv` or `.json`. Raises AnatomyError E803, E806."""
-    store = opened(out_dir)
-    try:
-        write_table(store, Path(path))
-    finally:
-        store.close()
+def export(out_dir: Path | str, path: Path | str, runs: bool = False) -> Path:
+    """Write the table, one row a variant, or with `runs` one row a training.
+
+    The suffix chooses: `.csv`, `.json`, `.parquet`, or `.sqlite` and `.db` for an Optuna storage, which optuna-dashboard opens.
+    Raises AnatomyError E803, E806 (no such format, or the extra `export` is missing), E813.
+    """
+    from anatomy.sweep.exports import write
+
+    with opened(out_dir) as store, plainly(Path(path)):
+        write(results(store, settings.read(Path(out_dir))), Path(path), runs)
     return Path(path)
 
 
-def report(out_dir: Path | str, path: Path | str | None = None) -> Path:
-    """Write the self-contained page of a sweep, `report.html` in its folder unless told otherwise. Raises E803."""
-    from anatomy.sweep.page import page
-    from anatomy.sweep.table import rows
+def query(out_dir: Path | str, sql: str) -> Answer:
+    """What DuckDB answers to one statement over the tables variants, runs, curves, failures and holes; it can touch nothing else.
 
-    folder, config = Path(out_dir), settings.read(Path(out_dir))
-    store = opened(folder)
-    try:
-        notes = store.notes()
-        seconds = store.db.execute("select coalesce(sum(seconds), 0) from timings").fetchone()[0]
-        text = page(config, rows(store), store.tally(), json.loads(notes["counts"]), notes["evaluator"], seconds, folder)
-    finally:
-        store.close()
-    target = Path(path) if path is not None else folder / REPORT
-    draft = target.with_name(target.name + ".draft")
-    draft.write_text(text, "utf-8")
-    os.replace(draft, target)
-    return target
+    Raises AnatomyError E803, E806.
+    """
+    from anatomy.sweep.exports.query import ask
+
+    with opened(out_dir) as store:
+        found = results(store, settings.read(Path(out_dir)))
+    return ask(found, sql)
+
+
+def explain(out_dir: Path | str, name: str | int) -> Explanation:
+    """Everything about one variant, by its name or rank: how it came about, what was found, and why. Raises AnatomyError E803, E814."""
+    from anatomy.sweep.explaining import variant
+
+    with opened(out_dir) as store:
+        return variant(store, results(store, settings.read(Path(out_dir))), str(name))
+
+
+def explain_job(out_dir: Path | str, key: str) -> JobExplanation:
+    """Why a job is in its state, and what its key hashes; the beginning of a key will do. Raises AnatomyError E803, E814."""
+    from anatomy.sweep.explaining import job
+
+    with opened(out_dir) as store:
+        return job(store, results(store, settings.read(Path(out_dir))), key)
+
+
+def report(out_dir: Path | str, path: Path | str | None = None, pictures: int | None = None) -> Path:
+    """Write what a sweep says: `report.html`, one page that needs no network, and `report.md` beside it, or the one file that is named.
+
+    A name that ends in `.md` gives the words. `pictures` of the best variants are drawn into the page; by default as many as keep it light.
+    Raises E803.
+    """
+    from anatomy.sweep.reports import write
+
+    folder = Path(out_dir)
+    made = _material(folder, pictures)
+    targets = (folder / WORDS, folder / REPORT) if path is None else (Path(path),)
+    for target in targets:
+        with plainly(target):
+            write(made, target)
+    return targets[-1]
+
+
+def markdown(out_dir: Path | str) -> str:
+    """What a sweep says, as Markdown; nothing is written. Raises E803."""
+    from anatomy.sweep.reports import markdown as words
+
+    return words(_material(Path(out_dir), 0, plots=False))
+
+
+def _material(folder: Path, pictures: int | None, plots: bool = True) -> Material:
+    from anatomy.sweep.reports import gather
+    from anatomy.sweep.statistics import findings
+
+    config = settings.read(folder)
+    with opened(folder) as store:
+        found = results(store, config)
+    return gather(found, findings(found), folder, pictures, plots)

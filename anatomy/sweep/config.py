@@ -5,23 +5,25 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from anatomy.errors import AnatomyError, Source, fail
 from anatomy.language.program import Program
 from anatomy.spaces import Space
+from anatomy.sweep.migration import newer
 
 NAME = "sweep.json"
+Merge = Literal["canonical", "algebra", "numeric"]
 
 
 class Config(BaseModel):
     """The identity of a sweep and how its space is found again. `jobs` and `transport` are not part of it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     target: str
     path: str
     text: str
@@ -32,11 +34,29 @@ class Config(BaseModel):
     tasks: tuple[str, ...]
     budget: int | None = None
     seed: int = 0
+    seeds: int = 1
+    """Trainings of every member; the baseline has two at least."""
     sizes: dict[str, int] = {}
     radius: float = 1.0
     norm: str = "frobenius"
     certify: bool = True
+    merge: Merge = "algebra"
+    """Members trained once: equal diagrams; also those equal by the laws or by algebra; also those equal in numbers."""
+    halving: int | None = None
+    """Of so many members, one goes on to the next rung, on tasks whose loss falls smoothly; None for no rungs."""
+    rungs: int = 3
+    """Budgets of halving: the full one, and one for each division by `halving`."""
+    strata: tuple[str, ...] | None = None
+    """Holes whose options are halved apart; None for the growth of the cost with the length."""
     cache: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_version_1(cls, data: Any) -> Any:
+        """A sweep of version 1 merged equal diagrams only, and had no rungs."""
+        if isinstance(data, dict) and data.get("version") == 1:
+            return {"merge": "canonical", **data, "version": 2}
+        return data
 
     def load(self) -> Space:
         """The space as it was. Raises AnatomyError E802 when what it uses has changed since."""
@@ -67,20 +87,28 @@ class Config(BaseModel):
         members = (rank,) if rank is not None else self.members
         words += ["--members", ",".join(map(str, members))] if members is not None else []
         words += ["--sample", str(self.sample)] if self.sample is not None and rank is None else []
-        words += ["--tasks", tasks or " ".join(self.tasks).replace(" ", ",")] if self.tasks else []
+        words += ["--tasks", tasks or ",".join(self.tasks)] if self.tasks else []
         words += ["--steps", str(self.budget)] if self.budget is not None else []
         words += ["--seed", str(self.seed)]
+        words += ["--seeds", str(self.seeds)] if self.seeds != 1 else []
         for axis, size in sorted(self.sizes.items()):
             words += ["--size", f"{axis}={size}"]
-        words += ["--radius", f"{self.radius:g}"] if self.radius != 1.0 else []
+        words += ["--radius", repr(self.radius).removesuffix(".0")] if self.radius != 1.0 else []
         words += ["--norm", self.norm] if self.norm != "frobenius" else []
         words += [] if self.certify else ["--no-regularity"]
+        words += ["--merge", self.merge] if self.merge != "algebra" else []
+        if self.halving is not None and rank is None:
+            words += ["--halving", str(self.halving), "--rungs", str(self.rungs)]
+            words += ["--strata", ",".join(self.strata)] if self.strata is not None else []
         return shlex.join(words)
 
     def same(self, other: Config) -> bool:
         """Two sweeps that ask the same question; where the files lie does not matter."""
-        apart = {"target", "path", "cache", "text"}
-        return self.model_dump(exclude=apart) == other.model_dump(exclude=apart)
+        return self.asked() == other.asked()
+
+    def asked(self) -> dict[str, Any]:
+        """What the sweep asks, apart from where its files lie."""
+        return self.model_dump(mode="json", exclude={"version", "target", "path", "cache", "text"})
 
 
 def write(config: Config, folder: Path) -> None:
@@ -91,8 +119,11 @@ def write(config: Config, folder: Path) -> None:
 
 
 def read(folder: Path) -> Config:
-    """The configuration of a sweep's folder. Raises AnatomyError E803 when it is no such folder."""
+    """The configuration of a sweep's folder. Raises AnatomyError E803 when it is no such folder, E810 when a newer version wrote it."""
     try:
-        return Config.model_validate(json.loads((folder / NAME).read_text("utf-8")))
+        data = json.loads((folder / NAME).read_text("utf-8"))
+        if isinstance(data, dict) and isinstance(data.get("version"), int) and data["version"] > Config.model_fields["version"].default:
+            raise newer(f"`{folder / NAME}`", data["version"], Config.model_fields["version"].default)
+        return Config.model_validate(data)
     except (OSError, ValueError, ValidationError) as error:
         raise fail("E803", f"`{folder}` holds no sweep: {str(error).splitlines()[0]}") from None

@@ -8,6 +8,7 @@ from typing import Any
 
 from anatomy.sweep.certify import certify
 from anatomy.sweep.check import examine
+from anatomy.sweep.initialisation import initialisation
 from anatomy.sweep.job import Job
 from anatomy.sweep.mixer import Mixer
 from anatomy.sweep.task import load_task
@@ -38,6 +39,8 @@ def _work(job: Job) -> dict[str, Any]:
         case "check":
             tokens, features = int(options["tokens"]), int(options["features"])
             return examine(diagram, tokens, features, sizes, job.seed)
+        case "initialisation":
+            return initialisation(diagram, int(options["tokens"]), int(options["features"]), sizes, job.seed)
         case "regularity":
             return certify(diagram, sizes, float(options["radius"]), str(options["norm"]), job.seed)
         case "train":

@@ -14,11 +14,11 @@ from typing import Literal
 
 from anatomy.ir.graph import Diagram
 
-Stage = Literal["check", "regularity", "train"]
+Stage = Literal["check", "initialisation", "regularity", "train"]
 RUN = ("ir", "ops", "compiler", "sweep/evaluate.py", "sweep/check.py")
 FIT = ("sweep/mixer.py", "sweep/backbone.py", "sweep/fit.py", "sweep/streamed.py", "sweep/text.py", "language/filling.py", "../zoo/spaces/backbone.anat")
 WATCHED: dict[Stage, tuple[str, ...]] = {
-    "check": RUN, "train": (*RUN, *FIT), "regularity": (*RUN, "regularity", "api.py", "sweep/certify.py")
+    "check": RUN, "initialisation": (*RUN, "sweep/initialisation.py"), "train": (*RUN, *FIT), "regularity": (*RUN, "regularity", "api.py", "sweep/certify.py")
 }  # fmt: skip
 """What of this package, and of the library beside it, decides the results of a stage; a change in any of these files makes them stale."""
 PACKAGES = ("torch", "numpy", "opt_einsum", "python-flint")
@@ -37,6 +37,8 @@ class Job:
     sizes: tuple[tuple[str, int], ...]
     options: tuple[tuple[str, float | str], ...] = ()
     diagram: Diagram | None = field(default=None, compare=False, repr=False)
+    identity: str = field(default="", compare=False, repr=False)
+    """What the key hashes: JSON of variant, stage, task with parameters, budget, seed, data, evaluator, sizes, options."""
 
 
 def bare(diagram: Diagram) -> Diagram:
@@ -95,7 +97,7 @@ def job(
     fixed, more = tuple(sorted(sizes.items())), tuple(sorted((options or {}).items()))
     told = json.dumps([variant, stage, task_digest, budget, seed, data, evaluator, fixed, more], separators=(",", ":"))
     key = blake2b(told.encode(), digest_size=16).hexdigest()
-    return Job(key, stage, variant, task, budget, seed, fixed, more, diagram)
+    return Job(key, stage, variant, task, budget, seed, fixed, more, diagram, told)
 
 
 @cache

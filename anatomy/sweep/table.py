@@ -1,76 +1,69 @@
-"""The final table: one row a variant, from the store alone, with nothing in it that depends on when or where it ran."""
+"""The final table: one row a variant, with nothing in it that depends on when or where it ran."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from anatomy.sweep.store import Store
+from anatomy.sweep.results import Entry, Results, TaskFacts
 
 Row = dict[str, Any]
+HEAD = ("name", "role", "rank", "digest")
+CHECK = ("reason", "causal", "finite", "alive", "scale")
+BOUND = ("verdict", "upper", "lower", "method", "responsible")
+LATER = ("state", "mixer_parameters", "same_as", "pruned", "failures", "aliases", "text")
 
 
-def rows(store: Store) -> list[Row]:
-    """Controls first, then members by rank; the keys of all rows are the same and in the same order."""
-    found: list[Row] = []
-    tasks = [t for (t,) in store.db.execute("select distinct task from jobs where stage = 'train' order by number")]
-    variants = list(store.db.execute("select place, role, name, rank, digest, choices, aliases, text from variants order by place"))
-    holes = list(dict.fromkeys(h for v in variants for h in json.loads(v[5])))
-    jobs: dict[int, list[tuple[Any, ...]]] = {}
-    for job in store.db.execute(
-        "select j.place, j.stage, j.task, j.seed, j.state, j.class, r.result, f.traceback, j.key "
-        "from jobs j left join results r on r.key = j.key left join failures f on f.key = j.key order by j.place, j.number"
-    ):
-        jobs.setdefault(job[0], []).append(job)
-    for place, role, name, rank, digest, choices, aliases, text in variants:
-        mine = jobs.get(place, [])
-        picked = json.loads(choices)
-        row: Row = {"name": name, "role": role, "rank": rank, "digest": digest, **{h: picked.get(h, "") for h in holes}}
-        row["state"] = _state(mine)
-        check = _result(mine, "check")
-        row |= {k: check.get(k) for k in ("reason", "causal", "finite", "alive", "scale")}
-        row["mixer_parameters"] = check.get("parameters")
-        bound = _result(mine, "regularity")
-        row |= {k: bound.get(k) for k in ("verdict", "upper", "lower", "method", "responsible")}
-        for task in tasks:
-            row |= _trained(task, [j for j in mine if j[1] == "train" and j[2] == task])
-        row["failures"] = [
-            {"job": " ".join(filter(None, (j[1], j[2], f"seed {j[3]}"))), "state": j[4], "class": j[5], "traceback": j[7] or ""}
-            for j in mine
-            if j[4] in ("failed", "rejected")
-        ]
-        row["aliases"] = [{"index": i, "reason": why} for i, why in json.loads(aliases)]
-        row["text"] = text
-        found.append(row)
-    return found
+def rows(found: Results) -> list[Row]:
+    """Controls first, then members by rank; the keys of all rows are the same and in the same order.
+
+    `TASK.score` is the mean over seeds with the full budget, `TASK@STEPS.score` with that of a lower rung. A hole whose name is
+    that of another column stands under `hole.NAME`. `pruned` is there where halving was asked for.
+    """
+    measured = tuple(dict.fromkeys(name for e in found.entries for name in e.initialisation))
+    taken = {*HEAD, *CHECK, *BOUND, *LATER, *measured}
+    holes = {hole: f"hole.{hole}" if hole in taken or "." in hole else hole for hole in found.holes}
+    return [_row(found, entry, holes, measured) for entry in found.entries]
 
 
-def _result(jobs: list[tuple[Any, ...]], stage: str) -> dict[str, Any]:
-    return next((json.loads(j[6]) for j in jobs if j[1] == stage and j[4] == "done"), {})
+def _row(found: Results, entry: Entry, holes: dict[str, str], measured: Sequence[str]) -> Row:
+    row: Row = {name: getattr(entry, name) for name in HEAD}
+    row |= {column: entry.choices.get(hole, "") for hole, column in holes.items()}
+    row["state"] = entry.state
+    row |= {name: entry.check.get(name) for name in CHECK}
+    row["mixer_parameters"] = entry.check.get("parameters")
+    row |= {f"initialisation.{name}": entry.initialisation.get(name) for name in measured}
+    row |= {name: entry.bounds.get(name) for name in BOUND}
+    for task in found.tasks:
+        row |= _trained(entry, task)
+    if found.config.halving is not None:
+        row["pruned"] = list(dict.fromkeys(f"{r.task}: {r.reason}" for r in entry.runs if r.state == "pruned"))
+    row["failures"] = [{"job": f.job, "state": f.state, "class": f.cause, "traceback": f.traceback} for f in entry.failures]
+    row["aliases"] = [{"index": index, "reason": reason} for index, reason in entry.aliases]
+    row["same_as"] = entry.same_as
+    row["text"] = entry.text
+    return row
 
 
-def _state(jobs: list[tuple[Any, ...]]) -> str:
-    """The worst state of a variant's jobs."""
-    states = {j[4] for j in jobs}
-    return next((s for s in ("pending", "failed", "rejected") if s in states), "done")
-
-
-def _trained(task: str, jobs: list[tuple[Any, ...]]) -> Row:
-    done = [json.loads(j[6]) for j in jobs if j[4] == "done"]
-    scores = [d["score"] for d in done]
-    mean = sum(scores) / len(scores) if scores else None
+def _trained(entry: Entry, task: TaskFacts) -> Row:
+    if not task.budgets:
+        return {}
+    done, name = entry.at(task), task.label
+    lower = {f"{name}@{budget}.score": entry.score(task, budget) for budget in task.budgets[:-1]}
     return {
-        f"{task}.score": mean,
-        f"{task}.scores": scores,
-        f"{task}.trials": [d["trials"] for d in done],
-        f"{task}.steps": [d["steps"] for d in done],
-        f"{task}.loss": [d.get("loss") for d in done],
-        f"{task}.diverged": any(d["diverged"] for d in done) if done else None,
-        f"{task}.parameters": done[0]["parameters"] if done else None,
-        f"{task}.curves": [d.get("curve", []) for d in done],
+        **lower,
+        f"{name}.score": entry.score(task),
+        f"{name}.scores": list(entry.scores(task)),
+        f"{name}.trials": [r.trials for r in done],
+        f"{name}.steps": [r.steps for r in done],
+        f"{name}.loss": [r.loss for r in done],
+        f"{name}.diverged": any(r.diverged for r in done) if done else None,
+        f"{name}.parameters": done[0].parameters if done else None,
+        f"{name}.curves": [r.curve for r in done],
     }
 
 
@@ -93,6 +86,8 @@ def as_csv(table: list[Row]) -> str:
 def _cell(name: str, value: Any) -> str:
     if name == "failures":
         return "; ".join(f"{f['job']}: {f['state']} ({f['class']})" for f in value)
+    if name == "pruned":
+        return "; ".join(value)
     if name == "aliases":
         return " ".join(str(a["index"]) for a in value)
     if value is None:
@@ -100,11 +95,11 @@ def _cell(name: str, value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def export(store: Store, path: Path) -> None:
+def export(found: Results, path: Path) -> None:
     """Write the table as `.csv` or `.json`, by the name of the file."""
     from anatomy.errors import fail
 
     writers = {".csv": as_csv, ".json": as_json}
     if path.suffix not in writers:
         raise fail("E806", f"a table is written as .csv or .json, not `{path.suffix or path.name}`")
-    path.write_text(writers[path.suffix](rows(store)), "utf-8")
+    path.write_text(writers[path.suffix](rows(found)), "utf-8")

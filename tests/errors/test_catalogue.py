@@ -28,6 +28,11 @@ UNTRIGGERED = {
     "E803": "a folder holds no sweep",
     "E806": "a finished sweep is exported",
     "E804": "two processes work in one folder",
+    "E810": "a sweep of a newer version is opened",
+    "E825": "a store is damaged",
+    "E812": "a disk is full",
+    "E813": "a folder cannot be written",
+    "E814": "a finished sweep is asked",
     "E901": "a defect of the checker",
 }
 """Codes whose cause is a state of the machine, and not a text."""

@@ -24,11 +24,17 @@ def test_causal_mixers_pass(scores: str) -> None:
     assert (found["causal"], found["reason"], found["finite"], found["alive"]) == (True, "", True, True)
 
 
-@pytest.mark.parametrize("scores", ["s", "mask(m <= n + 1, s)", "mask(m <= n or m == 11, s)"])
+@pytest.mark.parametrize("scores", ["s", "mask(m <= n + 1, s)", "mask(m <= n or m == 15, s)"])
 def test_mixers_that_read_later_tokens_are_caught(scores: str) -> None:
     found = examine(attention(scores), 16, 8, {}, 0)
     assert found["causal"] is False
     assert "changes by" in found["leak"]
+
+
+@pytest.mark.parametrize("key", [20, 40, 63])
+def test_a_key_that_all_may_read_is_caught_wherever_it_stands(key: int) -> None:
+    found = examine(attention(f"mask(m <= n or m == {key}, s)"), 64, 8, {}, 0)
+    assert found["causal"] is False
 
 
 def test_a_leak_through_a_normaliser_is_caught() -> None:

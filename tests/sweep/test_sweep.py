@@ -72,7 +72,7 @@ def test_failures_are_told_apart_and_keep_their_traceback(toys: Path, tmp_path: 
     assert "reads later tokens" in leaky["failures"][0]["class"]  # type: ignore[index]
     assert (broken["state"], broken["finite"]) == ("rejected", False)
     assert lost["state"] == "failed"
-    assert [f["class"] for f in lost["failures"]] == ["error", "the checks failed"]  # type: ignore[union-attr, attr-defined]
+    assert [f["class"] for f in lost["failures"]] == ["error", "the checks failed", "the checks failed"]  # type: ignore[union-attr, attr-defined]
     assert "E403" in lost["failures"][0]["traceback"]  # type: ignore[index]
     assert "lin W" in lost["text"]  # type: ignore[operator]
     assert status.complete
@@ -107,7 +107,7 @@ def test_a_dead_worker_is_replaced_and_its_job_done_again(toys: Path, tmp_path: 
 
 
 def test_a_job_that_takes_too_long_is_stopped(toys: Path, tmp_path: Path) -> None:
-    status = run(toys, tmp_path / "a", task="tests.sweep.sweep_toy:pause=60,stuck=1", transport="process", jobs=2, members=[0], timeout=1.5)
+    status = run(toys, tmp_path / "a", task="tests.sweep.sweep_toy:pause=60,stuck=1", transport="process", jobs=2, members=[0], timeout=8)
     assert status.failures == {"timeout": 1}
     assert status.complete
 
@@ -124,7 +124,7 @@ def test_a_space_that_changed_is_not_resumed(toys: Path, tmp_path: Path) -> None
 
 
 def test_wrong_requests_are_refused(toys: Path, tmp_path: Path) -> None:
-    for options in ({"sample": 0}, {"sample": 2, "members": [1]}, {"transport": "pigeon"}, {"budget": -1}):
+    for options in ({"sample": -1}, {"sample": 2, "members": [1]}, {"transport": "pigeon"}, {"budget": -1}):
         with pytest.raises(AnatomyError, match="E805"):
             run(toys, tmp_path / "a", **options)
     with pytest.raises(AnatomyError, match="E606"):

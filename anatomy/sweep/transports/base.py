@@ -1,9 +1,8 @@
-"""How jobs reach the worker function: what every transport does, and the line of JSON that outlives all of them."""
+"""How jobs reach the worker function: what every transport does."""
 
 from __future__ import annotations
 
-import json
-from typing import IO, Protocol
+from typing import Protocol
 
 from anatomy.sweep.evaluate import Record
 from anatomy.sweep.job import Job
@@ -24,13 +23,11 @@ class Transport(Protocol):
 
     def running(self) -> int: ...
 
+    def withdraw(self) -> None:
+        """Take back what was sent and nobody has begun: nothing more is to be begun."""
+        ...
+
     def close(self, kill: bool = False) -> None: ...
-
-
-def write(journal: IO[str], record: Record) -> None:
-    """Append a record as one line and hand it to the operating system."""
-    journal.write(json.dumps(record, sort_keys=True) + "\n")
-    journal.flush()
 
 
 def lost(job: Job, words: str) -> Record:

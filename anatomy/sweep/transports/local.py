@@ -16,16 +16,18 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from anatomy.sweep.evaluate import Record, evaluate
+from anatomy.errors import AnatomyError, fail
+from anatomy.sweep.evaluate import Record
 from anatomy.sweep.job import Job
-from anatomy.sweep.transports.base import lost, write
+from anatomy.sweep.transports.base import lost
+from anatomy.sweep.transports.records import UNWRITABLE, Journal, finish
 
 
 class Inline:
     """Jobs run in this process, one at a time."""
 
     def __init__(self, journal: Path):
-        self.journal = journal.open("a", encoding="utf-8")
+        self.journal = Journal(journal)
         self.job: Job | None = None
 
     def free(self) -> int:
@@ -37,12 +39,15 @@ class Inline:
     def send(self, job: Job) -> None:
         self.job = job
 
+    def withdraw(self) -> None:
+        """What was sent is begun at once."""
+
     def receive(self, patience: float) -> list[tuple[Job, Record]]:
         if self.job is None:
             return []
         job, self.job = self.job, None
-        record = evaluate(job)
-        write(self.journal, record)
+        record = finish(job)
+        self.journal.write(record)
         return [(job, record)]
 
     def close(self, kill: bool = False) -> None:
@@ -57,18 +62,22 @@ def serve(connection: Connection, journal: str) -> None:
     torch.set_num_threads(1)
     with suppress(OSError):
         connection.send(None)  # ready: from here on time counts
-    with open(journal, "a", encoding="utf-8") as log:
-        while True:
-            try:
-                job = connection.recv()
-            except (EOFError, OSError):
-                return
-            record = evaluate(job)
-            write(log, record)
-            try:
-                connection.send(record)
-            except OSError:
-                return
+    log: Journal | None = None
+    while True:
+        try:
+            job = connection.recv()
+        except (EOFError, OSError):
+            return
+        try:
+            log = log or Journal(Path(journal))
+            record = finish(job)
+            log.write(record)
+        except AnatomyError as error:
+            record = {"key": job.key, "state": "failed", "class": UNWRITABLE, "traceback": error.diagnostics[0].message}
+        try:
+            connection.send(record)
+        except OSError:
+            return
 
 
 @dataclass
@@ -116,6 +125,9 @@ class Processes:
         self.workers.append(worker)
         return worker
 
+    def withdraw(self) -> None:
+        """What was sent is begun at once."""
+
     def receive(self, patience: float) -> list[tuple[Job, Record]]:
         busy = [w for w in self.workers if w.job is not None]
         ready = wait([w.connection for w in busy] + [w.process.sentinel for w in busy], patience)
@@ -132,6 +144,8 @@ class Processes:
                             worker.ready, worker.started = True, time.monotonic()
                             continue
                 worker.job = None
+                if record is not None and record.get("class") == UNWRITABLE:
+                    raise fail("E812", record["traceback"], help="make room, then `anatomy sweep resume` goes on; everything that was finished is kept")
                 if record is None:
                     worker.process.join(5)
                     self._bury(worker)

@@ -7,7 +7,6 @@ no code and no object travels. A file that nobody has touched for `LEASE` second
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import threading
@@ -15,10 +14,12 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from secrets import token_hex
 
-from anatomy.sweep.evaluate import Record, evaluate
+from anatomy.sweep.evaluate import Record
 from anatomy.sweep.job import Job
-from anatomy.sweep.transports.base import lost, write
+from anatomy.sweep.transports.base import lost
+from anatomy.sweep.transports.records import Journal, UnsoundError, finish, lines, read, sound
 
 OFFERED, TAKEN, INBOX, CLOSED = "offered", "taken", "inbox", "closed"
 LEASE = 60.0
@@ -31,7 +32,8 @@ DEPTH = 64
 class Pull:
     """The coordinator's side: offers, collects, and takes back what was lost."""
 
-    def __init__(self, folder: Path, lease: float = LEASE):
+    def __init__(self, folder: Path, lease: float = LEASE, *, known: Mapping[Path, int] | None = None):
+        """`known`: how far each journal of the inbox has been read already."""
         self.folder, self.lease = folder, lease
         for name in (OFFERED, TAKEN, INBOX):
             (folder / name).mkdir(parents=True, exist_ok=True)
@@ -39,7 +41,10 @@ class Pull:
             stale.unlink(missing_ok=True)
         (folder / CLOSED).unlink(missing_ok=True)
         self.jobs: dict[str, Job] = {}
-        self.read: dict[Path, int] = {path: path.stat().st_size for path in (folder / INBOX).glob("*.jsonl")}
+        self.ends: dict[Path, int] = dict(known or {})
+        self.early: dict[str, Record] = {}
+        self.gone: dict[str, float] = {}
+        self.skipped = 0
         self.seen: dict[str, tuple[float, float]] = {}
 
     def free(self) -> int:
@@ -48,9 +53,22 @@ class Pull:
     def running(self) -> int:
         return len(self.jobs)
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return (f"{self.skipped} damaged lines of the inbox were skipped; their jobs were done again",) if self.skipped else ()
+
     def send(self, job: Job) -> None:
         self.jobs[job.key] = job
+        if job.key in self.early:
+            return
         (self.folder / OFFERED / job.key).touch()
+
+    def withdraw(self) -> None:
+        """Whoever removes an offer has it; what a worker was faster to take runs to its end."""
+        for key in list(self.jobs):
+            with suppress(FileNotFoundError):
+                (self.folder / OFFERED / key).unlink()
+                del self.jobs[key]
 
     def receive(self, patience: float) -> list[tuple[Job, Record]]:
         end = time.monotonic() + patience
@@ -61,20 +79,29 @@ class Pull:
             time.sleep(min(0.05, patience))
 
     def _collect(self) -> list[tuple[Job, Record]]:
+        """What has come in; a result of a job that has not been offered yet waits for it: a worker may outlive its coordinator."""
         found = []
+        stages = {key: job.stage for key, job in self.jobs.items()}
         for path in sorted((self.folder / INBOX).glob("*.jsonl")):
-            start = self.read.get(path, 0)
-            with path.open("rb") as handle:
-                handle.seek(start)
-                text = handle.read()
-            whole = text.rfind(b"\n") + 1
-            self.read[path] = start + whole
-            for line in text[:whole].split(b"\n"):
-                record = sound(line)
-                job = self.jobs.pop(record["key"], None) if record else None
-                if record is not None and job is not None:
-                    (self.folder / OFFERED / job.key).unlink(missing_ok=True)
-                    found.append((job, record))
+            for line, end in lines(path, self.ends.get(path, 0)):
+                self.ends[path] = end
+                try:
+                    record = read(line, stages)
+                except UnsoundError:
+                    self.skipped += 1
+                    continue
+                if record["key"] in self.jobs or record["state"] == "done":
+                    self.early[record["key"]] = record
+        for key in [key for key in self.early if key in self.jobs]:
+            job, record = self.jobs.pop(key), self.early.pop(key)
+            try:
+                sound(record, job.stage)
+            except UnsoundError:
+                self.skipped += 1
+                self.send(job)
+                continue
+            (self.folder / OFFERED / key).unlink(missing_ok=True)
+            found.append((job, record))
         return found
 
     def _expired(self) -> list[tuple[Job, Record]]:
@@ -92,23 +119,19 @@ class Pull:
                     job = self.jobs.pop(key, None)
                     if job is not None:
                         found.append((job, lost(job, f"worker {path.name.partition('@')[2]} has not been heard of for {self.lease:g} seconds")))
-        return found
+        return [*found, *self._vanished(now)]
+
+    def _vanished(self, now: float) -> list[tuple[Job, Record]]:
+        """Jobs that are neither offered nor taken for a lease: whoever did them left no record that can be read."""
+        there = {path.name.partition("@")[0] for place in (OFFERED, TAKEN) for path in (self.folder / place).iterdir()}
+        self.gone = {key: self.gone.get(key, now) for key in self.jobs if key not in there}
+        late = [key for key, since in self.gone.items() if now - since > self.lease]
+        return [(job, lost(job, "its worker left no record")) for job in map(self.jobs.pop, late)]
 
     def close(self, kill: bool = False) -> None:
         for key in self.jobs:
             (self.folder / OFFERED / key).unlink(missing_ok=True)
         (self.folder / CLOSED).touch()
-
-
-def sound(line: bytes) -> Record | None:
-    """A record, or None for a line that is torn or strange: its job is lost, and done again."""
-    try:
-        record = json.loads(line)
-        assert isinstance(record["key"], str)
-        assert (record["state"] == "done" and isinstance(record["result"], dict)) or (record["state"] == "failed" and isinstance(record["class"], str))
-    except (ValueError, KeyError, TypeError, AssertionError):
-        return None
-    return record
 
 
 def work(
@@ -118,11 +141,12 @@ def work(
 
     `jobs` makes the plan's jobs by key, when the first is needed and again when a key is unknown.
     """
-    name = name or f"{socket.gethostname()}-{os.getpid()}"
+    name = name or f"{socket.gethostname()}-{os.getpid()}-{token_hex(2)}"  # machines made of one image may share a name
     known: Mapping[str, Job] = {}
     count, heard = 0, time.monotonic()
     (folder / INBOX).mkdir(parents=True, exist_ok=True)
-    with (folder / INBOX / f"{name}.jsonl").open("a", encoding="utf-8") as inbox:
+    inbox = Journal(folder / INBOX / f"{name}.jsonl")
+    try:
         while True:
             taken = _take(folder, name)
             if taken is None:
@@ -131,18 +155,23 @@ def work(
                 time.sleep(0.1)
                 continue
             key = taken.name.partition("@")[0]
-            if key not in known:
-                known = jobs()
-            job = known.get(key)
-            if job is None:
-                told(f"job {key} is not in this plan: the coordinator runs another version")
-                taken.unlink(missing_ok=True)
-                return count
-            with _Beating(taken):
-                record = evaluate(job)
-            write(inbox, record)
+            try:
+                with _Beating(taken):
+                    if key not in known:
+                        known = jobs()
+                    job = known.get(key)
+                    if job is None:
+                        told(f"job {key} is not in this plan: the coordinator runs another version, or the space or a text differ on this machine")
+                        _return(taken, folder)
+                        return count
+                    inbox.write(finish(job))
+            except BaseException:  # Ctrl-C, a full disk, a space that cannot be read here: another worker shall have it at once
+                _return(taken, folder)
+                raise
             taken.unlink(missing_ok=True)
             count, heard = count + 1, time.monotonic()
+    finally:
+        inbox.close()
 
 
 def _take(folder: Path, name: str) -> Path | None:
@@ -154,6 +183,11 @@ def _take(folder: Path, name: str) -> Path | None:
                 os.utime(goal)
                 return goal
     return None
+
+
+def _return(taken: Path, folder: Path) -> None:
+    with suppress(OSError):
+        taken.rename(folder / OFFERED / taken.name.partition("@")[0])
 
 
 class _Beating:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from anatomy.errors import fail
 from anatomy.sweep.evaluate import Record
 from anatomy.sweep.job import Job
-from anatomy.sweep.transports.base import lost, write
+from anatomy.sweep.transports.base import lost
+from anatomy.sweep.transports.records import Journal
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -27,9 +28,9 @@ CHUNK = 16
 
 def evaluate_all(jobs: list[Job]) -> list[Record]:
     """What an actor does with a message."""
-    from anatomy.sweep.evaluate import evaluate
+    from anatomy.sweep.transports.records import finish
 
-    return [evaluate(job) for job in jobs]
+    return [finish(job) for job in jobs]
 
 
 class Ray:
@@ -47,11 +48,13 @@ class Ray:
                 raise fail("E805", f"no Ray cluster answers at `{address}`: {error}", help="`ray start --head` begins one") from None
         work = self.ray.remote(num_cpus=1, max_restarts=0, max_concurrency=1)(_Worker)
         self.actor = work
-        self.journal = journal.open("a", encoding="utf-8")
+        self.journal = Journal(journal)
         self.queue: deque[Job] = deque()
         self.idle: list[Any] = []
         self.busy: dict[Any, tuple[Any, list[Job]]] = {}
         self.born = 0
+        self.apart: set[str] = set()
+        """Jobs that an actor died over, with others: they travel alone from now on."""
 
     def free(self) -> int:
         return max(0, self.count * CHUNK - self.running())
@@ -61,6 +64,9 @@ class Ray:
 
     def send(self, job: Job) -> None:
         self.queue.append(job)
+
+    def withdraw(self) -> None:
+        self.queue.clear()
 
     def receive(self, patience: float) -> list[tuple[Job, Record]]:
         self._hand_out()
@@ -73,15 +79,18 @@ class Ray:
             try:
                 records = self.ray.get(reference)
             except self.ray.exceptions.RayError as error:
-                words = f"the Ray actor died: {str(error).splitlines()[0]}"
-                found += [(job, lost(job, words)) for job in jobs]
+                if len(jobs) > 1:  # one of them did it; apart, the others are not lost with it
+                    self.apart |= {job.key for job in jobs}
+                    self.queue.extendleft(reversed(jobs))
+                else:
+                    found.append((jobs[0], lost(jobs[0], f"the Ray actor died: {str(error).partition(chr(10))[0]}")))
                 with suppress(Exception):
                     self.ray.kill(actor)
                 self.born -= 1
                 continue
             self.idle.append(actor)
             for job, record in zip(jobs, records, strict=True):
-                write(self.journal, record)
+                self.journal.write(record)
                 found.append((job, record))
         self._hand_out()
         return found
@@ -92,10 +101,13 @@ class Ray:
                 self.idle.append(self.actor.remote())
                 self.born += 1
             jobs = [self.queue.popleft()]
-            while jobs[0].stage == "check" and self.queue and self.queue[0].stage == "check" and len(jobs) < CHUNK:
+            while self._short(jobs[0]) and self.queue and self._short(self.queue[0]) and len(jobs) < CHUNK:
                 jobs.append(self.queue.popleft())
             actor = self.idle.pop()
             self.busy[actor.evaluate.remote(jobs)] = (actor, jobs)
+
+    def _short(self, job: Job) -> bool:
+        return job.stage == "check" and job.key not in self.apart
 
     def close(self, kill: bool = False) -> None:
         for actor in [*self.idle, *(actor for actor, _ in self.busy.values())]:
