@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 ORACLES := .venv/.oracles
 
-.PHONY: demo test test-slow oracles oracle-packages check golden bench bench-regularity bench-generator map clean fuzz-regularity
+.PHONY: demo test test-slow oracles oracle-packages check golden bench bench-regularity bench-generator bench-sweep map clean fuzz-regularity
 
 demo: $(READY)
 	@$(BIN)/python examples/demo.py
@@ -40,7 +40,7 @@ map: $(READY)
 
 # Everything that is timed, 20 minutes or so; other packages take part where they could be downloaded.
 bench: $(READY) oracle-packages
-	@for script in $(filter-out benchmarks/bench_regularity.py benchmarks/bench_generator.py,$(wildcard benchmarks/bench_*.py)); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for script in $(filter-out benchmarks/bench_regularity.py benchmarks/bench_generator.py benchmarks/bench_sweep.py,$(wildcard benchmarks/bench_*.py)); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 # The Lipschitz check against its goals and against others: ten minutes or so. auto_LiRPA gets an environment of its own.
 bench-regularity: $(READY)
@@ -65,6 +65,13 @@ bench-generator: $(READY)
 	  || .venv-neps/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r benchmarks/peers_generator/requirements-neps.txt 2> /dev/null \
 	  || echo "NePS 0.17.0 could not be installed: its columns stay empty"
 	@$(BIN)/python benchmarks/bench_generator.py $(BENCH)
+
+# What a sweep costs beside its training, against other executors, and questions to a store of 10,000 jobs: some minutes.
+bench-sweep: $(READY)
+	@$(BIN)/python -c 'import joblib, ray, duckdb, optuna' 2> /dev/null \
+	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt joblib '.[ray,export]' 2> /dev/null \
+	  || echo "joblib, Ray, DuckDB or Optuna could not be installed: their rows stay empty"
+	@$(BIN)/python benchmarks/bench_sweep.py $(BENCH)
 
 # The Lipschitz check against 10,000 random questions, about an hour; what was stopped goes on where it was.
 fuzz-regularity: $(READY)
