@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "README.md").read_text("utf-8")
-PAGES = (ROOT / "anatomy" / "regularity" / "README.md",)
+PAGES = tuple(ROOT / "anatomy" / room / "README.md" for room in ("regularity", "sweep"))
 
 
 def blocks(language: str, text: str = TEXT) -> list[str]:
