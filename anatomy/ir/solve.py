@@ -80,14 +80,26 @@ def solve(diagram: Diagram, given: Mapping[str, int], run_time: bool = True) -> 
             raise _missing(diagram, missing[0], inputs)
 
 
+def concerning(diagram: Diagram, given: Mapping[str, int]) -> dict[str, int]:
+    """Those sizes that name an axis of the diagram: one of its own, or by the end of its name one of a part or call inside (`w` or `mask.w`).
+
+    >>> from anatomy import load
+    >>> concerning(load("zoo:sliding_window"), {"h": 4, "w": 8, "r": 2})
+    {'h': 4, 'w': 8}
+    """
+    known = {v for _, size in diagram.defaults for v in size.variables()} | diagram.sizes.keys()
+    return {axis: n for axis, n in given.items() if axis in known or any(a.endswith(f".{axis}") for a in diagram.sizes)}
+
+
 def _fallback(
     diagram: Diagram, missing: list[str], loose: dict[str, int],
     constraints: list[tuple[Poly, str, Span | None]], values: dict[str, int],
 ) -> bool:  # fmt: skip
-    """One more equation from `--size a=` for inner axes, or from `axis m = n`."""
+    """One more equation from `--size a=` for inner axes, or from `axis m = n`; of several, the longest name counts: `mask.w` before `w`."""
     for variable in missing:
-        tail = variable.rpartition(".")[2]
-        if tail in loose:
+        parts = variable.split(".")
+        tail = next((t for k in range(1, len(parts)) if (t := ".".join(parts[k:])) in loose), None)
+        if tail is not None:
             constraints.append((Poly.var(variable) - loose[tail], f"`{variable} = {loose[tail]}`", None))
             _propagate(constraints, values)
             return True

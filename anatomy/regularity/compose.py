@@ -11,7 +11,7 @@ import numpy as np
 from anatomy.errors import AnatomyError
 from anatomy.ir.bound import INF, Bound, Slopes, Triple, Unproved, add, mul, root
 from anatomy.ir.graph import Diagram, Node
-from anatomy.ir.solve import solve
+from anatomy.ir.solve import concerning, solve
 from anatomy.regularity.affine import Form
 from anatomy.regularity.tensor import Ball, TooLarge
 from anatomy.regularity.threads import alone
@@ -51,10 +51,8 @@ def sizes_of(diagram: Diagram, given: Mapping[str, int]) -> dict[str, int]:
 
     What is given for axes that the diagram lacks is left aside, so that one mapping serves many variants.
     """
-    tails = {a.rpartition(".")[2] for a in diagram.sizes}
-    known = {v for _, default in diagram.defaults for v in default.variables()} | {*diagram.sizes, *tails}
     try:
-        solution = solve(diagram, {a: int(v) for a, v in given.items() if a in known}, run_time=False)
+        solution = solve(diagram, {a: int(v) for a, v in concerning(diagram, given).items()}, run_time=False)
     except AnatomyError as error:
         raise Stuck("sizes", error.diagnostics[0].message) from None
     return {a: solution.size(p).evaluate({}) for a, p in diagram.sizes.items()}

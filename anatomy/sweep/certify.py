@@ -7,7 +7,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, cast
 
 from anatomy.ir.graph import Diagram
-from anatomy.sweep.check import bound_sizes
+from anatomy.sweep.sizes import bound_sizes
 
 if TYPE_CHECKING:
     from anatomy.regularity import Norm

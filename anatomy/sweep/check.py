@@ -7,6 +7,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from anatomy.ir.graph import REAL, Diagram
+from anatomy.sweep.sizes import bound_sizes
 
 if TYPE_CHECKING:
     import torch
@@ -28,12 +29,6 @@ def header(diagram: Diagram) -> str | None:
     if given.layout != taken.layout:
         return f"a mixer gives what it takes: [{', '.join(taken.layout)}], not [{', '.join(given.layout)}]"
     return None
-
-
-def bound_sizes(diagram: Diagram, tokens: int, features: int, sizes: Mapping[str, int]) -> dict[str, int]:
-    """Sizes by the mixer's own axis names."""
-    n, d = diagram.inputs[0].layout
-    return {**sizes, n: tokens, d: features}
 
 
 def lift_name(diagram: Diagram) -> str:

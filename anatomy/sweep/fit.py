@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from anatomy.sweep.backbone import model
 from anatomy.sweep.check import lift_name
 from anatomy.sweep.mixer import Mixer
+from anatomy.sweep.sizes import model_sizes
 
 if TYPE_CHECKING:
     import torch
@@ -110,7 +111,8 @@ class Members:
         whole = model(mixer, task, task.readout)
         count = task.rates
         self.rates = [task.rate * 10 ** ((k - (count - 1) // 2) / 2) for k in range(count)]
-        sizes = {**mixer.sizes, "n": task.length, "d": task.width, "v": task.vocabulary}
+        inner = model_sizes(whole, mixer.diagram, task.length, task.width, mixer.sizes)
+        sizes = {**inner, "n": task.length, "d": task.width, "v": task.vocabulary}
         lift = lift_name(whole)
         self.net: nn.Module = build(whole, sizes, (lift,), [seed] * count, ensemble=count, shared=("t",))
         self.learnt = [p for p in self.net.parameters() if p.requires_grad]

@@ -7,7 +7,8 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from anatomy.ir.graph import Diagram
-from anatomy.sweep.check import bound_sizes, lift_name
+from anatomy.sweep.check import lift_name
+from anatomy.sweep.sizes import bound_sizes
 
 if TYPE_CHECKING:
     import torch

@@ -15,8 +15,8 @@ from typing import Literal
 from anatomy.ir.graph import Diagram
 
 Stage = Literal["check", "initialisation", "regularity", "train"]
-RUN = ("ir", "ops", "compiler", "sweep/evaluate.py", "sweep/check.py")
-FIT = ("sweep/mixer.py", "sweep/backbone.py", "sweep/fit.py", "sweep/streamed.py", "sweep/text.py", "language/filling.py", "../zoo/spaces/backbone.anat")
+RUN = ("ir", "ops", "compiler", "sweep/evaluate.py", "sweep/check.py", "sweep/sizes.py")
+FIT = ("sweep/mixer.py", "sweep/backbone.py", "sweep/fit.py", "sweep/streamed.py", "sweep/text.py", "language", "../zoo/spaces/backbone.anat")
 WATCHED: dict[Stage, tuple[str, ...]] = {
     "check": RUN, "initialisation": (*RUN, "sweep/initialisation.py"), "train": (*RUN, *FIT), "regularity": (*RUN, "regularity", "api.py", "sweep/certify.py")
 }  # fmt: skip

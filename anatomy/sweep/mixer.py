@@ -8,7 +8,8 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from anatomy.ir.graph import Diagram
-from anatomy.sweep.check import bound_sizes, lift_name
+from anatomy.sweep.check import lift_name
+from anatomy.sweep.sizes import bound_sizes
 
 if TYPE_CHECKING:
     from torch import nn

@@ -11,6 +11,7 @@ from typing import Any
 from anatomy.errors import fail
 from anatomy.ir.canonical import digest
 from anatomy.ir.graph import Diagram
+from anatomy.ir.solve import concerning
 from anatomy.language.program import Program
 from anatomy.spaces import Alias, Class, Permutation, Space
 from anatomy.spaces.facts import meets
@@ -178,7 +179,7 @@ def make(config: Config, space: Space, progress: Callable[[int, int], None] | No
             works.variant("member", name, item.index, choices, item.aliases, every_seed, member.diagram, strata[k], same.get(k, ""))
         )  # fmt: skip
     for axis in config.sizes:
-        if members and not any(axis in v.diagram.sizes for v in variants):
+        if members and not any(concerning(v.diagram, {axis: 1}) for v in variants):
             raise fail("E805", f"a size is given for `{axis}`, which is an axis of no member")
     return Plan(config, tuple(variants), space.derivations, space.count, canonical, evaluator_version(), len(found) - len(met), ladders)
 
@@ -229,7 +230,7 @@ class _Works:
     ) -> Variant:  # fmt: skip
         config, plain, code = self.config, bare(diagram), digest(diagram)
         variant = variant_hash(plain, code)
-        sizes = {axis: size for axis, size in config.sizes.items() if axis in diagram.sizes}  # a control has no heads
+        sizes = concerning(diagram, config.sizes)  # a control has no heads
         work = [
             job(stage, variant, plain, sizes, evaluator_version(stage), seed=config.seed, options=self.rows)
             for stage in ("check", "initialisation")

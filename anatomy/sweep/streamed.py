@@ -27,7 +27,7 @@ class Streamed(ABC):
 
     Where a row shows an answer after it was asked (`revealing`), mixers that read later tokens would copy it and are rejected;
     with `last` only the last position is asked, and they may take part. `depth`, `width`, `place`, `norm`, `convolution` and `feedforward` are the factors of
-    the backbone (zoo/backbones/tokens.anat). `rates` learning rates, a factor of sqrt(10) apart around `rate`, are trained
+    the backbone (zoo/spaces/backbone.anat). `rates` learning rates, a factor of sqrt(10) apart around `rate`, are trained
     side by side; one is chosen on the stream `choose`, and the stream `report` gives the numbers. `beta` and `decay` are those of
     AdamW; a share `warm` of the steps warms the rate up, and it ends at `floor` times itself.
     """

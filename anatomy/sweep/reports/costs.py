@@ -11,9 +11,9 @@ from anatomy.errors import AnatomyError
 from anatomy.ir.analysis import flops
 from anatomy.ir.graph import Diagram
 from anatomy.ir.solve import solve
-from anatomy.sweep.check import bound_sizes
 from anatomy.sweep.reports.diagrams import Diagrams
 from anatomy.sweep.results import Results
+from anatomy.sweep.sizes import bound_sizes
 from anatomy.sweep.task import load_task
 
 NAME = "costs.json"
