@@ -39,10 +39,12 @@ class Together(Members):
         from anatomy.compiler import build
         from anatomy.sweep.backbone import model
         from anatomy.sweep.check import lift_name
+        from anatomy.sweep.sizes import model_sizes
 
         alone = Members(task, mixer, seeds[0])
         whole = model(mixer, task, task.readout)
-        sizes = {**mixer.sizes, "n": task.length, "d": task.width, "v": task.vocabulary}
+        inner = model_sizes(whole, mixer.diagram, task.length, task.width, mixer.sizes)
+        sizes = {**inner, "n": task.length, "d": task.width, "v": task.vocabulary}
         self.each, count = task.rates, task.rates * len(seeds)
         self.rates = alone.rates * len(seeds)
         self.net = build(whole, sizes, (lift_name(whole),), [s for s in seeds for _ in range(task.rates)], ensemble=count)
