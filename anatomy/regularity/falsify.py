@@ -30,6 +30,8 @@ FARTHEST = 1e9
 """No radius at which growth is looked for begins farther out."""
 FACTOR = 30.0
 """A quotient that grows by this much whenever the distance shrinks a hundredfold counts as unbounded."""
+ROUNDING, TREMBLES, FAR_ABOVE = 1e-10, 4, 100.0
+"""A change of a value counts where it is more than this share of the value, and this far above what the last bits of the input do to it."""
 
 
 def on_domain(
@@ -48,14 +50,15 @@ def on_domain(
         for point, name in zip(begun.points, begun.names, strict=True):
             u = torch.randn(first, generator=generator, dtype=torch.float64)
             u = u / torch.linalg.vector_norm(u)
-            quotients = []
+            ends, changes = [], []
             for step in STEPS:
                 a, b = point.clone(), point.clone()
                 a[:first], b[:first] = step * reach * u, -step * reach * u
-                change = flat(a) - flat(b)
-                quotients.append(float(torch.linalg.vector_norm(change)) / (2 * step * reach))
+                ends.append((a, b))
+                changes.append(float(torch.linalg.vector_norm(flat(a) - flat(b))))
+            quotients = [change / (2 * step * reach) for change, step in zip(changes, STEPS, strict=True)]
             if all(math.isfinite(q) for q in quotients) and quotients[0] > 0:
-                if all(late >= FACTOR * early for early, late in pairwise(quotients)):
+                if all(late >= FACTOR * early for early, late in pairwise(quotients)) and changes[-1] > _noise(flat, *ends[-1]):
                     return {"evidence": "numerical", "family": f"the first token at +-t u, the others as in `{name}`",
                             "t": [s * reach for s in STEPS], "u": u.tolist(), "secants": quotients}  # fmt: skip
     with torch.no_grad():
@@ -98,8 +101,11 @@ def _pole(flat: Flat, points: Starts, reach: float, generator: torch.Generator) 
         for scale in (100.0, 10.0, 1.0):
             a, b = at + scale * distance * u, at - scale * distance * u
             secants.append(float(torch.linalg.vector_norm(flat(a) - flat(b)) / torch.linalg.vector_norm(a - b)))
-    if not all(map(math.isfinite, secants)) or secants[-1] < 1e-2 * late[-1]:
-        return None
+        if not all(map(math.isfinite, secants)) or secants[-1] < 1e-2 * late[-1]:
+            return None
+        a, b = at + distance * u, at - distance * u
+        if float(torch.linalg.vector_norm(flat(a) - flat(b))) <= _noise(flat, a, b):
+            return None
     return {"evidence": "numerical", "family": f"from `{names[k]}` ever closer to a pole of the derivative",
             "t": [100 * distance, 10 * distance, distance], "secants": secants, "input": at.tolist(), "u": u.tolist()}  # fmt: skip
 
@@ -134,12 +140,27 @@ def _jump(flat: Flat, points: torch.Tensor, names: Sequence[str], generator: tor
                     high, right = middle, value
                 else:
                     low, left = middle, value
-            if changes[0] > 1e-6 and changes[-1] > 0.9 * changes[0]:
+            ends = (a + low * (b - a), a + high * (b - a))
+            if changes[0] > 1e-6 and changes[-1] > 0.9 * changes[0] and changes[-1] > max(ROUNDING * float(torch.linalg.vector_norm(flat(e))) for e in ends):
                 distances = [length / PARTS * 2.0**-step for step in HALVINGS]
                 return {"evidence": "numerical", "family": f"the segment from `{names[i]}` to `{names[j]}`, halved towards a jump",
                         "t": distances, "secants": [c / d for c, d in zip(changes, distances, strict=True)],
-                        "between": [(a + low * (b - a)).tolist(), (a + high * (b - a)).tolist()]}  # fmt: skip
+                        "between": [e.tolist() for e in ends]}  # fmt: skip
     return None
+
+
+def _noise(flat: Flat, *points: torch.Tensor) -> float:
+    """The change of the value that rounding alone may make at these inputs: quotients of such changes grow as the distance shrinks, whatever the function."""
+    generator = torch.Generator().manual_seed(0)
+    unit = torch.finfo(torch.float64).eps
+    most = 0.0
+    for x in points:
+        value = flat(x)
+        most = max(most, ROUNDING * float(torch.linalg.vector_norm(value)))
+        for _ in range(TREMBLES):
+            signs = torch.randint(0, 2, x.shape, generator=generator).to(x.dtype) * 2 - 1
+            most = max(most, FAR_ABOVE * float(torch.linalg.vector_norm(flat(x * (1 + unit * signs)) - value)))
+    return most if math.isfinite(most) else math.inf
 
 
 def everywhere(

@@ -20,7 +20,16 @@ CASES = {
     "a root of a square": (lambda x: (x * x + 1e-10).sum(0).sqrt(), False),
     "smooth": (lambda x: torch.tanh(3 * x) @ x.T, False),
     "flat": (lambda x: 0 * x, False),
+    "flat by cancellation": (lambda x: torch.exp(x) * torch.exp(-x), False),
+    "flat, a mean of equal values": (lambda x: (weight(x) @ torch.full((4, 2), 0.3, dtype=torch.float64)) / weight(x).sum(-1, keepdim=True), False),
+    "flat, far from zero": (lambda x: (x + 1e8) - x, False),
+    "a pole beside a great constant": (lambda x: 1e3 + torch.softmax(direction(x).T @ direction(x), -1) @ x.T, True),
 }
+
+
+def weight(x: torch.Tensor) -> torch.Tensor:
+    return torch.exp(x @ x.T)
+
 
 
 @pytest.mark.parametrize("name", CASES)
