@@ -31,11 +31,12 @@ from anatomy.language.program import Program
 from anatomy.spaces import Space
 from anatomy.sweep import api
 from anatomy.sweep import config as settings
+from anatomy.sweep.cache import Cache
 from anatomy.sweep.config import Config
 from anatomy.sweep.engine import Engine
 from anatomy.sweep.evaluate import evaluate
 from anatomy.sweep.planning import Plan, make
-from anatomy.sweep.store import Cache, Store
+from anatomy.sweep.store import Store
 from anatomy.sweep.transports.local import Inline, Processes
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from anatomy.errors import fail
 from anatomy.spaces import Space
 from anatomy.sweep import config as settings
+from anatomy.sweep.cache import Cache
 from anatomy.sweep.config import Config, Merge
 from anatomy.sweep.engine import Engine, draining
 from anatomy.sweep.lock import locked
@@ -22,14 +23,14 @@ from anatomy.sweep.request import configure
 from anatomy.sweep.results import results
 from anatomy.sweep.status import Status
 from anatomy.sweep.status import read as standing
-from anatomy.sweep.store import NAME, Cache, Store
+from anatomy.sweep.store import NAME, Store
 from anatomy.sweep.table import export as write_table
 from anatomy.sweep.transports import pull
 from anatomy.sweep.transports.base import Transport as Carrier
 from anatomy.sweep.transports.local import Inline, Processes
 
 if TYPE_CHECKING:
-    from anatomy.sweep.explaining import Explanation, JobExplanation
+    from anatomy.sweep.explanation import Explanation, JobExplanation
     from anatomy.sweep.exports.query import Answer
     from anatomy.sweep.reports import Material
 

@@ -12,12 +12,13 @@ from functools import cache as once
 from typing import Any
 
 from anatomy.sweep.book import Book, Place
+from anatomy.sweep.cache import Cache
 from anatomy.sweep.evaluate import Record
 from anatomy.sweep.forecast import cost
 from anatomy.sweep.job import Job
 from anatomy.sweep.ladder import Standing, pruned
 from anatomy.sweep.planning import Plan
-from anatomy.sweep.store import Cache, Store
+from anatomy.sweep.store import Store
 from anatomy.sweep.task import load_task
 from anatomy.sweep.transports.base import Transport
 

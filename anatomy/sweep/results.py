@@ -174,12 +174,21 @@ def _task(spec: str, store: Store) -> TaskFacts:
     return TaskFacts(label(spec), spec, **told, budgets=budgets)
 
 
+def job_words(stage: str, task: str, budget: int, seed: int) -> str:
+    """A job by its stage, its task with the steps, and its seed.
+
+    >>> job_words("train", "characters:text=/home/me/notes.txt", 600, 1)
+    'train characters 600 steps seed 1'
+    """
+    return " ".join(filter(None, (stage, label(task), f"{budget} steps" if budget else "", f"seed {seed}")))
+
+
 def _entry(row: tuple[Any, ...], jobs: list[tuple[Any, ...]], same_as: str) -> Entry:
     place, name, role, rank, digest, choices, aliases, text = row
     found = {stage: json.loads(result) for stage, _, _, _, _, state, _, result, _ in jobs if stage != "train" and state == "done" and result}
     runs = tuple(_run(job) for job in jobs if job[0] == "train")
     failures = tuple(
-        Failure(" ".join(filter(None, (stage, label(task) if task else "", f"{budget} steps" if budget else "", f"seed {seed}"))), state, cause, (why or "") if state == "failed" else "")
+        Failure(job_words(stage, task, budget, seed), state, cause, (why or "") if state == "failed" else "")
         for stage, task, budget, seed, _, state, cause, _, why in jobs
         if state in ("failed", "rejected")
     )

@@ -9,14 +9,11 @@ again from the journals.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sqlite3
 import tempfile
-import threading
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -27,7 +24,8 @@ from anatomy.sweep.config import Config
 from anatomy.sweep.evaluate import Record
 from anatomy.sweep.migration import VERSION, checksum
 from anatomy.sweep.planning import Plan
-from anatomy.sweep.transports.records import Journal, UnsoundError, lines, read, result_of, sound, torn
+from anatomy.sweep.replay import Replay
+from anatomy.sweep.transports.records import UnsoundError, lines, read, result_of, torn
 
 NAME = "store.sqlite"
 SCHEMA = """
@@ -250,83 +248,6 @@ def _readable(path: Path) -> tuple[sqlite3.Connection, int]:
         raise
 
 
-@dataclass
-class Replay:
-    """What the journals held."""
-
-    taken: int = 0
-    torn: int = 0
-    """Journals that end in the middle of a line, as a kill leaves them."""
-    foreign: int = 0
-    """Records of jobs that are not in the plan."""
-    skipped: dict[str, int] = field(default_factory=dict)
-    """Lines that are no records, by what is wrong with them."""
-    ends: dict[Path, int] = field(default_factory=dict)
-    """How far each journal was read."""
-
-    def words(self, where: str) -> tuple[str, ...]:
-        found = []
-        if self.skipped:
-            reasons = "; ".join(f"{n} times {why}" if n > 1 else why for why, n in sorted(self.skipped.items()))
-            found.append(f"{_many(sum(self.skipped.values()), 'damaged line')} in {where} skipped, the jobs are done again: {reasons}")
-        if self.torn:
-            found.append(f"{_many(self.torn, 'journal')} in {where} ended in the middle of a line, as a kill leaves it; the job is done again")
-        return tuple(found)
-
-
 def _storable(words: str) -> str:
     """Lone surrogates, as names of files that are no text give them, cannot be stored."""
     return words.encode("utf-8", "backslashreplace").decode()
-
-
-def _many(count: int, word: str) -> str:
-    return f"{count} {word}{'s' if count != 1 else ''}"
-
-
-class Cache:
-    """Finished results of other sweeps, one small file for each key, written whole or not at all.
-
-    What is taken from it goes to a journal of the sweep, so that the journals hold all that the sweep's store holds.
-    """
-
-    def __init__(self, folder: Path, journal: Path | None = None):
-        self.folder, self.path_of_journal = folder, journal
-        self.journal: Journal | None = None
-        self.refused = ""
-        """Why results could not be written; the sweep itself has them."""
-
-    def path(self, key: str) -> Path:
-        return self.folder / key[:2] / f"{key}.json"
-
-    def get(self, key: str, stage: str = "") -> Record | None:
-        """A sound result of the key, or None."""
-        try:
-            record = read(self.path(key).read_bytes(), {key: stage})
-        except (OSError, UnsoundError):
-            return None
-        if record["key"] != key or record["state"] != "done":
-            return None
-        if self.path_of_journal is not None:
-            self.journal = self.journal or Journal(self.path_of_journal)
-            self.journal.write(record)
-        return record
-
-    def put(self, record: Record) -> None:
-        """Share a result; another sweep may do so at the same time, and an unsound file is replaced."""
-        if record["state"] != "done":
-            return
-        path = self.path(record["key"])
-        try:
-            with suppress(FileNotFoundError, UnsoundError):
-                if sound(read(path.read_bytes())):
-                    return
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draft = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.draft")
-            draft.write_text(json.dumps(record, sort_keys=True), "utf-8")
-            os.replace(draft, path)
-        except OSError as error:
-            self.refused = f"results could not be shared through `{self.folder}`: {error.strerror or error}"
-
-    def close(self) -> None:
-        if self.journal is not None:
-            self.journal.close()

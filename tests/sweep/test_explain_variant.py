@@ -13,7 +13,7 @@ import pytest
 from anatomy import sweep
 from anatomy.cli import main
 from anatomy.errors import AnatomyError
-from anatomy.sweep.explaining import _bounds
+from anatomy.sweep.explanation import _bounds
 
 TOY = "tests.sweep.sweep_toy"
 OLD = Path(__file__).resolve().parent / "data" / "sweep_v1"

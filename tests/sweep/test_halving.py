@@ -13,13 +13,14 @@ import pytest
 from anatomy.spaces.loading import load
 from anatomy.sweep import engine as engines
 from anatomy.sweep import planning
+from anatomy.sweep.cache import Cache
 from anatomy.sweep.engine import Engine
 from anatomy.sweep.evaluate import Record
 from anatomy.sweep.job import Job
 from anatomy.sweep.planning import Plan
 from anatomy.sweep.request import configure
 from anatomy.sweep.results import Results, results
-from anatomy.sweep.store import Cache, Store
+from anatomy.sweep.store import Store
 from anatomy.sweep.task import load_task
 
 CHECK = {"reason": "", "causal": True, "leak": "", "finite": True, "alive": True, "scale": 1.0, "parameters": 3}

@@ -17,8 +17,9 @@ import pytest
 from anatomy import sweep
 from anatomy.cli import main
 from anatomy.errors import AnatomyError
+from anatomy.sweep.cache import Cache
 from anatomy.sweep.lock import locked
-from anatomy.sweep.store import Cache, Store
+from anatomy.sweep.store import Store
 from anatomy.sweep.transports import pull, records
 from anatomy.sweep.transports.records import Journal, UnsoundError
 
