@@ -60,7 +60,7 @@ def add(name: str, parser: argparse.ArgumentParser) -> None:
     sub.add_argument("folder", metavar="DIR")
     sub.add_argument("--patience", type=float, metavar="SECONDS", help="stop after so long without a job; default: when the sweep is over")
     sub.set_defaults(run=worker)
-    sub = actions.add_parser("status", help="done, failed, pending, and the best so far")
+    sub = actions.add_parser("status", help="done, failed, pending, and the highest score so far")
     sub.add_argument("folder", metavar="DIR")
     add_json(sub)
     sub.set_defaults(run=status)
@@ -93,7 +93,7 @@ def workers(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=int, metavar="N", help="processes of one thread each; default: one for each core")
     parser.add_argument("--transport", choices=("process", "inline", "ray", "pull"), default="process", help="`pull`: whoever runs `anatomy sweep worker DIR`")
     parser.add_argument("--address", metavar="HOST:PORT", help="of a Ray cluster to join; without it one is started and stopped again")
-    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="stop a job after this long")
+    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="stop a job after this long; with `--transport process` alone")
     parser.add_argument("--max-failures", type=int, metavar="N", help="begin no more jobs after so many have failed")
     parser.add_argument("--fail-fast", dest="max_failures", action="store_const", const=1, help="the same after the first")
 

@@ -3,40 +3,33 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 from anatomy.errors import fail
 from anatomy.spaces import Space
 from anatomy.sweep import config as settings
 from anatomy.sweep.cache import Cache
-from anatomy.sweep.config import Config, Merge
-from anatomy.sweep.engine import Engine, draining
-from anatomy.sweep.lock import locked
-from anatomy.sweep.migration import keep, plainly
+from anatomy.sweep.config import Merge
+from anatomy.sweep.migration import plainly
 from anatomy.sweep.planning import Plan, make
 from anatomy.sweep.progress import progress as line
 from anatomy.sweep.request import configure
-from anatomy.sweep.results import results
+from anatomy.sweep.results import Results, results
+from anatomy.sweep.running import PULL, Transport, carry_out
 from anatomy.sweep.status import Status
 from anatomy.sweep.status import read as standing
 from anatomy.sweep.store import NAME, Store
-from anatomy.sweep.table import export as write_table
 from anatomy.sweep.transports import pull
-from anatomy.sweep.transports.base import Transport as Carrier
-from anatomy.sweep.transports.local import Inline, Processes
 
 if TYPE_CHECKING:
     from anatomy.sweep.explanation import Explanation, JobExplanation
     from anatomy.sweep.exports.query import Answer
     from anatomy.sweep.reports import Material
 
-TABLE, REPORT, WORDS, LOG, PULL = "table.csv", "report.html", "report.md", "log", "pull"
-Transport = Literal["process", "inline", "ray", "pull"]
-TRANSPORTS = get_args(Transport)
+REPORT, WORDS = "report.html", "report.md"
 CACHE = ".anatomy-cache"
 """The folder beside a sweep's folder through which overlapping sweeps share results."""
 
@@ -103,7 +96,8 @@ def run(
             "E802", f"`{folder}` holds another sweep",
             help="choose another folder, or take that one up with `anatomy sweep resume`; what both need is shared",
         )  # fmt: skip
-    return _run(config, found, folder, jobs, transport, timeout, progress, retry, address, max_failures)
+    carry_out(config, found, folder, jobs, transport, timeout, progress, retry, address, max_failures, lambda r: _write(r, folder))
+    return status(folder)
 
 
 def resume(
@@ -113,84 +107,12 @@ def resume(
     """Take up the sweep in a folder where it was left, however it ended. Raises E802, E803, E804."""
     folder = Path(out_dir)
     config = settings.read(folder)
-    return _run(config, config.load(), folder, jobs, transport, timeout, progress, retry, address, max_failures)
+    carry_out(config, config.load(), folder, jobs, transport, timeout, progress, retry, address, max_failures, lambda r: _write(r, folder))
+    return status(folder)
 
 
 def _cache(folder: Path, cache: Path | str | None) -> Path:
     return Path(cache) if cache is not None else folder.resolve().parent / CACHE
-
-
-def _run(
-    config: Config, space: Space, folder: Path, jobs: int | None, transport: str, timeout: float | None,
-    progress: bool | None, retry: bool, address: str | None, max_failures: int | None,
-) -> Status:  # fmt: skip
-    from anatomy.language.unparse import unparse
-
-    if transport not in TRANSPORTS:
-        raise fail("E805", f"there is no transport `{transport}`", help=f"there are {', '.join(f'`{t}`' for t in TRANSPORTS)}")
-    if max_failures is not None and max_failures < 1:
-        raise fail("E805", f"{max_failures} failures cannot end a sweep; the least is 1")
-    if timeout is not None and not timeout > 0:
-        raise fail("E805", f"a timeout of {timeout:g} seconds leaves no time for any job")
-    log, inbox = folder / LOG, folder / PULL / pull.INBOX
-    with plainly(folder):
-        log.mkdir(exist_ok=True)
-        with locked(folder), line(progress) as shown:
-            made = make(config, space, shown.scanning)
-            stages = {j.key: j.stage for j in made.jobs}
-            if not (folder / settings.NAME).exists():
-                settings.write(config, folder)
-            with Store(folder) as store:
-                store.same(config)
-                keep(folder / settings.NAME, config.version)
-                settings.write(config, folder)
-                damaged = store.cleanse(stages)
-                own, pulled = store.replay(log, stages), store.replay(inbox, stages)
-                warnings = [*store.warnings, *own.words("`log`"), *pulled.words("the inbox")]
-                warnings += [f"{damaged} results in the store were damaged, and were taken from the journals or made again"] if damaged else []
-                if retry:
-                    store.forget_failures()
-                store.install(made, (unparse(v.diagram) for v in made.variants))
-                first = 1 + max((int(p.stem) for p in log.glob("*.jsonl") if p.stem.isdecimal()), default=-1)
-
-                def journal(k: int) -> Path:
-                    return log / f"{first + k:05d}.jsonl"
-
-                count = max(1, jobs if jobs is not None else os.cpu_count() or 1)
-                cache = Cache(Path(config.cache), log / "cache.jsonl")
-                carrier = _carrier(transport, folder, count, journal, timeout, address, pulled.ends)
-                engine = Engine(made, store, cache, carrier, shown.working, max_failures)
-                finished = False
-                try:
-                    with draining(engine):
-                        engine.run()
-                    finished = True
-                finally:
-                    carrier.close(kill=not finished)
-                    cache.close()
-                warnings += [*getattr(carrier, "warnings", ()), *filter(None, [cache.refused])]
-                store.note("warnings", json.dumps(warnings))
-                store.note("stopped", engine.stopped)
-                store.db.commit()
-                write_table(results(store, config), folder / TABLE)
-            report(folder)
-    return status(folder)
-
-
-def _carrier(
-    transport: str, folder: Path, count: int, journal: Callable[[int], Path], timeout: float | None, address: str | None,
-    pulled: Mapping[Path, int],
-) -> Carrier:  # fmt: skip
-    match transport:
-        case "inline":
-            return Inline(journal(0))
-        case "ray":
-            from anatomy.sweep.transports.ray import Ray
-
-            return Ray(count, journal(0), address)
-        case "pull":
-            return pull.Pull(folder / PULL, known=pulled)
-    return Processes(count, journal, timeout)
 
 
 def worker(out_dir: Path | str, *, name: str = "", patience: float | None = None, told: Callable[[str], None] = print) -> int:
@@ -274,29 +196,35 @@ def report(out_dir: Path | str, path: Path | str | None = None, pictures: int | 
     A name that ends in `.md` gives the words. `pictures` of the best variants are drawn into the page; by default as many as keep it light.
     Raises E803.
     """
-    from anatomy.sweep.reports import write
-
-    folder = Path(out_dir)
-    made = _material(folder, pictures)
-    targets = (folder / WORDS, folder / REPORT) if path is None else (Path(path),)
-    for target in targets:
-        with plainly(target):
-            write(made, target)
-    return targets[-1]
+    return _write(_found(Path(out_dir)), Path(out_dir), path, pictures)
 
 
 def markdown(out_dir: Path | str) -> str:
     """What a sweep says, as Markdown; nothing is written. Raises E803."""
     from anatomy.sweep.reports import markdown as words
 
-    return words(_material(Path(out_dir), 0, plots=False))
+    return words(_material(_found(Path(out_dir)), Path(out_dir), 0, plots=False))
 
 
-def _material(folder: Path, pictures: int | None, plots: bool = True) -> Material:
+def _found(folder: Path) -> Results:
+    config = settings.read(folder)
+    with opened(folder) as store:
+        return results(store, config)
+
+
+def _material(found: Results, folder: Path, pictures: int | None, plots: bool = True) -> Material:
     from anatomy.sweep.reports import gather
     from anatomy.sweep.statistics import findings
 
-    config = settings.read(folder)
-    with opened(folder) as store:
-        found = results(store, config)
     return gather(found, findings(found), folder, pictures, plots)
+
+
+def _write(found: Results, folder: Path, path: Path | str | None = None, pictures: int | None = None) -> Path:
+    from anatomy.sweep.reports import write
+
+    made = _material(found, folder, pictures)
+    targets = (folder / WORDS, folder / REPORT) if path is None else (Path(path),)
+    for target in targets:
+        with plainly(target):
+            write(made, target)
+    return targets[-1]

@@ -41,7 +41,7 @@ class Status:
     pending: int
     failures: dict[str, int]
     best: str
-    """The member with the highest mean score on the first task with its full budget, and that score."""
+    """The member with the highest mean score on the first task with its full budget, and that score; no claim that others are worse."""
     score: float | None
     report: str
     rungs: tuple[Rung, ...] = ()
@@ -63,7 +63,7 @@ class Status:
 
     def as_text(self) -> str:
         classes = ", ".join(f"{n} {name}" for name, n in self.failures.items())
-        best = f"; best {self.best} {self.score:.3f}" if self.score is not None else ""
+        best = f"; highest mean score {self.best} {self.score:.3f}" if self.score is not None else ""
         pruned = f"{self.pruned} pruned, " if self.pruned else ""
         words = f"{self.done} jobs done, {self.failed} failed{f' ({classes})' if classes else ''}, {self.rejected} rejected, {pruned}{self.pending} pending"
         left = f"; at most {self.cpu_seconds_left:.0f} left" if self.pending and self.cpu_seconds_left is not None else ""

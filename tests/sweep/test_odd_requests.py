@@ -76,3 +76,10 @@ def test_a_text_that_is_edited_between_two_runs_of_one_session(toys: Path, tmp_p
         made = sweep.plan(f"{toys}::good", ("characters",), members=[0], budget=1, text=text, certify=False)
         keys.append({j.key for j in made.jobs if j.stage == "train"})
     assert not keys[0] & keys[1]
+
+
+@pytest.mark.parametrize("transport", ["inline", "ray", "pull"])
+def test_a_timeout_that_nothing_would_keep_is_refused(toys: Path, tmp_path: Path, transport: str) -> None:
+    with pytest.raises(AnatomyError, match="E805") as caught:
+        run(toys, tmp_path / "a", transport=transport, timeout=5.0)
+    assert transport in str(caught.value)
