@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from statistics import mean, stdev
 from typing import Any
 
+from anatomy.errors.printer import printable
 from anatomy.sweep.reports.rounding import outward
 
 
@@ -92,7 +93,7 @@ class Explanation:
                 lines += _section(f"traceback of {j.job}", j.traceback.rstrip().splitlines())
         lines += _section("members that differ in one choice (means alone; the report says what can be told apart)", [_neighbour(n, self.scores) for n in self.neighbours])
         lines += _section("to make it again", [self.command])
-        return "\n".join([*lines, "", self.text.rstrip()])
+        return _shown([*lines, "", self.text.rstrip()])
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,12 @@ class JobExplanation:
         lines += [f"CPU time {self.seconds:g} s"] if self.seconds is not None else []
         if self.line.traceback:
             lines += _section("traceback", self.line.traceback.rstrip().splitlines())
-        return "\n".join(lines)
+        return _shown(lines)
+
+
+def _shown(lines: list[str]) -> str:
+    """What a traceback or a file holds cannot write to the terminal by escapes."""
+    return "\n".join(printable(part.expandtabs()) for line in lines for part in line.split("\n"))
 
 
 def _section(title: str, lines: list[str]) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from anatomy.errors.printer import printable
 from anatomy.sweep.engine import Event, predicted
 from anatomy.sweep.task import label
 
@@ -57,7 +58,7 @@ class Line(Quiet):
         if record["state"] == "failed":
             what = f"{label(job.task)} seed {job.seed}" if job.task else job.stage
             last = (record["traceback"].strip().splitlines() or [""])[-1]
-            self.bar.console.print(f"{event.name}, {what}: {record['class']}: {last}", markup=False, highlight=False)
+            self.bar.console.print(f"{event.name}, {what}: {record['class']}: {printable(last)}", markup=False, highlight=False)
         elif job.stage == "train":
             mine = (job.budget, record["result"]["score"])
             before = self.best.get(job.task)

@@ -13,7 +13,7 @@ import pytest
 from anatomy import sweep
 from anatomy.cli import main
 from anatomy.errors import AnatomyError
-from anatomy.sweep.explanation import _bounds
+from anatomy.sweep.explanation import JobExplanation, Line, _bounds
 
 TOY = "tests.sweep.sweep_toy"
 OLD = Path(__file__).resolve().parent / "data" / "sweep_v1"
@@ -131,3 +131,9 @@ def test_a_store_of_version_1_is_explained(tmp_path: Path) -> None:
     told = sweep.explain_job(folder, found.jobs[0].key)
     assert told.hashed == {}
     assert "version 1" in told.as_text()
+
+
+def test_what_a_traceback_holds_cannot_steer_the_terminal() -> None:
+    line = Line("check seed 0", "k" * 32, "failed", "error", "Traceback\n\tValueError: \x1b[31mred\x07\u202e\n")
+    shown = JobExplanation(("a",), line, {}, False, None, None, None).as_text()
+    assert "        ValueError: \ufffd[31mred\ufffd\ufffd" in shown.splitlines()[-1]
