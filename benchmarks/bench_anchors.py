@@ -17,7 +17,7 @@ from typing import Any
 
 from report import HERE, publish
 
-RECALL, CHARACTERS = "recall:rates=1,budget=200", "characters:rates=1,rate=0.005,budget=500"
+RECALL, CHARACTERS = "recall:rates=1,budget=200", "characters:rates=1,rate=0.005,budget=600"
 CONTROLS = ("zoo:spaces/attention", "--sample", "0", "--seeds", "2", "--tasks", f"{RECALL},{CHARACTERS}")
 RECIPE = (f"{HERE / 'anchors.anat'}::multihead", "--size", "h=4", "--tasks", "nanogpt")
 NAMES = {"baseline": "softmax", "causal_average": "mean of the past", "no_mixing": "no mixing", "multihead_0": "causal_mha, h = 4"}

@@ -143,4 +143,4 @@ def test_four_kills(toys: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0])
 def test_twenty_kills(toys: Path, tmp_path: Path, seed: int) -> None:
-    disturb(tmp_path, toys, 20, 8, seed, most=3)
+    disturb(tmp_path, toys, 20, 14, seed, most=3)
