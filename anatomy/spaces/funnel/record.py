@@ -157,6 +157,9 @@ def filters(kept: np.ndarray, asked: tuple[Requirement, ...]) -> tuple[Filter, .
         known = (kept["known"] & bit) != 0
         holds = known & ((kept["facts"] & bit) != 0)
         left &= holds
+        if name == "causal":  # what is not proved fails where it was seen to leak, and is not known elsewhere
+            leaks = r.bit("leaks")
+            known = holds | ((kept["known"] & kept["facts"] & leaks) != 0)
         found.append(Filter(name, int(holds.sum()), int((known & ~holds).sum()), int((~known).sum()), int(left.sum())))
     left = np.ones(len(kept), bool)
     for k, requirement in enumerate(asked):
