@@ -44,13 +44,19 @@ def load_space(target: str) -> SpaceDefinition | UnionDefinition:
     name = name or only(program, s.AnySpace, target)
     declared = program.root.names.get(name)
     if not isinstance(declared, s.AnySpace):
+        _sound(program)
         near = suggestion(name, program.names(s.AnySpace))
         raise fail("E203", f"`{program.root.source.path}` declares no space `{name}`", help=f"did you mean `{near}`?" if near else "")
     found = program.space(name)
-    errors = [d for d in program.diagnostics() if d.severity == "error"]
-    if found is None or errors:
-        raise AnatomyError(*errors)
+    _sound(program)
+    assert found is not None
     return found
+
+
+def _sound(program: Program) -> None:
+    errors = [d for d in program.diagnostics() if d.severity == "error"]
+    if errors:
+        raise AnatomyError(*errors)
 
 
 def only(program: Program, kind: type[s.Node], target: str) -> str:
