@@ -81,7 +81,7 @@ def run(
     apart for every combination of options of the holes `strata` (default: for every growth of the cost with the length).
     `timeout` stops a job after that many seconds (processes only); after `max_failures` failed jobs no more are begun.
     Running again takes up what is unfinished; `retry` also runs failed jobs again. Results are shared through `cache`,
-    by default the folder `.anatomy-cache` beside `out_dir`. The first Ctrl-C lets running jobs finish.
+    by default the folder `.anatomy-cache` beside `out_dir`. The first Ctrl-C or SIGTERM lets running jobs finish.
     Raises AnatomyError E801 (task), E802 (the folder holds another sweep), E804 (folder in use), E805 (what to sweep), E807 (rungs).
     """
     folder = Path(out_dir)
@@ -119,7 +119,7 @@ def worker(out_dir: Path | str, *, name: str = "", patience: float | None = None
     """Do jobs of the sweep in a folder, whose coordinator runs with `transport="pull"` on this or another machine.
 
     Returns how many were done, when the coordinator says that it is over, or after `patience` seconds without any.
-    Raises AnatomyError E803.
+    Raises AnatomyError E803, E815.
     """
     folder = Path(out_dir)
     settings.read(folder)

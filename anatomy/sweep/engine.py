@@ -228,20 +228,25 @@ def verdict(found: dict[str, Any] | None, item: Job) -> str:
 
 @contextmanager
 def draining(engine: Engine) -> Iterator[None]:
-    """The first Ctrl-C lets running jobs finish and sends no more; the second stops at once."""
+    """The first Ctrl-C, or SIGTERM as batch systems send it, lets running jobs finish and sends no more; the second stops at once."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.getsignal(signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def stop(number: int, frame: object) -> None:
         if engine.draining:
-            signal.signal(signal.SIGINT, before)
+            restore()
             raise KeyboardInterrupt
         engine.draining = True
 
-    signal.signal(signal.SIGINT, stop)
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    for number in before:
+        signal.signal(number, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        restore()

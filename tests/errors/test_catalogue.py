@@ -33,6 +33,7 @@ UNTRIGGERED = {
     "E812": "a disk is full",
     "E813": "a folder cannot be written",
     "E814": "a finished sweep is asked",
+    "E815": "a worker runs another version",
     "E901": "a defect of the checker",
 }
 """Codes whose cause is a state of the machine, and not a text."""

@@ -203,11 +203,12 @@ def test_twenty_kills_at_random_points(tmp_path: Path, toys: Path, spent: Path) 
         kill_and_resume(place, toys, log, [draw.randint(1, 6), draw.randint(1, 6)])
 
 
-def test_ctrl_c_drains(tmp_path: Path, toys: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_drains(tmp_path: Path, toys: Path, number: signal.Signals) -> None:
     folder = tmp_path / "drained"
     process = start(tmp_path, toys, folder, "tests.sweep.sweep_toy:pause=0.3")
     wait_for(process, folder, 8)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert int(out.split()[1]) > 0  # it stopped before the end, in good order

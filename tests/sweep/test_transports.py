@@ -102,9 +102,20 @@ def test_a_worker_of_no_sweep_and_of_another_version(toys: Path, tmp_path: Path)
     place.mkdir(parents=True)
     (place.parent / pull.TAKEN).mkdir()
     (place / "00ff").touch()
+    with pytest.raises(AnatomyError, match="another version") as caught:
+        sweep.worker(tmp_path / "a", patience=0.1)
+    assert caught.value.diagnostics[0].code == "E815"
+    assert (place / "00ff").exists()  # given back
+
+
+def test_a_worker_without_a_coordinator_says_so(toys: Path, tmp_path: Path) -> None:
+    run(toys, tmp_path / "a")
+    place = tmp_path / "a" / "pull"
+    (place / pull.OFFERED).mkdir(parents=True)
+    (place / pull.CLOSED).touch()
     told: list[str] = []
-    assert sweep.worker(tmp_path / "a", patience=0.1, told=told.append) == 0
-    assert "another version" in told[0]
+    assert sweep.worker(tmp_path / "a", told=told.append) == 0
+    assert "coordinator has not begun" in told[0]
 
 
 def test_unknown_transports_are_refused(toys: Path, tmp_path: Path) -> None:

@@ -64,7 +64,8 @@ def test_a_worker_that_fails_gives_its_job_back(tmp_path: Path, error: BaseExcep
     with pytest.raises(type(error)):
         pull.work(tmp_path, lambda: {"aa": check("aa")}, "w")
     assert (there(tmp_path, pull.OFFERED), there(tmp_path, pull.TAKEN)) == (["aa"], [])
-    assert pull.work(tmp_path, dict, "w", told=lambda words: None) == 0
+    with pytest.raises(AnatomyError, match="E815"):
+        pull.work(tmp_path, dict, "w")
     assert (there(tmp_path, pull.OFFERED), there(tmp_path, pull.TAKEN)) == (["aa"], [])
 
 

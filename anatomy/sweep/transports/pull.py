@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 
+from anatomy.errors import fail
 from anatomy.sweep.evaluate import Record
 from anatomy.sweep.job import Job
 from anatomy.sweep.transports.base import lost
@@ -139,7 +140,8 @@ def work(
 ) -> int:
     """A worker: take jobs until the coordinator says that it is over, or `patience` seconds pass without any; how many were done.
 
-    `jobs` makes the plan's jobs by key, when the first is needed and again when a key is unknown.
+    `jobs` makes the plan's jobs by key, when the first is needed and again when a key is unknown. Raises AnatomyError E815 when a key
+    is unknown then too.
     """
     name = name or f"{socket.gethostname()}-{os.getpid()}-{token_hex(2)}"  # machines made of one image may share a name
     known: Mapping[str, Job] = {}
@@ -150,7 +152,11 @@ def work(
         while True:
             taken = _take(folder, name)
             if taken is None:
-                if (folder / CLOSED).exists() or (patience is not None and time.monotonic() - heard > patience):
+                if (folder / CLOSED).exists():
+                    if not known:
+                        told("this sweep is over, or its coordinator has not begun; start that first, with `--transport pull`")
+                    return count
+                if patience is not None and time.monotonic() - heard > patience:
                     return count
                 time.sleep(0.1)
                 continue
@@ -161,9 +167,7 @@ def work(
                         known = jobs()
                     job = known.get(key)
                     if job is None:
-                        told(f"job {key} is not in this plan: the coordinator runs another version, or the space or a text differ on this machine")
-                        _return(taken, folder)
-                        return count
+                        raise fail("E815", f"job {key} is not in the plan that is made here: the coordinator runs another version, or the space or a text differ on this machine")
                     inbox.write(finish(job))
             except BaseException:  # Ctrl-C, a full disk, a space that cannot be read here: another worker shall have it at once
                 _return(taken, folder)
