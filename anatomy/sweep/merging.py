@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from anatomy.ir.canonical import digest
 from anatomy.spaces.funnel import Alias, Class
 from anatomy.spaces.funnel.algebra import algebra
 from anatomy.spaces.funnel.bench import Bench
@@ -30,16 +31,36 @@ SMALL = Point("small", 4, (4,), (4,))
 
 
 class Merger:
-    """Merges members of one space; `merge` is the last thing that counts: canonical, algebra, numeric."""
+    """Merges members of one space; `merge` is the last thing that counts: canonical, algebra, numeric.
 
-    def __init__(self, space: Space, merge: str):
+    `progress` is told how many steps are done, of how many: every member has two, its canonical form and its values, where values count.
+    """
+
+    def __init__(self, space: Space, merge: str, progress: Callable[[int, int], None] | None = None):
         self.space, self.merge = space, merge
         self.bench = Bench(space)
+        self.progress, self.done, self.wanted = progress, 0, 0
+
+    def expect(self, members: int) -> None:
+        """So many more members will be looked at."""
+        self.wanted += members * (1 if self.merge == "canonical" else 2)
 
     @cache  # noqa: B019  (a merger lives as long as one plan is made)
+    def code(self, rank: int) -> str:
+        """The hash of a member's canonical form."""
+        self._step()
+        return digest(self.space[rank].diagram)
+
+    @cache  # noqa: B019
     def facts(self, rank: int) -> Facts:
         """What the static rung knows of a member."""
+        self._step()
         return self.bench.rung.facts(rank)
+
+    def _step(self) -> None:
+        self.done += 1
+        if self.progress is not None:
+            self.progress(self.done, max(self.done, self.wanted))
 
     def merged(self, found: Sequence[Class]) -> tuple[Class, ...]:
         """Classes of equal diagrams, those merged whose representatives are equal at a later level."""
@@ -122,8 +143,6 @@ def _joined(kept: Class, gone: Class, said: Alias) -> Class:
 
 def equal_controls(controls: Sequence[tuple[str, Diagram]], members: Sequence[Diagram], digests: Sequence[str], merge: str) -> dict[int, str]:
     """Of members by place, the control that is the same, with the reason. Values of all are compared first, normal forms after."""
-    from anatomy.ir.canonical import digest
-
     found: dict[int, str] = {}
     for name, control in controls:
         code = digest(control)

@@ -151,15 +151,17 @@ def make(config: Config, space: Space, progress: Callable[[int, int], None] | No
         known.cache_clear()
     tasks = {spec: load_task(spec) for spec in config.tasks}
     ladders = {spec: ladder(t, t.budget if config.budget is None else config.budget, config.halving, config.rungs) for spec, t in tasks.items()}
-    merger = Merger(space, config.merge)
+    merger = Merger(space, config.merge, progress)
     canonical = None
     if space.count <= SCANNED:
-        every = classes(space, range(space.count), None if progress is None else lambda k: progress(k, space.count))
+        merger.expect(space.count)
+        every = classes(space, range(space.count), merger.code)
         canonical = len(every)
         class_of = {i: c for c in every for i in (c.index, *(a.index for a in c.aliases))}
         found = _chosen(config, space, lambda ranks: merger.merged(list({class_of[r].index: class_of[r] for r in ranks}.values())))
     else:
-        found = _chosen(config, space, lambda ranks: merger.merged(classes(space, ranks)))
+        merger.expect(len(config.members or ()) or config.sample or 0)
+        found = _chosen(config, space, lambda ranks: merger.merged(classes(space, ranks, merger.code)))
     asked = requirements(space)
     met = [item for item in found if all(meets(q, merger.facts(item.index)) is not False for q in asked)]
     members = [space[item.index] for item in met]
@@ -170,13 +172,13 @@ def make(config: Config, space: Space, progress: Callable[[int, int], None] | No
     variants = []
     for place, (name, diagram) in enumerate(named):
         seeds = range(config.seed, config.seed + max(config.seeds, 2 if place == 0 else 1))
-        variants.append(works.variant("control", name, None, (), (), tuple(seeds), diagram))
+        variants.append(works.variant("control", name, None, (), (), tuple(seeds), diagram, digest(diagram)))
     every_seed = tuple(range(config.seed, config.seed + config.seeds))
     for k, (item, member) in enumerate(zip(met, members, strict=True)):
         choices = tuple(member.choices.items())
         name = f"{space.name}_{item.index}"
         variants.append(
-            works.variant("member", name, item.index, choices, item.aliases, every_seed, member.diagram, strata[k], same.get(k, ""))
+            works.variant("member", name, item.index, choices, item.aliases, every_seed, member.diagram, item.digest, strata[k], same.get(k, ""))
         )  # fmt: skip
     for axis in config.sizes:
         if members and not any(concerning(v.diagram, {axis: 1}) for v in variants):
@@ -226,9 +228,9 @@ class _Works:
 
     def variant(
         self, role: str, name: str, rank: int | None, choices: tuple[tuple[str, str], ...], aliases: tuple[Alias, ...],
-        seeds: tuple[int, ...], diagram: Diagram, stratum: str = "", same_as: str = "",
+        seeds: tuple[int, ...], diagram: Diagram, code: str, stratum: str = "", same_as: str = "",
     ) -> Variant:  # fmt: skip
-        config, plain, code = self.config, bare(diagram), digest(diagram)
+        config, plain = self.config, bare(diagram)
         variant = variant_hash(plain, code)
         sizes = concerning(diagram, config.sizes)  # a control has no heads
         work = [

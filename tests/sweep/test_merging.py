@@ -7,6 +7,7 @@ import pytest
 from anatomy import sweep
 from anatomy.sweep.config import Config
 from anatomy.sweep.planning import Plan
+from anatomy.sweep.request import configure
 
 SPACE = """
 axis n, m = n, d, e = d
@@ -112,3 +113,22 @@ def test_the_command_makes_the_plan_again(file: Path, capsys: pytest.CaptureFixt
     assert "E807" in capsys.readouterr().err
     for wrong in (["--halving", "1"], ["--rungs", "1"], ["--merge", "canonical", "--sample", "-1"]):
         assert main(["sweep", "plan", *words[3:], *wrong]) == 2
+
+
+def test_a_sample_tells_how_far_it_is_and_looks_at_nobody_twice(toys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from anatomy.sweep import merging, planning
+
+    monkeypatch.setattr(planning, "SCANNED", 1)
+    counted: list[object] = []
+    before = merging.digest
+    monkeypatch.setattr(merging, "digest", lambda diagram: (counted.append(diagram), before(diagram))[1])
+    config, space = configure(
+        f"{toys}::good", (), toys.parent / "none", sample=4, members=None, budget=None, seed=0, seeds=1, text=None, sizes=None,
+        radius=1.0, norm="frobenius", certify=False, merge="algebra", halving=None, rungs=3, strata=None,
+    )  # fmt: skip
+    told: list[tuple[int, int]] = []
+    made = planning.make(config, space, lambda done, of: told.append((done, of)))
+    assert sum(v.role == "member" for v in made.variants) == 4
+    assert [done for done, _ in told] == list(range(1, len(told) + 1))
+    assert all(done <= of for done, of in told)
+    assert len({id(d) for d in counted}) == len(counted) <= space.count + len(planning.controls())

@@ -28,15 +28,13 @@ class Class:
     aliases: tuple[Alias, ...] = ()
 
 
-def classes(space: Space, indices: Iterable[int], progress: Callable[[int], None] | None = None) -> tuple[Class, ...]:
-    """The members of these ranks merged by canonical hash, in the order of their representatives."""
+def classes(space: Space, indices: Iterable[int], code: Callable[[int], str] | None = None) -> tuple[Class, ...]:
+    """The members of these ranks merged by canonical hash, in the order of their representatives; `code` gives the hash of a rank, if it is kept elsewhere."""
     from anatomy.ir.canonical import digest
 
     groups: dict[str, list[int]] = {}
-    for done, index in enumerate(sorted(set(indices)), 1):
-        groups.setdefault(digest(space[index].diagram), []).append(index)
-        if progress is not None:
-            progress(done)
+    for index in sorted(set(indices)):
+        groups.setdefault(code(index) if code else digest(space[index].diagram), []).append(index)
     return tuple(
         Class(code, members[0], tuple(Alias(i, reason(space, members[0], i)) for i in members[1:]))
         for code, members in groups.items()
