@@ -30,8 +30,10 @@ FARTHEST = 1e9
 """No radius at which growth is looked for begins farther out."""
 FACTOR = 30.0
 """A quotient that grows by this much whenever the distance shrinks a hundredfold counts as unbounded."""
-ROUNDING, TREMBLES, FAR_ABOVE = 1e-10, 4, 100.0
-"""A change of a value counts where it is more than this share of the value, and this far above what the last bits of the input do to it."""
+ROUNDING, LEAST, TREMBLES, FAR_ABOVE = 1e-12, 1e-13, 6, 100.0
+"""A change of a value counts where it is more than this share of the value, or of the domain's radius, and this far above what a small trembling does to it."""
+SHAKE = 1e-4
+"""Trembling beside the distance of the two inputs, or one unit in the last place, whichever is more."""
 
 
 def on_domain(
@@ -58,12 +60,12 @@ def on_domain(
                 changes.append(float(torch.linalg.vector_norm(flat(a) - flat(b))))
             quotients = [change / (2 * step * reach) for change, step in zip(changes, STEPS, strict=True)]
             if all(math.isfinite(q) for q in quotients) and quotients[0] > 0:
-                if all(late >= FACTOR * early for early, late in pairwise(quotients)) and changes[-1] > _noise(flat, *ends[-1]):
+                if all(late >= FACTOR * early for early, late in pairwise(quotients)) and changes[-1] > _noise(flat, reach, *ends[-1]):
                     return {"evidence": "numerical", "family": f"the first token at +-t u, the others as in `{name}`",
                             "t": [s * reach for s in STEPS], "u": u.tolist(), "secants": quotients}  # fmt: skip
     with torch.no_grad():
         begun = starts(flat, reach, 10, torch.Generator().manual_seed(seed))
-        found = _jump(flat, begun.points, begun.names, generator)
+        found = _jump(flat, begun.points, begun.names, reach, generator)
     return _pole(flat, begun, reach, generator) if found is None else found
 
 
@@ -103,8 +105,8 @@ def _pole(flat: Flat, points: Starts, reach: float, generator: torch.Generator) 
             secants.append(float(torch.linalg.vector_norm(flat(a) - flat(b)) / torch.linalg.vector_norm(a - b)))
         if not all(map(math.isfinite, secants)) or secants[-1] < 1e-2 * late[-1]:
             return None
-        a, b = at + distance * u, at - distance * u
-        if float(torch.linalg.vector_norm(flat(a) - flat(b))) <= _noise(flat, a, b):
+        a, b = at + 100 * distance * u, at - 100 * distance * u
+        if float(torch.linalg.vector_norm(flat(a) - flat(b))) <= _noise(flat, reach, a, b):
             return None
     return {"evidence": "numerical", "family": f"from `{names[k]}` ever closer to a pole of the derivative",
             "t": [100 * distance, 10 * distance, distance], "secants": secants, "input": at.tolist(), "u": u.tolist()}  # fmt: skip
@@ -115,7 +117,7 @@ def _random(energy: Energy, rows: int, generator: torch.Generator) -> torch.Tens
     return energy.unit(v, torch.zeros_like(v))
 
 
-def _jump(flat: Flat, points: torch.Tensor, names: Sequence[str], generator: torch.Generator) -> dict[str, Any] | None:
+def _jump(flat: Flat, points: torch.Tensor, names: Sequence[str], reach: float, generator: torch.Generator) -> dict[str, Any] | None:
     """A segment that is halved towards a jump: its ends come together and their values do not."""
     pairs = list(combinations(range(len(points)), 2))
     for chosen in torch.randperm(len(pairs), generator=generator).tolist()[:PAIRS]:
@@ -141,7 +143,7 @@ def _jump(flat: Flat, points: torch.Tensor, names: Sequence[str], generator: tor
                 else:
                     low, left = middle, value
             ends = (a + low * (b - a), a + high * (b - a))
-            if changes[0] > 1e-6 and changes[-1] > 0.9 * changes[0] and changes[-1] > max(ROUNDING * float(torch.linalg.vector_norm(flat(e))) for e in ends):
+            if changes[0] > 1e-6 and changes[-1] > 0.9 * changes[0] and changes[-1] > _noise(flat, reach, *ends):
                 distances = [length / PARTS * 2.0**-step for step in HALVINGS]
                 return {"evidence": "numerical", "family": f"the segment from `{names[i]}` to `{names[j]}`, halved towards a jump",
                         "t": distances, "secants": [c / d for c, d in zip(changes, distances, strict=True)],
@@ -149,18 +151,23 @@ def _jump(flat: Flat, points: torch.Tensor, names: Sequence[str], generator: tor
     return None
 
 
-def _noise(flat: Flat, *points: torch.Tensor) -> float:
-    """The change of the value that rounding alone may make at these inputs: quotients of such changes grow as the distance shrinks, whatever the function."""
+def _noise(flat: Flat, reach: float, a: torch.Tensor, b: torch.Tensor) -> float:
+    """The change of the value that rounding alone may make between two inputs: quotients of such changes grow as the distance shrinks, whatever the function.
+
+    What rounding makes is as large for a small trembling of an input as for the step to the other; what a jump or a pole between them makes is not.
+    A value that is not finite tells nothing and is left out.
+    """
     generator = torch.Generator().manual_seed(0)
-    unit = torch.finfo(torch.float64).eps
-    most = 0.0
-    for x in points:
+    shake = SHAKE * float((a - b).abs().max())
+    found = [LEAST * reach]
+    for x in (a, b):
         value = flat(x)
-        most = max(most, ROUNDING * float(torch.linalg.vector_norm(value)))
+        found.append(ROUNDING * float(torch.linalg.vector_norm(value)))
         for _ in range(TREMBLES):
             signs = torch.randint(0, 2, x.shape, generator=generator).to(x.dtype) * 2 - 1
-            most = max(most, FAR_ABOVE * float(torch.linalg.vector_norm(flat(x * (1 + unit * signs)) - value)))
-    return most if math.isfinite(most) else math.inf
+            near = x + signs * (torch.finfo(x.dtype).eps * x.abs()).clamp_min(shake)
+            found.append(FAR_ABOVE * float(torch.linalg.vector_norm(flat(near) - value)))
+    return max(f for f in found if math.isfinite(f))
 
 
 def everywhere(

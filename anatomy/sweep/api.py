@@ -18,7 +18,7 @@ from anatomy.sweep.planning import Plan, make
 from anatomy.sweep.progress import progress as line
 from anatomy.sweep.request import configure
 from anatomy.sweep.results import Results, results
-from anatomy.sweep.running import PULL, Transport, carry_out
+from anatomy.sweep.running import PULL, Transport, carry_out, sensible
 from anatomy.sweep.status import Status
 from anatomy.sweep.status import read as standing
 from anatomy.sweep.store import NAME, Store
@@ -84,6 +84,7 @@ def run(
     by default the folder `.anatomy-cache` beside `out_dir`. The first Ctrl-C or SIGTERM lets running jobs finish.
     Raises AnatomyError E801 (task), E802 (the folder holds another sweep), E804 (folder in use), E805 (what to sweep), E807 (rungs).
     """
+    sensible(transport, timeout, max_failures)
     folder = Path(out_dir)
     config, found = configure(
         space, tasks, _cache(folder, cache), sample=sample, members=members, budget=budget, seed=seed, seeds=seeds, text=text, sizes=sizes,

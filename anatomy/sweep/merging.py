@@ -57,6 +57,11 @@ class Merger:
         self._step()
         return self.bench.rung.facts(rank)
 
+    def finish(self) -> None:
+        """No more members will be looked at."""
+        if self.progress is not None:
+            self.progress(self.done, self.done)
+
     def _step(self) -> None:
         self.done += 1
         if self.progress is not None:

@@ -22,6 +22,7 @@ from anatomy.sweep.forecast import forecast, hours
 from anatomy.sweep.job import Job, bare, evaluator_version, job, variant_hash
 from anatomy.sweep.ladder import Ladder, ladder
 from anatomy.sweep.merging import LEVELS, Merger, drawn_until, equal_controls
+from anatomy.sweep.sizes import heeded
 from anatomy.sweep.task import Task, known_data, known_identity, label, load_task
 from anatomy.sweep.text import corpus
 from anatomy.target import zoo_folder
@@ -166,6 +167,7 @@ def make(config: Config, space: Space, progress: Callable[[int, int], None] | No
     met = [item for item in found if all(meets(q, merger.facts(item.index)) is not False for q in asked)]
     members = [space[item.index] for item in met]
     strata = _strata(config, merger, [m.choices for m in members], [c.index for c in met])
+    merger.finish()
     named = controls()
     same = equal_controls(named, [m.diagram for m in members], [c.digest for c in met], config.merge)
     works = _Works(config, tasks, ladders)
@@ -180,9 +182,13 @@ def make(config: Config, space: Space, progress: Callable[[int, int], None] | No
         variants.append(
             works.variant("member", name, item.index, choices, item.aliases, every_seed, member.diagram, item.digest, strata[k], same.get(k, ""))
         )  # fmt: skip
-    for axis in config.sizes:
-        if members and not any(concerning(v.diagram, {axis: 1}) for v in variants):
+    trained = [m.diagram for m in members] or [diagram for _, diagram in named]
+    for axis, size in config.sizes.items():
+        concerned = [d for d in trained if concerning(d, {axis: size})]
+        if not concerned:
             raise fail("E805", f"a size is given for `{axis}`, which is an axis of no member")
+        if not any(heeded(d, axis, config.sizes, **works.rows) for d in concerned):
+            raise fail("E805", f"no member has the size {size} that is given for `{axis}`", help="tokens and features are those of the task, and other axes may follow from them")
     return Plan(config, tuple(variants), space.derivations, space.count, canonical, evaluator_version(), len(found) - len(met), ladders)
 
 

@@ -41,7 +41,7 @@ def carry_out(
     """
     from anatomy.language.unparse import unparse
 
-    _sensible(transport, timeout, max_failures)
+    sensible(transport, timeout, max_failures)
     log, inbox = folder / LOG, folder / PULL / pull.INBOX
     with plainly(folder):
         log.mkdir(exist_ok=True)
@@ -87,7 +87,8 @@ def carry_out(
             told(found)
 
 
-def _sensible(transport: str, timeout: float | None, max_failures: int | None) -> None:
+def sensible(transport: str, timeout: float | None, max_failures: int | None) -> None:
+    """Refuse, with E805, a run that could not be done as it is asked for."""
     if transport not in TRANSPORTS:
         raise fail("E805", f"there is no transport `{transport}`", help=f"there are {', '.join(f'`{t}`' for t in TRANSPORTS)}")
     if max_failures is not None and max_failures < 1:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from anatomy.errors import AnatomyError
 from anatomy.ir.graph import Diagram
-from anatomy.ir.solve import solve
+from anatomy.ir.solve import concerning, solve
 
 MIXER = re.compile(r"(?:\d+\.)*mixer(?:_\d+)?\.")
 """How the axes of the mixer begin in a model: those of block 1 with `1.mixer.`."""
@@ -16,6 +17,15 @@ def bound_sizes(diagram: Diagram, tokens: int, features: int, sizes: Mapping[str
     """Sizes by the mixer's own axis names, its input [tokens, features] among them."""
     n, d = diagram.inputs[0].layout
     return {**sizes, n: tokens, d: features}
+
+
+def heeded(diagram: Diagram, axis: str, sizes: Mapping[str, int], tokens: int, features: int) -> bool:
+    """Whether an axis of this name, or of one that ends with it, comes out with the size that is given; also where sizes contradict, which its check will tell."""
+    try:
+        found = solve(diagram, bound_sizes(diagram, tokens, features, concerning(diagram, sizes)), run_time=False)
+        return any(found.size(size).constant() == sizes[axis] for a, size in diagram.sizes.items() if a == axis or a.endswith(f".{axis}"))
+    except (AnatomyError, ValueError):
+        return True
 
 
 def model_sizes(whole: Diagram, mixer: Diagram, tokens: int, features: int, sizes: Mapping[str, int]) -> dict[str, int]:

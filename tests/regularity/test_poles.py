@@ -23,6 +23,10 @@ CASES = {
     "flat by cancellation": (lambda x: torch.exp(x) * torch.exp(-x), False),
     "flat, a mean of equal values": (lambda x: (weight(x) @ torch.full((4, 2), 0.3, dtype=torch.float64)) / weight(x).sum(-1, keepdim=True), False),
     "flat, far from zero": (lambda x: (x + 1e8) - x, False),
+    "flat, a sum of weights": (lambda x: torch.softmax(x @ x.T, -1).sum(-1) - 1, False),
+    "flat, the root of rounding": (lambda x: (torch.softmax(x @ x.T, -1).sum(-1) - 1).relu().sqrt(), False),
+    "a pole that is off the middle": (lambda x: (x - 0.2) / ((x - 0.2) ** 2).sum(-1, keepdim=True).sqrt(), True),
+    "smooth, by cancellation": (lambda x: (((x + 1000) ** 2).mean(-1) - (x + 1000).mean(-1) ** 2).clamp_min(0).sqrt(), False),
     "a pole beside a great constant": (lambda x: 1e3 + torch.softmax(direction(x).T @ direction(x), -1) @ x.T, True),
 }
 

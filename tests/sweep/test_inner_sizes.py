@@ -10,7 +10,7 @@ import anatomy
 from anatomy.compiler import build
 from anatomy.errors import AnatomyError
 from anatomy.ir.solve import solve
-from anatomy.sweep import run
+from anatomy.sweep import plan, run
 from anatomy.sweep.backbone import model
 from anatomy.sweep.check import lift_name
 from anatomy.sweep.fit import Members
@@ -74,3 +74,12 @@ def test_of_two_names_the_longer_counts() -> None:
     assert solve(diagram, {"n": 4, "h": 2, "e": 2, "w": 9}).values["mask.w"] == 9
     with pytest.raises(AnatomyError, match=r"mask\.w"):
         solve(diagram, {"n": 4, "h": 2, "e": 2})
+
+
+@pytest.mark.parametrize("given", [{"n": 99}, {"d": 5}, {"near.e": 3}, {"q": 2}])
+def test_a_size_that_no_member_would_have_is_refused(tmp_path: Path, given: dict[str, int]) -> None:
+    file = tmp_path / "near.anat"
+    file.write_text(TEXT)
+    with pytest.raises(AnatomyError, match="E805"):
+        plan(f"{file}::one", ("recall",), sizes={"w": 3, **given})
+    assert plan(f"{file}::one", ("recall",), sizes={"w": 3, "h": 4}).variants

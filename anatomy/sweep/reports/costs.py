@@ -10,7 +10,7 @@ from pathlib import Path
 from anatomy.errors import AnatomyError
 from anatomy.ir.analysis import flops
 from anatomy.ir.graph import Diagram
-from anatomy.ir.solve import solve
+from anatomy.ir.solve import concerning, solve
 from anatomy.sweep.reports.diagrams import Diagrams
 from anatomy.sweep.results import Results
 from anatomy.sweep.sizes import bound_sizes
@@ -25,7 +25,7 @@ def cost(diagram: Diagram, tokens: int, features: int, sizes: Mapping[str, int])
     The model is `anatomy.ir.analysis.flops`: every box at the points of its own axes and lifts.
     """
     try:
-        return solve(diagram, bound_sizes(diagram, tokens, features, sizes)).size(flops(diagram)).constant()
+        return solve(diagram, bound_sizes(diagram, tokens, features, concerning(diagram, sizes))).size(flops(diagram)).constant()
     except (AnatomyError, ValueError):
         return None
 

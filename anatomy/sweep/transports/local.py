@@ -55,8 +55,9 @@ class Inline:
 
 
 def serve(connection: Connection, journal: str) -> None:
-    """The life of a worker: evaluate what comes until the coordinator is gone, and never mind its Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """The life of a worker: evaluate what comes until the coordinator is gone, and never mind the signals that drain it, which may go to the whole group."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     import torch
 
     torch.set_num_threads(1)
