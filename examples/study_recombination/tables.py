@@ -6,6 +6,7 @@ Every table of the README stands between two comments, `<!-- table NAME -->` and
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from statistics import median
 from typing import Any
 
 from saved import ALIKE, HERE, LEARNT, PARTS, TASKS, found, judged, load, member, part, save, task, told
+from scipy.stats import kendalltau
 from shown import chance, grid, loss, named, number, percent, rank_of, score, spread
 
 from anatomy.sweep.results import Entry
@@ -291,13 +293,41 @@ def _medians(inside: Sequence[Entry]) -> tuple[str, ...]:
     return tuple(f"{median([e.score(task(t)) or 0.0 for e in inside]):.3f}" for t in TASKS)
 
 
+def twice() -> str:
+    """The scores beside those of the same sweep on another processor, whose sums differ in the last bits."""
+    other: dict[str, dict[str, list[float]]] = json.loads((HERE / "elsewhere.json").read_text("utf-8"))
+    rows = []
+    for name in TASKS:
+        pairs = [
+            (here, there, e, run)
+            for e in load().entries
+            for run, (here, there) in enumerate(zip(e.scores(task(name)), other[e.name][name], strict=True))
+        ]
+        apart = sorted((abs(a - b) for a, b, *_ in pairs), reverse=True)
+        a, b, most, seed = max(pairs, key=lambda p: abs(p[0] - p[1]))
+        means = [(e.score(task(name)) or 0.0, sum(other[e.name][name]) / len(other[e.name][name])) for e in load().members]
+        tau = kendalltau(*zip(*means, strict=True)).statistic
+        rows.append(
+            (
+                name,
+                len(pairs),
+                sum(x == 0 for x in apart),
+                sum(x > 0.01 for x in apart),
+                f"{apart[0]:.4f} ({named(most)}, seed {seed}: {a:.3f} here, {b:.3f} there)",
+                f"{tau:+.3f}",
+            )
+        )
+    head = ("task", "trainings", "same score to the last bit", "apart by more than 0.01", "farthest apart", "tau-b of the means of the 66")
+    return grid(head, rows, (1, 2, 3, 5))
+
+
 def cost() -> str:
     """CPU-seconds by rung."""
     whole = load()
     rows = []
     for stage, seconds in whole.seconds.items():
         jobs = sum(
-            bool(getattr(e, {"check": "check", "regularity": "bounds"}.get(stage, "runs"))) for e in whole.entries
+            bool(getattr(e, {"check": "check", "initialisation": "initialisation", "regularity": "bounds"}.get(stage, "runs"))) for e in whole.entries
         )
         jobs = sum(len(e.runs) for e in whole.entries) if stage == "train" else jobs
         rows.append((stage, jobs, f"{seconds:,.0f}", f"{seconds / max(jobs, 1):.2f}"))
@@ -326,6 +356,7 @@ TABLES: dict[str, Callable[[], str]] = {
         agreement,
         alike,
         regularity,
+        twice,
         cost,
         warnings,
     )
