@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 import pytest
-from test_robust_equality import ROOT, told
-from test_transports import begun, cluster, ray, worker  # noqa: F401  (fixtures)
+from test_robust_equality import ROOT, by_two_workers, told
+from test_transports import cluster, ray  # noqa: F401  (fixtures)
 
 from anatomy import sweep
 
@@ -44,13 +43,7 @@ def test_processes_and_a_shared_folder(wide: Path, tmp_path: Path, inline: tuple
         run(wide, tmp_path / f"w{count}", "process", count)
         assert told(tmp_path / f"w{count}") == inline
     folder = tmp_path / "pulled"
-    coordinator = threading.Thread(target=lambda: run(wide, folder, "pull"))
-    coordinator.start()
-    begun(folder)
-    workers = [worker(folder) for _ in range(2)]
-    coordinator.join(900)
-    for process in workers:
-        process.communicate(timeout=900)
+    by_two_workers(folder, lambda: run(wide, folder, "pull"))
     assert told(folder) == inline
 
 

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,17 @@ def told(folder: Path) -> tuple[bytes, bytes, bytes, list[tuple[object, ...]]]:
     return (folder / "table.csv").read_bytes(), wide, sweep.export(folder, folder / "long.csv", runs=True).read_bytes(), kept
 
 
+def by_two_workers(folder: Path, coordinate: Callable[[], object]) -> None:
+    """A shared folder: the coordinator beside two processes that take jobs from it."""
+    coordinator = threading.Thread(target=coordinate)
+    coordinator.start()
+    begun(folder)
+    workers = [worker(folder) for _ in range(2)]
+    coordinator.join(900)
+    for process in workers:
+        process.communicate(timeout=900)
+
+
 @pytest.fixture
 def inline(toys: Path, tmp_path: Path) -> tuple[bytes, bytes, bytes, list[tuple[object, ...]]]:
     found = run(toys, tmp_path / "inline")
@@ -49,13 +61,7 @@ def test_processes_and_a_shared_folder(toys: Path, tmp_path: Path, inline: tuple
         run(toys, tmp_path / f"w{count}", transport="process", jobs=count)
         assert told(tmp_path / f"w{count}") == inline
     folder = tmp_path / "pulled"
-    coordinator = threading.Thread(target=lambda: run(toys, folder, transport="pull"))
-    coordinator.start()
-    begun(folder)
-    workers = [worker(folder) for _ in range(2)]
-    coordinator.join(900)
-    for process in workers:
-        process.communicate(timeout=900)
+    by_two_workers(folder, lambda: run(toys, folder, transport="pull"))
     assert told(folder) == inline
 
 
