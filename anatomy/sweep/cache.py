@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import os
 import threading
-from contextlib import suppress
 from pathlib import Path
 
 from anatomy.sweep.evaluate import Record
-from anatomy.sweep.transports.records import Journal, UnsoundError, read, sound
+from anatomy.sweep.transports.records import Journal, UnsoundError, read
 
 
 class Cache:
@@ -29,26 +28,27 @@ class Cache:
 
     def get(self, key: str, stage: str = "") -> Record | None:
         """A sound result of the key, or None."""
-        try:
-            record = read(self.path(key).read_bytes(), {key: stage})
-        except (OSError, UnsoundError):
-            return None
-        if record["key"] != key or record["state"] != "done":
+        record = self._there(key, stage)
+        if record is None:
             return None
         if self.path_of_journal is not None:
             self.journal = self.journal or Journal(self.path_of_journal)
             self.journal.write(record)
         return record
 
-    def put(self, record: Record) -> None:
-        """Share a result; another sweep may do so at the same time, and an unsound file is replaced."""
-        if record["state"] != "done":
+    def _there(self, key: str, stage: str) -> Record | None:
+        try:
+            record = read(self.path(key).read_bytes(), {key: stage})
+        except (OSError, UnsoundError):
+            return None
+        return record if record["key"] == key and record["state"] == "done" else None
+
+    def put(self, record: Record, stage: str = "") -> None:
+        """Share a result; another sweep may do so at the same time, and what `get` would not take is replaced."""
+        if record["state"] != "done" or self._there(record["key"], stage) is not None:
             return
         path = self.path(record["key"])
         try:
-            with suppress(FileNotFoundError, UnsoundError):
-                if sound(read(path.read_bytes())):
-                    return
             path.parent.mkdir(parents=True, exist_ok=True)
             draft = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.draft")
             draft.write_text(json.dumps(record, sort_keys=True), "utf-8")

@@ -120,7 +120,7 @@ class Engine:
                 self.draining = True
                 self.stopped = f"stopped after {self.failures} failure{'s' if self.failures > 1 else ''}, as was asked; what ran was finished and kept"
         else:
-            self.cache.put(record)
+            self.cache.put(record, item.stage)
         self.settle(item, record)
 
     def settle(self, item: Job, record: Record, known: bool = False) -> None:

@@ -168,6 +168,18 @@ def test_a_spoilt_cache_is_no_truth(toys: Path, tmp_path: Path, spent: Path) -> 
     assert Cache(tmp_path / "file").get("ab") is None
 
 
+def test_every_strange_file_of_a_cache_is_replaced(toys: Path, tmp_path: Path, spent: Path) -> None:
+    run(toys, tmp_path / "a", f"{TOY}:spend={spent}", cache=tmp_path / "cache")
+    path = next(p for p in sorted((tmp_path / "cache").rglob("*.json")) if '"trials"' in p.read_text())
+    line, cache = path.read_text(), Cache(tmp_path / "cache")
+    other = json.dumps({**json.loads(line), "key": "f" * 32}).encode()
+    for name, bad in {**strange(line), "of another key": other}.items():
+        path.write_bytes(bad)
+        assert cache.get(path.stem, "train") is None, name
+        cache.put(json.loads(line), "train")
+        assert cache.get(path.stem, "train") == json.loads(line), name
+
+
 def test_a_task_that_returns_what_is_no_result(toys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is a failure with its reason; a record that no reader takes would be made for ever."""
     from sweep_toy import Toy
